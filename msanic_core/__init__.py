@@ -1,0 +1,53 @@
+"""A realtime server made of plugins: WebSocket commands, offline hooks and HTTP routes on Sanic.
+
+These are the names a plugin needs; everything else is the server's own.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from msanic_core.codes import CloseCode, OfflineReason, ReplyCode
+from msanic_core.errors import AuthenticationError, CommandError, ConfigError, MsanicError, PluginError
+
+if TYPE_CHECKING:
+    from msanic_core.commands import command
+    from msanic_core.context import Context, Server
+    from msanic_core.engine.base import SessionInfo
+    from msanic_core.hookspecs import hookimpl, hookspec
+    from msanic_core.identity import Identity
+
+__all__ = [
+    "AuthenticationError",
+    "CloseCode",
+    "CommandError",
+    "ConfigError",
+    "Context",
+    "Identity",
+    "MsanicError",
+    "OfflineReason",
+    "PluginError",
+    "ReplyCode",
+    "Server",
+    "SessionInfo",
+    "command",
+    "hookimpl",
+    "hookspec",
+]
+
+_HOMES = {
+    "Context": "context",
+    "Identity": "identity",
+    "Server": "context",
+    "SessionInfo": "engine.base",
+    "command": "commands",
+    "hookimpl": "hookspecs",
+    "hookspec": "hookspecs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the rest on first use: `msanic-core --help` needs none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,39 @@
+"""What verbs print: results on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+class UsageError(Exception):
+    """An argument is wrong in a way argparse cannot see. The text is told to the user; the exit code is 2."""
+
+
+def error(message: str) -> None:
+    """Print one line for people on stderr."""
+    print(f"msanic-core: error: {one_line(message)}", file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Give `text` with line breaks and runs of spaces as single spaces."""
+    return " ".join(text.split())
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out rows in columns as wide as their widest cell, under headings in capitals."""
+    lines = [[heading.upper() for heading in headings], *([one_line(cell) or "-" for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Give `value` as JSON in readable letters where stdout can show them, else escaped; unknown types as text."""
+    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, default=str, indent=indent)
+    return text

@@ -1,0 +1,51 @@
+"""Run the server with all installed plugins until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+from msanic_core.cli import options, output
+
+if TYPE_CHECKING:
+    from msanic_core.config import ServerSettings
+
+NAME = "serve"
+SUMMARY = "run the server"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this verb."""
+    options.add_settings_arguments(parser, workers=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; the exit code is the server's, or 1 if it cannot listen."""
+    settings, origins = options.read_settings(arguments)
+
+    from msanic_core.server.run import run as run_server
+
+    try:
+        return run_server(settings, origins)
+    except OSError as error:
+        problem = listen_problem(error, settings.server)
+        if problem is None:
+            raise
+        output.error(problem)
+        return 1
+
+
+def listen_problem(error: OSError, server: ServerSettings) -> str | None:
+    """Say why the address cannot be listened on and what helps; None if `error` is about something else."""
+    address = f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
+    if isinstance(error, socket.gaierror):
+        return f"cannot listen on {address}: {server.host} is no known host or address; set server.host (--host)"
+    if error.errno == errno.EADDRINUSE:
+        return f"{address} is already in use; stop the program that has it, or choose another port with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"cannot listen on {address}: {server.host} is no address of this machine; set server.host (--host)"
+    if error.errno == errno.EACCES and 0 < server.port < 1024:
+        return f"cannot listen on {address}: ports below 1024 need privileges; choose another port with --port"
+    return None

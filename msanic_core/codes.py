@@ -1,0 +1,138 @@
+"""Reply codes, close codes and the reasons for which a session is lost: one table each.
+
+Reply codes 1-99 belong to the core; plugins use 100 and up. The values and HTTP statuses up to 21 are those of
+msanic 1.0.22, so that its clients read ours.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+FIRST_PLUGIN_CODE = 100
+
+
+class ReplyCode(IntEnum):
+    """What `code` in a reply says."""
+
+    PASS = 0
+    TEND = 10
+    FAIL = 11
+    ERR_ARG = 12
+    ERR_AUTH = 13
+    ERR_SIGN = 14
+    FORBID = 15
+    NON_PMS = 16
+    EXPIRED = 17
+    REPEATED = 18
+    ERR_CONF = 21
+
+
+class ReplyCodeInfo(NamedTuple):
+    """A row of `REPLY_CODES`: the HTTP status, the hint when none is given, whether trying again can help."""
+
+    http_status: int
+    hint: str
+    retry: bool
+
+
+REPLY_CODES: Mapping[int, ReplyCodeInfo] = {
+    ReplyCode.PASS: ReplyCodeInfo(200, "", False),
+    ReplyCode.TEND: ReplyCodeInfo(410, "under maintenance, try again later", True),
+    ReplyCode.FAIL: ReplyCodeInfo(400, "the command failed", False),
+    ReplyCode.ERR_ARG: ReplyCodeInfo(422, "an argument is missing or wrong", False),
+    ReplyCode.ERR_AUTH: ReplyCodeInfo(401, "not authenticated", False),
+    ReplyCode.ERR_SIGN: ReplyCodeInfo(412, "the signature is wrong", False),
+    ReplyCode.FORBID: ReplyCodeInfo(403, "forbidden", False),
+    ReplyCode.NON_PMS: ReplyCodeInfo(406, "a permission is missing", False),
+    ReplyCode.EXPIRED: ReplyCodeInfo(409, "the request has expired", False),
+    ReplyCode.REPEATED: ReplyCodeInfo(421, "the request was already made", False),
+    ReplyCode.ERR_CONF: ReplyCodeInfo(501, "the server is configured wrongly", False),
+}
+
+
+class CloseCode(IntEnum):
+    """Why a WebSocket was closed (RFC 6455 section 7.4; 4000-4999 are for applications).
+
+    4000-4499: the client may connect again. 4500-4999: it must not without a change on its side.
+    """
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    INVALID_TEXT = 1007
+    TOO_BIG = 1009
+    RESTART = 1012
+    TRY_LATER = 1013
+    SLOW_CONSUMER = 4001
+    NO_HEARTBEAT = 4002
+    TOO_MANY_REQUESTS = 4003
+    LOGIN_EXPIRED = 4005
+    NOT_AUTHENTICATED = 4501
+    REPLACED = 4503
+    KICKED = 4504
+    CONNECTION_LIMIT = 4505
+
+
+class CloseCodeInfo(NamedTuple):
+    """A row of `CLOSE_CODES`: the reason sent with the code, and whether the client may connect again."""
+
+    reason: str
+    reconnect: bool
+
+
+CLOSE_CODES: Mapping[int, CloseCodeInfo] = {
+    CloseCode.NORMAL: CloseCodeInfo("closed", False),
+    CloseCode.GOING_AWAY: CloseCodeInfo("going away", True),
+    CloseCode.PROTOCOL_ERROR: CloseCodeInfo("protocol error", True),
+    CloseCode.INVALID_TEXT: CloseCodeInfo("text is not UTF-8", True),
+    CloseCode.TOO_BIG: CloseCodeInfo("message too big", True),
+    CloseCode.RESTART: CloseCodeInfo("server restarts, reconnect", True),
+    CloseCode.TRY_LATER: CloseCodeInfo("server is full, try later", True),
+    CloseCode.SLOW_CONSUMER: CloseCodeInfo("reads too slowly", True),
+    CloseCode.NO_HEARTBEAT: CloseCodeInfo("no answer to pings", True),
+    CloseCode.TOO_MANY_REQUESTS: CloseCodeInfo("too many requests", True),
+    CloseCode.LOGIN_EXPIRED: CloseCodeInfo("login expired", True),
+    CloseCode.NOT_AUTHENTICATED: CloseCodeInfo("not authenticated", False),
+    CloseCode.REPLACED: CloseCodeInfo("replaced by a newer connection", False),
+    CloseCode.KICKED: CloseCodeInfo("kicked", False),
+    CloseCode.CONNECTION_LIMIT: CloseCodeInfo("too many connections", False),
+}
+
+
+class OfflineReason(StrEnum):
+    """Why a session was lost, as `ws_offline` is told."""
+
+    CLOSED = "closed"
+    """The client closed with a close frame."""
+    LOST = "lost"
+    """The connection ended without a close frame: reset, network gone, client killed."""
+    HEARTBEAT = "heartbeat"
+    """The client no longer answered pings."""
+    KICKED = "kicked"
+    """A plugin or an operator ended it."""
+    REPLACED = "replaced"
+    """A newer connection of the user took its place."""
+    SLOW = "slow"
+    """The client read too slowly and its outbox was full."""
+    RATE = "rate"
+    """The client sent more than its rate allows."""
+    PROTOCOL = "protocol"
+    """The client broke the WebSocket protocol or a size limit."""
+    EXPIRED = "expired"
+    """The login ran out."""
+    SHUTDOWN = "shutdown"
+    """The server stops."""
+
+
+OFFLINE_CLOSE_CODES: Mapping[OfflineReason, CloseCode] = {
+    OfflineReason.CLOSED: CloseCode.NORMAL,
+    OfflineReason.LOST: CloseCode.GOING_AWAY,
+    OfflineReason.HEARTBEAT: CloseCode.NO_HEARTBEAT,
+    OfflineReason.KICKED: CloseCode.KICKED,
+    OfflineReason.REPLACED: CloseCode.REPLACED,
+    OfflineReason.SLOW: CloseCode.SLOW_CONSUMER,
+    OfflineReason.RATE: CloseCode.TOO_MANY_REQUESTS,
+    OfflineReason.PROTOCOL: CloseCode.PROTOCOL_ERROR,
+    OfflineReason.EXPIRED: CloseCode.LOGIN_EXPIRED,
+    OfflineReason.SHUTDOWN: CloseCode.RESTART,
+}

@@ -1,0 +1,272 @@
+"""Settings: flags before the environment before `msanic.toml` before the defaults that stand here.
+
+Each field carries its own text, unit and limits, so that this file is the only place that says them.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from msanic_core.config_sources import (
+    PLUGINS,
+    Entry,
+    KeyPath,
+    convert,
+    dotted,
+    environment_entries,
+    file_entries,
+    merge,
+    override_entries,
+)
+from msanic_core.config_text import masked
+from msanic_core.errors import ConfigError
+
+Origins: TypeAlias = Mapping[str, str]
+"""For each dotted key where its value comes from: `default`, the file, `environment MSANIC_…` or `flag --port`."""
+
+
+def _count(text: str, unit: str = "", *, least: int = 1, most: int | None = None) -> Meta:
+    return Meta(ge=least, le=most, description=text, extra={"unit": unit})
+
+
+def _seconds(text: str, *, most: float = 86_400.0) -> Meta:
+    return Meta(gt=0.0, le=most, description=text, extra={"unit": "seconds"})
+
+
+def _form(text: str, form: str, pattern: str | None = None) -> Meta:
+    return Meta(pattern=pattern, description=text, extra={"form": form})
+
+
+def _text(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. Fields made by hand are not checked: `settings_from` checks."""
+
+
+class ServerSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[server]`: where the server listens, and how it stops."""
+
+    host: Annotated[str, _form("Address to listen on; `0.0.0.0` or `::` for all.", "a host or address", r"^\S+\Z")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, _count("TCP port to listen on; 0 takes a free one.", least=0, most=65_535)] = 8800
+    workers: Annotated[int, _count("Worker processes that share the port.", "processes")] = 1
+    drain_timeout: Annotated[float, _seconds("Limit for a whole graceful stop.")] = 20.0
+    backlog: Annotated[int, _count("Connections the system holds before they are accepted.", "connections")] = 1024
+
+
+class AuthSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[auth]`: who may connect."""
+
+    mode: Annotated[
+        Literal["plugin", "anonymous"],
+        _text("`plugin`: an `authenticate` hook decides, without one nobody connects. `anonymous`: everybody may."),
+    ] = "plugin"
+    timeout: Annotated[float, _seconds("Limit for a login.")] = 10.0
+
+
+class WebSocketSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[ws]`: WebSocket connections and their limits."""
+
+    path: Annotated[str, _form("Path of the address.", "a path such as /ws", r"^/[A-Za-z0-9._~/-]*\Z")] = "/ws"
+    max_message: Annotated[int, _count("Size of a client's message.", "bytes")] = 65_536
+    max_fragments: Annotated[int, _count("Fragments of a client's message.", "frames")] = 1024
+    max_containers: Annotated[int, _count("Arrays and maps in a msgpack message.", "containers")] = 10_000
+    max_depth: Annotated[int, _count("Nesting of a msgpack message.", "levels", most=500)] = 64
+    origins: Annotated[
+        list[Annotated[str, Meta(pattern=r"^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+)\Z")]],
+        _form(
+            "`Origin` values of browsers allowed besides the server's own host; `*` allows any.",
+            'a list of origins such as "https://app.example" (no path, no slash at the end), or "*"',
+        ),
+    ] = []
+    sessions: Annotated[
+        Literal["single", "multi"],
+        _text("`single`: a new connection of a user replaces the older. `multi`: they live side by side."),
+    ] = "single"
+    max_sessions_per_user: Annotated[int, _count("Sessions of one user, with `multi`.", "sessions")] = 10
+    max_connections: Annotated[int, _count("Connections of one worker.", "connections")] = 50_000
+    max_connections_per_address: Annotated[int, _count("Connections from one address.", "connections")] = 1000
+    ping_interval: Annotated[float, _seconds("Silence after which a client is pinged.")] = 20.0
+    ping_timeout: Annotated[float, _seconds("Silence after a ping until the connection counts as lost.")] = 10.0
+    close_timeout: Annotated[float, _seconds("Wait for the client's part of a closing handshake.")] = 5.0
+    outbox_bytes: Annotated[int, _count("Data waiting for one client.", "bytes")] = 1_048_576
+    outbox_stall: Annotated[float, _seconds("Waiting data without progress until a client counts as too slow.")] = 10.0
+    queue: Annotated[int, _count("Commands of a session waiting for their turn; then reading pauses.", "commands")] = 64
+    rate: Annotated[int, _count("Commands of a session; 0: no limit.", "commands per second", least=0)] = 1000
+    burst: Annotated[int, _count("Commands of a session at once, before `rate` applies.", "commands")] = 2000
+    handshake_time: Annotated[
+        Literal["off", "require"],
+        _text("`require`: a connection needs a `Timestamp` newer than the user's last one (replay guard)."),
+    ] = "off"
+
+
+class HttpSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[http]`: requests."""
+
+    max_body: Annotated[int, _count("Size of a request body.", "bytes")] = 4_194_304
+    head_timeout: Annotated[float, _seconds("Limit for receiving a whole request head.")] = 10.0
+
+
+class InboxSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[inbox]`: durable pushes that wait for a user."""
+
+    max_messages: Annotated[int, _count("Messages kept for a user.", "messages")] = 1000
+    max_bytes: Annotated[int, _count("Data kept for a user.", "bytes")] = 1_048_576
+    max_age: Annotated[float, _seconds("Age at which a message is dropped.", most=315_360_000.0)] = 604_800.0
+
+
+class OfflineSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[offline]`: the `ws_offline` chain."""
+
+    yield_after: Annotated[float, _seconds("Time after which a plugin's hook no longer holds up the next one.")] = 1.0
+    cancel_after: Annotated[float, _seconds("Time after which a plugin's hook is cancelled.")] = 30.0
+
+
+class DatabaseSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[db]`: the database of the plugins."""
+
+    url: Annotated[
+        str, _form("Tortoise ORM database URL.", "a URL such as sqlite://msanic.db", r"^[a-z][a-z0-9+]*://")
+    ] = "sqlite://msanic.db"
+
+
+class RedisSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[redis]`: the Redis engine."""
+
+    url: Annotated[str, _form("Redis URL; empty: the memory engine.", "a URL such as redis://127.0.0.1:6379/0")] = ""
+
+
+class PluginsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[plugins]`: which installed plugins are used. `[plugins.NAME]` are the settings of one plugin."""
+
+    load: Annotated[
+        list[str] | None, _form("Names of the plugins to use; unset: all installed ones.", "a list of plugin names")
+    ] = None
+    block: Annotated[list[str], _form("Names of plugins not to use.", "a list of plugin names")] = []
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings: one attribute per section, and the `[plugins.NAME]` tables as they were written."""
+
+    server: ServerSettings
+    auth: AuthSettings
+    ws: WebSocketSettings
+    http: HttpSettings
+    inbox: InboxSettings
+    offline: OfflineSettings
+    db: DatabaseSettings
+    redis: RedisSettings
+    plugins: PluginsSettings
+    plugin_tables: dict[str, dict[str, Any]] = {}
+
+
+SECTIONS: Mapping[str, type[_Section]] = {
+    "server": ServerSettings,
+    "auth": AuthSettings,
+    "ws": WebSocketSettings,
+    "http": HttpSettings,
+    "inbox": InboxSettings,
+    "offline": OfflineSettings,
+    "db": DatabaseSettings,
+    "redis": RedisSettings,
+    PLUGINS: PluginsSettings,
+}
+
+
+def load_settings(
+    file: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    *,
+    flags: Mapping[str, str] | None = None,
+) -> tuple[Settings, Origins]:
+    """Read the settings of a server.
+
+    `file`: None reads `msanic.toml` of the working directory if there is one. `overrides`: dotted key to value; a
+    string is parsed as a variable of the environment is. `flags`: dotted key to the flag that set it, for `Origins`
+    and messages, where that is not `--set KEY`.
+
+    Raises `ConfigError` naming key, source and mend.
+    """
+    return _settle([*file_entries(file), *environment_entries(environ), *override_entries(overrides, flags or {})])
+
+
+def settings_from(mapping: Mapping[str, Any]) -> Settings:
+    """Make settings from sections, as `{"ws": {"rate": 0}}`, with the checks and errors of `load_settings`."""
+    return _settle([Entry((), mapping, "settings", is_text=False)])[0]
+
+
+def flat(settings: Settings) -> dict[str, Any]:
+    """Give the value of each dotted key, those of `[plugins.NAME]` tables included, in the order of this file."""
+    values = {dotted(path): getattr(getattr(settings, path[0]), path[1]) for path in _fields()}
+    for name, table in settings.plugin_tables.items():
+        values |= {dotted(path): entry.value for path, entry in merge([Entry((PLUGINS, name), table, "")], ()).items()}
+    return values
+
+
+@cache
+def _fields() -> Mapping[KeyPath, msgspec.structs.FieldInfo]:
+    return {
+        (section, field.name): field for section, struct in SECTIONS.items() for field in msgspec.structs.fields(struct)
+    }
+
+
+def _settle(entries: list[Entry]) -> tuple[Settings, Origins]:
+    fields = _fields()
+    origins = {dotted(path): "default" for path in fields}
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    tables: dict[str, dict[str, Any]] = {}
+    for path, entry in merge(entries, fields).items():
+        origins[dotted(path)] = entry.source
+        if path in fields:
+            sections[path[0]][path[1]] = convert(entry, fields[path].type)
+        else:
+            _plant(tables, path[1:], entry.value)
+    made: dict[str, Any] = {name: struct(**sections[name]) for name, struct in SECTIONS.items()}
+    settings = Settings(**made, plugin_tables=tables)
+    _check(settings, origins)
+    return settings, origins
+
+
+def _plant(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
+    """Put a leaf at its place. A leaf `{}` is an empty table; it must not be the dictionary somebody handed in."""
+    for name in path[:-1]:
+        tables = tables.setdefault(name, {})
+    tables[path[-1]] = {} if value == {} else value
+
+
+def _check(settings: Settings, origins: Origins) -> None:
+    """Check what takes more than one key."""
+
+    def at(key: str, value: Any) -> str:
+        return f"{key} = {masked(key, value)!r} ({origins[key]})"
+
+    ws, offline = settings.ws, settings.offline
+    if ws.burst < ws.rate:
+        raise ConfigError(
+            f"{at('ws.burst', ws.burst)} is less than {at('ws.rate', ws.rate)}: set ws.burst to {ws.rate} or more"
+        )
+    if offline.cancel_after < offline.yield_after:
+        raise ConfigError(
+            f"{at('offline.cancel_after', offline.cancel_after)} is less than "
+            f"{at('offline.yield_after', offline.yield_after)}: a hook would be cancelled before it stops holding "
+            "up the next; set offline.cancel_after higher"
+        )
+    if settings.redis.url:
+        raise ConfigError(
+            f"{at('redis.url', settings.redis.url)}: this version has only the memory engine, the Redis engine "
+            "arrives in a later release; remove the setting"
+        )
+    if settings.server.workers > 1:
+        raise ConfigError(
+            f"{at('server.workers', settings.server.workers)}: each worker is a process of its own, and without "
+            "Redis users on different workers could not reach each other; this version has only the memory engine, "
+            "the Redis engine arrives in a later release; set server.workers to 1"
+        )

@@ -1,0 +1,126 @@
+"""What plugin code holds: `Server` everywhere, and within a command handler a `Context` of the session."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msanic_core.db.database import Database
+from msanic_core.engine.base import Engine, SessionInfo
+from msanic_core.identity import Identity, check_name
+from msanic_core.session.registry import Registry
+from msanic_core.session.session import Session
+from msanic_core.wire import Push
+
+
+class Server:
+    """The running node, for code without a session: hooks that ask for `server`, and `request.app.ctx.msanic`.
+
+    User ids and group names are checked: 1 to 255 bytes of UTF-8 without control characters, else `ValueError`.
+    """
+
+    def __init__(
+        self, node: str, engine: Engine, registry: Registry, db: Database, plugin_settings: Mapping[str, Any]
+    ) -> None:
+        self.node = node
+        self.db = db
+        self._engine = engine
+        self._registry = registry
+        self._plugin_settings = plugin_settings
+
+    def settings_of(self, plugin: str) -> Any:
+        """A plugin's own typed settings; None if it has none."""
+        return self._plugin_settings.get(plugin)
+
+    async def push(self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True) -> int | None:
+        """Send to every session of a user. Returns the message's id in the user's inbox; None if not durable.
+
+        Durable: kept until each client of the user has it, within the inbox's bounds, and replayed in order on
+        reconnect. Not durable: for who is there now. Raises `WireEncodeError` if `data` cannot be encoded.
+        """
+        return await self._engine.push(check_name("user", user), Push(cmd, data), durable)
+
+    async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
+        """Send to every session in a group, or with None to everybody. Encoded once per codec, never waits for a socket.
+
+        Raises `WireEncodeError` if `data` cannot be encoded.
+        """
+        if group is not None:
+            check_name("group", group)
+        await self._engine.broadcast(group, Push(cmd, data))
+
+    async def members(self, group: str) -> list[str]:
+        """The users with a session in the group, sorted."""
+        return await self._engine.members(check_name("group", group))
+
+    async def online(self, user: str) -> bool:
+        """Whether the user has a session."""
+        return await self._engine.online(check_name("user", user))
+
+    async def sessions(self, user: str) -> list[SessionInfo]:
+        """The user's sessions, oldest first."""
+        return await self._engine.sessions(check_name("user", user))
+
+    async def kick(self, user: str, session_id: str | None = None) -> int:
+        """End one session of a user, or all of them, with close code 4504. Returns how many were ended."""
+        return await self._engine.kick(check_name("user", user), session_id)
+
+    async def join(self, session: SessionInfo, group: str) -> None:
+        """Put a session of this node into a group. Nothing happens if it is gone."""
+        local = self._registry.get(session.id)
+        if local is not None and self._registry.join(local, check_name("group", group)):
+            await self._engine.join(local.info, group)
+
+    async def leave(self, session: SessionInfo, group: str) -> None:
+        """Take a session of this node out of a group. Nothing happens if it is not in it."""
+        local = self._registry.get(session.id)
+        if local is not None and self._registry.leave(local, check_name("group", group)):
+            await self._engine.leave(local.info, group)
+
+
+class Context:
+    """What a command handler sees: who sent the command, and the means to answer more than one."""
+
+    __slots__ = ("_session", "identity", "log", "server", "session", "settings", "user")
+
+    def __init__(self, server: Server, session: Session, plugin: str) -> None:
+        self.server = server
+        self.session: SessionInfo = session.info
+        self.identity: Identity = session.identity
+        self.user: str = session.info.user
+        self.settings: Any = server.settings_of(plugin)
+        self.log = logging.getLogger(f"msanic_core.plugin.{plugin}")
+        self._session = session
+
+    @property
+    def db(self) -> Database:
+        """The database of the server."""
+        return self.server.db
+
+    @property
+    def groups(self) -> Iterable[str]:
+        """The groups this session is in, sorted."""
+        return sorted(self._session.groups)
+
+    async def push(self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True) -> int | None:
+        """See `Server.push`."""
+        return await self.server.push(user, cmd, data, durable=durable)
+
+    async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
+        """See `Server.broadcast`."""
+        await self.server.broadcast(group, cmd, data)
+
+    async def join(self, group: str) -> None:
+        """Put this session into a group."""
+        await self.server.join(self.session, group)
+
+    async def leave(self, group: str) -> None:
+        """Take this session out of a group."""
+        await self.server.leave(self.session, group)
+
+    async def members(self, group: str) -> list[str]:
+        """See `Server.members`."""
+        return await self.server.members(group)
+
+    async def online(self, user: str) -> bool:
+        """See `Server.online`."""
+        return await self.server.online(user)

@@ -1,0 +1,1 @@
+"""The only users of Tortoise ORM in the core."""

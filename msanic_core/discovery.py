@@ -1,0 +1,205 @@
+"""Which plugins are installed, which of them are wanted, and getting hold of those: before any hook is looked at."""
+
+import difflib
+import importlib.metadata
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import EntryPoint
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from msanic_core.commands import AnyCommand
+from msanic_core.errors import PluginError
+
+GROUP = "msanic_core"
+CORE = "msanic-core"
+
+log = logging.getLogger("msanic_core.plugins")
+
+
+class State(StrEnum):
+    """What became of an installed plugin."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    """The configuration leaves it out; it was not imported."""
+    BROKEN = "broken"
+
+
+@dataclass(slots=True, eq=False)
+class Plugin:
+    """What is known of one plugin, whether it runs or not.
+
+    `name`: of its entry point. `package` and `version`: of the distribution it comes in, "" for a plugin given
+    directly. `error`: for a broken one, a line that says what is wrong and how to mend it. `module`: where its hooks
+    are, as in the entry point: "module" or "module:object". `hooks`: the names of those it implements. `settings`: its
+    own, checked; None if it declares none.
+    """
+
+    name: str
+    package: str = ""
+    version: str = ""
+    state: State = State.ACTIVE
+    error: str = ""
+    module: str = ""
+    hooks: tuple[str, ...] = ()
+    commands: tuple[AnyCommand, ...] = ()
+    settings: msgspec.Struct | None = None
+
+    @property
+    def label(self) -> str:
+        """How to call it in a message: package and version, or the plugin's name if it comes in none."""
+        return f"{self.package} {self.version}".rstrip() if self.package else f"plugin {self.name!r}"
+
+    def fail(self, what: str) -> None:
+        """Mark it as broken, with an error that starts with the label. The first error stays."""
+        self.fail_together(f"{self.label}: {what}")
+
+    def fail_together(self, error: str) -> None:
+        """Mark it as broken, with an error that names other plugins too. The first error stays."""
+        if self.state is not State.BROKEN:
+            self.state = State.BROKEN
+            self.error = error
+
+
+class PluginsSection(Protocol):
+    """The part of the configuration that says which plugins are wanted, by the names of their entry points."""
+
+    @property
+    def load(self) -> Collection[str] | None:
+        """The only ones to load; None: all that are installed."""
+
+    @property
+    def block(self) -> Collection[str]:
+        """Those not to load."""
+
+
+class PluginSettings(Protocol):
+    """What loading plugins needs of the server's settings."""
+
+    @property
+    def plugins(self) -> PluginsSection:
+        """Which plugins are wanted."""
+
+    @property
+    def plugin_tables(self) -> Mapping[str, Mapping[str, Any]]:
+        """The tables [plugins.NAME], by name, as they were read."""
+
+
+class Discovery(NamedTuple):
+    """Every plugin found, by name, with what it was loaded as (None: blocked or broken), and other problems."""
+
+    found: list[tuple[Plugin, object | None]]
+    problems: list[str]
+
+
+def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
+    """Find the installed plugins and import those that are wanted.
+
+    `extra`: plugins given directly, name to module or other object. They are always loaded, and one that is installed
+    under the same name is not looked at.
+    """
+    found: list[tuple[Plugin, object | None]] = [
+        (Plugin(name, module=getattr(namespace, "__name__", type(namespace).__name__)), namespace)
+        for name, namespace in extra.items()
+    ]
+    by_name: dict[str, list[EntryPoint]] = defaultdict(list)
+    for entry_point in importlib.metadata.entry_points(group=GROUP):
+        if entry_point.name not in extra:
+            by_name[entry_point.name].append(entry_point)
+    for name, entry_points in by_name.items():
+        plugins = [_record(each) for each in entry_points]
+        namespace = None
+        if name in section.block or (section.load is not None and name not in section.load):
+            for plugin in plugins:
+                plugin.state = State.BLOCKED
+        elif len(plugins) > 1:
+            _fail_repeated(plugins)
+        else:
+            namespace = _load(plugins[0], entry_points[0])
+        found.extend((plugin, namespace) for plugin in plugins)
+    found.sort(key=lambda each: (each[0].name, each[0].label))
+    names = [plugin.name for plugin, _ in found]
+    return Discovery(found, [_not_installed(name, names) for name in section.load or () if name not in names])
+
+
+def block_hint(name: str) -> str:
+    """Return how to leave a plugin out, as part of a sentence."""
+    return f'block it with [plugins] block = ["{name}"]'
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an exception says in one line, with its type unless the core raised it on purpose."""
+    text = " ".join(str(error).split())
+    if isinstance(error, PluginError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _record(entry_point: EntryPoint) -> Plugin:
+    distribution = entry_point.dist
+    name = (distribution and distribution.metadata["Name"]) or f"(a package without a name, of {entry_point.value})"
+    version = (distribution and distribution.metadata["Version"]) or ""
+    return Plugin(entry_point.name, name, version, module=entry_point.value)
+
+
+def _fail_repeated(plugins: list[Plugin]) -> None:
+    labels = " and ".join(sorted(plugin.label for plugin in plugins))
+    for plugin in plugins:
+        plugin.fail_together(f"{labels}: each has a plugin named {plugin.name!r}; uninstall all but one of them")
+
+
+def _load(plugin: Plugin, entry_point: EntryPoint) -> object | None:
+    if misfit := _version_misfit(entry_point):
+        needed, running = misfit
+        plugin.fail(
+            f"needs {needed}, and this is {CORE} {running}; install a release of {plugin.package} that fits, with "
+            f"pip install --upgrade {plugin.package}, or install {needed}, or {block_hint(plugin.name)}"
+        )
+        return None
+    try:
+        namespace: object = entry_point.load()
+    except PluginError as error:
+        plugin.fail(f"{one_line(error)}; or {block_hint(plugin.name)}")
+    except (Exception, SystemExit) as error:
+        log.debug("plugin %s cannot be imported", plugin.name, exc_info=True)
+        mend = "install what it needs" if isinstance(error, ImportError) else "repair it"
+        plugin.fail(f"cannot be imported: {one_line(error)}; {mend} or {block_hint(plugin.name)}")
+    else:
+        return namespace
+    return None
+
+
+def _version_misfit(entry_point: EntryPoint) -> tuple[str, str] | None:
+    """Return what the plugin's package requires of the core, and the core's version, if the two do not fit."""
+    try:
+        running = importlib.metadata.version(CORE)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # the core runs from a checkout: nobody knows its version
+    for line in (entry_point.dist and entry_point.dist.requires) or ():
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        fits = requirement.specifier.contains(running, prereleases=True)
+        if canonicalize_name(requirement.name) == CORE and applies and not fits:
+            return f"{CORE}{requirement.specifier}", running
+    return None
+
+
+def _not_installed(name: str, names: list[str]) -> str:
+    hint = did_you_mean(name, names)
+    return f"[plugins] load names {name!r}, which is not installed; install it or take it out of the list{hint}"

@@ -1,0 +1,172 @@
+"""One message on its way: envelope, command, typed data, handler, reply.
+
+The fast path has no task, no lock and no lookup beyond one dictionary: a handler that does not wait is answered within
+the read that brought its message.
+"""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any, NamedTuple
+
+from msanic_core.codes import REPLY_CODES, ReplyCode
+from msanic_core.commands import Bound, CommandMap
+from msanic_core.context import Context, Server
+from msanic_core.engine.base import Engine
+from msanic_core.errors import CommandError
+from msanic_core.session.runner import Carrier, Runner
+from msanic_core.session.session import Session
+from msanic_core.wire import REJECT_COMMAND, Codec, Codecs, DataError, EnvelopeError, Push, Request, WireEncodeError
+
+log = logging.getLogger("msanic_core.commands")
+
+_SHOWN = 100
+
+
+class _Job(NamedTuple):
+    """A command that may start: what was asked, in which form, and who answers it."""
+
+    codec: Codec
+    request: Request
+    bound: Bound
+
+
+class Dispatcher:
+    """Runs the commands of all sessions: those of one session one at a time and in order, unless declared concurrent."""
+
+    def __init__(self, server: Server, commands: CommandMap, codecs: Codecs, engine: Engine, runner: Runner) -> None:
+        self._server = server
+        self._commands = commands
+        self._json = codecs.json
+        self._msgpack = codecs.msgpack
+        self._engine = engine
+        self._runner = runner
+        self._loop = asyncio.get_running_loop()
+        self._late: set[asyncio.Task[Any]] = set()
+
+    def receive(self, session: Session, payload: str | bytes) -> None:
+        """See `Receiver.receive`."""
+        codec: Codec = self._json if payload.__class__ is str else self._msgpack
+        try:
+            request = codec.decode(payload)
+        except EnvelopeError as error:
+            log.info("session %s of %s: %s", session.info.id, session.info.user, error.hint)
+            reply = codec.reply(REJECT_COMMAND, None, ReplyCode.ERR_ARG, error.req, error.hint)
+            session.outbox.send(reply)
+            return
+        bound = self._commands.get(request.cmd)
+        if bound is None:
+            self._unknown(session, codec, request)
+            return
+        job = _Job(codec, request, bound)
+        if session.crowded if bound.concurrent else (session.busy or session.waiting):
+            session.wait_in_line(job)
+        else:
+            self._start(session, job)
+
+    async def stop(self, deadline: float) -> int:
+        """Wait for running handlers until the loop's clock shows `deadline`; returns how many had to be cancelled."""
+        cancelled = await self._runner.stop(deadline)
+        if self._late:
+            await asyncio.wait(self._late, timeout=max(0.0, deadline - self._loop.time()))
+        return cancelled
+
+    def _start(self, session: Session, job: _Job) -> None:
+        bound = job.bound
+        context = session.contexts.get(bound.plugin)
+        if context is None:
+            context = session.contexts[bound.plugin] = Context(self._server, session, bound.plugin)
+        try:
+            if bound.decoders is None:
+                result = bound.handler(context)
+            else:
+                result = bound.handler(context, bound.decoders[job.codec.name](job.request.data))
+            if bound.is_async:
+                result = self._runner.start(result)
+        except DataError as error:
+            self._reply(session, job, None, ReplyCode.ERR_ARG, error.hint)
+        except Exception as error:
+            self._failed(session, job, error)
+        else:
+            if result.__class__ is Carrier:
+                self._suspended(session, job, result)
+            else:
+                self._reply(session, job, result, ReplyCode.PASS, "")
+
+    def _suspended(self, session: Session, job: _Job, carrier: Carrier) -> None:
+        concurrent = job.bound.concurrent
+        if concurrent:
+            session.running += 1
+        else:
+            session.busy = True
+        carrier.then(partial(self._completed, session, job))
+
+    def _completed(self, session: Session, job: _Job, result: Any, failure: BaseException | None) -> None:
+        if job.bound.concurrent:
+            session.running -= 1
+        else:
+            session.busy = False
+        if session.waiting:
+            # Not from here: this runs within the task of the handler that has just ended.
+            self._loop.call_soon(self._next, session)
+        if failure is None:
+            self._reply(session, job, result, ReplyCode.PASS, "")
+        else:
+            self._failed(session, job, failure)
+
+    def _next(self, session: Session) -> None:
+        session.start_of_read()
+        while session.waiting:
+            if session.crowded if session.waiting[0].bound.concurrent else session.busy:
+                break
+            self._start(session, session.waiting.popleft())
+        session.end_of_read()
+        session.line_moved()
+
+    def _failed(self, session: Session, job: _Job, error: BaseException) -> None:
+        if isinstance(error, CommandError):
+            self._reply(session, job, error.data, error.code, error.hint)
+            return
+        log.error(
+            "plugin %s: %s raised for session %s of %s",
+            job.bound.plugin,
+            job.bound.command.name,
+            session.info.id,
+            session.info.user,
+            exc_info=error,
+        )
+        self._reply(session, job, None, ReplyCode.FAIL, "")
+
+    def _unknown(self, session: Session, codec: Codec, request: Request) -> None:
+        shown = request.cmd if isinstance(request.cmd, int) else repr(request.cmd[:_SHOWN])
+        nearest = self._commands.nearest(request.cmd)
+        hint = f"unknown command {shown}" + (f", did you mean {nearest!r}?" if nearest else "")
+        log.info("session %s of %s: %s", session.info.id, session.info.user, hint)
+        session.outbox.send(codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, hint))
+
+    def _reply(self, session: Session, job: _Job, data: Any, code: int, hint: str) -> None:
+        codec, request = job.codec, job.request
+        if code and not hint and code in REPLY_CODES:
+            hint = REPLY_CODES[code].hint
+        if session.closed:
+            self._keep(session, Push(request.cmd, data, code, hint, codec.plain(request.req)))
+            return
+        try:
+            frame = codec.reply(request.cmd, data, code, request.req, hint)
+        except WireEncodeError as error:
+            log.error("plugin %s: the answer to %s cannot be encoded: %s", job.bound.plugin, job.bound.command.name, error)
+            frame = codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
+        session.outbox.send(frame)
+
+    def _keep(self, session: Session, reply: Push) -> None:
+        """The connection was lost while the handler ran: its reply waits in the user's inbox."""
+        task = self._loop.create_task(self._store(session, reply))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _store(self, session: Session, reply: Push) -> None:
+        try:
+            await self._engine.push(session.info.user, reply, True)
+        except Exception:
+            log.exception("the reply to %s of lost session %s is lost too", reply.cmd, session.info.id)
+

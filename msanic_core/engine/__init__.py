@@ -1,0 +1,1 @@
+"""Where users are and how messages reach them: one protocol, one file per engine."""

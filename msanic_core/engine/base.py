@@ -1,0 +1,134 @@
+"""What an engine promises: where users are, what waits for them, and how messages find them.
+
+A node is one server process. Each node has one engine object; engines of several nodes may share a store. The engine
+calls back into its node through `Delivery` and never touches a socket.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from msanic_core.codes import OfflineReason
+from msanic_core.wire import Push
+
+
+class SessionInfo(msgspec.Struct, frozen=True):
+    """What is known of a session outside its own connection; hooks and other nodes get this.
+
+    Times are seconds since the epoch. `client` is the client's own id from the handshake ("" when it gave none).
+    `groups`, `closed_at` and `last` are set once the session is lost: the groups it was in, when it ended, and
+    whether the user has no other session left.
+    """
+
+    id: str
+    user: str
+    node: str
+    opened_at: float
+    address: str
+    client: str = ""
+    groups: tuple[str, ...] = ()
+    closed_at: float | None = None
+    last: bool = False
+
+
+class SessionPolicy(msgspec.Struct, frozen=True):
+    """How many sessions a user may have: 1 means that the newest replaces the older one, more that they are counted."""
+
+    limit: int
+
+
+class InboxLimits(msgspec.Struct, frozen=True):
+    """The bounds of one user's inbox: messages, bytes of their packed form, age in seconds."""
+
+    max_messages: int
+    max_bytes: int
+    max_age: float
+
+
+class InboxPage(msgspec.Struct, frozen=True):
+    """A part of an inbox in order: the messages, how many before them were trimmed unread, and the store's epoch.
+
+    Ids of different epochs cannot be compared: the store was emptied in between.
+    """
+
+    messages: Sequence[Push]
+    lost: int
+    epoch: str
+
+
+class Delivery(Protocol):
+    """What an engine asks of its own node. None of these waits for a socket."""
+
+    def to_user(self, user: str, push: Push) -> int:
+        """Hand a message to each local session of the user; returns how many there are."""
+
+    def to_group(self, group: str | None, push: Push) -> int:
+        """Hand a message to each local session in the group (None: to all); returns how many there are."""
+
+    def close(self, session_id: str, reason: OfflineReason) -> bool:
+        """End a local session; False when it is not (or no longer) here."""
+
+
+class Engine(Protocol):
+    """The protocol of every engine. Methods may raise `msanic_core.errors.MsanicError` when the store is away."""
+
+    name: str
+    """As shown to people: "memory"."""
+
+    async def start(self, node: str, delivery: Delivery) -> None:
+        """Take up work for a node. Called once, before any other method."""
+
+    async def stop(self) -> None:
+        """Release everything. Called once, after the node's last session is gone."""
+
+    async def register(self, session: SessionInfo, policy: SessionPolicy) -> bool:
+        """Record a session. With a limit of 1 the user's other session is closed as replaced, wherever it is.
+
+        False: the user has `policy.limit` sessions already and nothing was recorded.
+        """
+
+    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:
+        """Take a session out and record the offline job that the named plugins still have to do.
+
+        Returns the session with `closed_at` and `last` set.
+        """
+
+    async def done(self, session_id: str, plugin: str) -> None:
+        """Mark a plugin's part of the offline job of a session as done."""
+
+    async def newer_handshake(self, user: str, timestamp: int) -> bool:
+        """Record the time a client gave in its handshake; False when the user has used that time or a later one."""
+
+    async def join(self, session: SessionInfo, group: str) -> None:
+        """Put a session into a group."""
+
+    async def leave(self, session: SessionInfo, group: str) -> None:
+        """Take a session out of a group."""
+
+    async def members(self, group: str) -> list[str]:
+        """The users with a session in the group, sorted."""
+
+    async def online(self, user: str) -> bool:
+        """Whether the user has a session anywhere."""
+
+    async def sessions(self, user: str) -> list[SessionInfo]:
+        """The user's sessions on all nodes, oldest first."""
+
+    async def kick(self, user: str, session_id: str | None) -> int:
+        """End one session of the user, or all with None; returns how many were told to end."""
+
+    async def push(self, user: str, push: Push, durable: bool) -> int | None:
+        """Send to every session of a user. Durable: also into the inbox; returns the message's id there, else None."""
+
+    async def broadcast(self, group: str | None, push: Push) -> None:
+        """Send to every session in a group on all nodes; None: to every session."""
+
+    async def inbox(self, user: str, client: str, after: int | None, limit: int) -> InboxPage:
+        """At most `limit` waiting messages with ids above `after` (None: above the client's acknowledged position)."""
+
+    def acknowledge(self, user: str, client: str, message_id: int) -> None:
+        """Note that a client has every message up to an id; takes effect soon, never waits."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for people and readiness checks: at least `name` and `healthy`."""

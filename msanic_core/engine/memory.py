@@ -1,0 +1,152 @@
+"""The engine of a single process: everything in this process's memory, gone with it."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, SessionInfo, SessionPolicy
+from msanic_core.engine.inbox import Inbox
+from msanic_core.wire import Push
+
+
+class MemoryEngine:
+    """Keeps users, groups and inboxes in dictionaries. Nothing survives the process, offline jobs included."""
+
+    name = "memory"
+
+    def __init__(self, inbox_limits: InboxLimits, now: Callable[[], float] = time.time) -> None:
+        self._inbox_limits = inbox_limits
+        self._now = now
+        self._delivery: Delivery | None = None
+        self._sessions: dict[str, dict[str, SessionInfo]] = {}
+        self._groups: dict[str, dict[str, str]] = {}
+        self._inboxes: dict[str, Inbox] = {}
+        self._highest_forgotten_id = 0
+        self._handshakes: dict[str, int] = {}
+        self._epoch = uuid.uuid4().hex
+
+    @property
+    def delivery(self) -> Delivery:
+        """The node's side; there once `start` was called."""
+        if self._delivery is None:
+            raise RuntimeError("the engine is not started")
+        return self._delivery
+
+    async def start(self, node: str, delivery: Delivery) -> None:  # noqa: ARG002 - there is only one node
+        """See `Engine.start`."""
+        self._delivery = delivery
+
+    async def stop(self) -> None:
+        """See `Engine.stop`."""
+        self._delivery = None
+
+    async def register(self, session: SessionInfo, policy: SessionPolicy) -> bool:
+        """See `Engine.register`."""
+        others = self._sessions.setdefault(session.user, {})
+        if policy.limit > 1 and len(others) >= policy.limit:
+            return False
+        replaced = list(others) if policy.limit == 1 else []
+        others[session.id] = session
+        for session_id in replaced:
+            self.delivery.close(session_id, OfflineReason.REPLACED)
+        return True
+
+    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:  # noqa: ARG002
+        """See `Engine.lost`. The job is not recorded: it would end with the process that runs it."""
+        others = self._sessions.get(session.user, {})
+        others.pop(session.id, None)
+        if not others:
+            self._sessions.pop(session.user, None)
+            self._forget_empty_inbox(session.user)
+        for group in session.groups:
+            self._leave(session.id, group)
+        return msgspec.structs.replace(session, closed_at=self._now(), last=not others)
+
+    async def done(self, session_id: str, plugin: str) -> None:
+        """See `Engine.done`. Nothing to mark: see `lost`."""
+
+    async def newer_handshake(self, user: str, timestamp: int) -> bool:
+        """See `Engine.newer_handshake`."""
+        if timestamp <= self._handshakes.get(user, -1):
+            return False
+        self._handshakes[user] = timestamp
+        return True
+
+    async def join(self, session: SessionInfo, group: str) -> None:
+        """See `Engine.join`."""
+        if session.id in self._sessions.get(session.user, {}):
+            self._groups.setdefault(group, {})[session.id] = session.user
+
+    async def leave(self, session: SessionInfo, group: str) -> None:
+        """See `Engine.leave`."""
+        self._leave(session.id, group)
+
+    async def members(self, group: str) -> list[str]:
+        """See `Engine.members`."""
+        return sorted(set(self._groups.get(group, {}).values()))
+
+    async def online(self, user: str) -> bool:
+        """See `Engine.online`."""
+        return user in self._sessions
+
+    async def sessions(self, user: str) -> list[SessionInfo]:
+        """See `Engine.sessions`."""
+        return sorted(self._sessions.get(user, {}).values(), key=lambda session: session.opened_at)
+
+    async def kick(self, user: str, session_id: str | None) -> int:
+        """See `Engine.kick`."""
+        chosen = [each for each in self._sessions.get(user, {}) if session_id in (None, each)]
+        return sum(self.delivery.close(each, OfflineReason.KICKED) for each in chosen)
+
+    async def push(self, user: str, push: Push, durable: bool) -> int | None:
+        """See `Engine.push`."""
+        if durable:
+            push = self._inbox_of(user).append(push, self._now())
+        self.delivery.to_user(user, push)
+        return push.id
+
+    async def broadcast(self, group: str | None, push: Push) -> None:
+        """See `Engine.broadcast`."""
+        self.delivery.to_group(group, push)
+
+    async def inbox(self, user: str, client: str, after: int | None, limit: int) -> InboxPage:
+        """See `Engine.inbox`."""
+        inbox = self._inboxes.get(user)
+        if inbox is None:
+            return InboxPage((), 0, self._epoch)
+        return inbox.read(client, after, limit, self._now(), self._epoch)
+
+    def acknowledge(self, user: str, client: str, message_id: int) -> None:
+        """See `Engine.acknowledge`."""
+        if inbox := self._inboxes.get(user):
+            inbox.acknowledge(client, message_id)
+            if user not in self._sessions:
+                self._forget_empty_inbox(user)
+
+    def describe(self) -> dict[str, Any]:
+        """See `Engine.describe`."""
+        return {"name": self.name, "healthy": True, "survives": "nothing: sessions and inboxes end with the process"}
+
+    def _inbox_of(self, user: str) -> Inbox:
+        inbox = self._inboxes.get(user)
+        if inbox is None:
+            inbox = self._inboxes[user] = Inbox(self._inbox_limits, self._highest_forgotten_id)
+        return inbox
+
+    def _forget_empty_inbox(self, user: str) -> None:
+        """Guests come and go: an empty inbox of an absent user is dropped, its successor's ids rise above it."""
+        inbox = self._inboxes.get(user)
+        if inbox is not None and inbox.empty(self._now()):
+            self._highest_forgotten_id = max(self._highest_forgotten_id, inbox.last_id)
+            del self._inboxes[user]
+
+    def _leave(self, session_id: str, group: str) -> None:
+        members = self._groups.get(group)
+        if members is not None:
+            members.pop(session_id, None)
+            if not members:
+                del self._groups[group]

@@ -1,0 +1,41 @@
+"""The exceptions of the project. All but programming errors descend from `MsanicError`."""
+
+from collections.abc import Sequence
+
+
+class MsanicError(Exception):
+    """Base of every error the core raises on purpose."""
+
+
+class ConfigError(MsanicError):
+    """A setting is unknown, has the wrong type, or contradicts another. The text names the key and the mend."""
+
+
+class PluginError(MsanicError):
+    """A plugin cannot be used. The text is one line naming the package(s) and the mend."""
+
+    def __init__(self, message: str, packages: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.packages = tuple(packages)
+
+
+class CommandError(MsanicError):
+    """Raised by a command handler to answer with a code other than 0.
+
+    `code`: a `ReplyCode`, or 100 and up for a plugin's own. `hint`: a sentence for the client's developer; empty
+    means the code's own. `data`: sent as `data` of the reply.
+    """
+
+    def __init__(self, code: int, hint: str = "", data: object = None) -> None:
+        super().__init__(hint or f"code {int(code)}")
+        self.code = int(code)
+        self.hint = hint
+        self.data = data
+
+
+class AuthenticationError(MsanicError):
+    """Raised by an `authenticate` hook to refuse a login. The text is told to the client as the close reason."""
+
+
+class EncodingError(MsanicError):
+    """A value handed to push, broadcast or returned by a handler cannot be put on the wire."""

@@ -1,0 +1,280 @@
+"""Loading plugins: what is installed becomes tables of hooks and commands, and what is wrong becomes one line each.
+
+The only user of pluggy's manager. pluggy keeps the hooks and their order; the core calls the functions itself, since
+their results may have to be awaited and one that fails must not take the others with it.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pluggy
+
+from msanic_core import hookspecs
+from msanic_core.commands import AnyCommand, Command, CommandMap, describe_clash, find_clashes
+from msanic_core.config_sources import same_name
+from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover, one_line
+from msanic_core.errors import PluginError
+from msanic_core.handlers import signature_of
+from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
+
+if TYPE_CHECKING:
+    from msanic_core.wire.codecs import Codecs
+
+__all__ = ["Implementation", "Plugin", "PluginSet", "PluginSettings", "State", "load_plugins"]
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Implementation:
+    """One plugin's function for one hook, and the names of the arguments it takes."""
+
+    plugin: Plugin
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+
+    def call(self, **available: Any) -> Any:
+        """Call the function with those of the arguments that it takes; returns what it returns, awaitable or not.
+
+        `settings` need not be given: it is the plugin's own. Raises `KeyError` if the function takes an argument that
+        was not given.
+        """
+        available["settings"] = self.plugin.settings
+        return self.function(*[available[name] for name in self.arguments])
+
+
+class PluginSet:
+    """What came of loading: the plugins, their commands, their hook functions, and the problems."""
+
+    __slots__ = ("_implementations", "commands", "plugins", "problems")
+
+    def __init__(
+        self,
+        plugins: Iterable[Plugin],
+        commands: CommandMap,
+        implementations: Mapping[str, Iterable[Implementation]],
+        problems: Iterable[str],
+    ) -> None:
+        self.plugins = tuple(plugins)
+        """All that were found, by name, blocked and broken ones included."""
+        self.commands = commands
+        """The commands of the active ones."""
+        self.problems = tuple(problems)
+        """A line each; those that concern one plugin are its `error` as well."""
+        self._implementations = {
+            hook: tuple(each for each in functions if each.plugin.state is State.ACTIVE)
+            for hook, functions in implementations.items()
+        }
+
+    def implementations(self, hook: str) -> tuple[Implementation, ...]:
+        """Return the active plugins' functions for a hook, the core's or a plugin's own, in the order to call them.
+
+        Raises `LookupError` if there is no hook of that name.
+        """
+        if hook not in self._implementations:
+            raise LookupError(f"there is no hook {hook!r}{did_you_mean(hook, self._implementations)}")
+        return self._implementations[hook]
+
+    def check(self) -> None:
+        """Raise `PluginError` with every problem, a line each, if there is one."""
+        if self.problems:
+            packages = {each.package for each in self.plugins if each.state is State.BROKEN and each.package}
+            raise PluginError("\n".join(self.problems), sorted(packages))
+
+
+def load_plugins(settings: PluginSettings, codecs: "Codecs", extra: Mapping[str, object] | None = None) -> PluginSet:
+    """Find the installed plugins, load those the settings want, and check and collect what they declare.
+
+    `extra`: more plugins, name to module or other object with the hook functions; they are loaded whatever the
+    settings say, and take the place of installed ones of the same name. Nothing is raised for a plugin that is wrong:
+    it is in the result as broken, and `PluginSet.check` tells.
+    """
+    found, problems = discover(settings.plugins, extra or {})
+    plugins = [plugin for plugin, _ in found]
+    implementations = _Registration(found).run()
+    for plugin in plugins:
+        # Variables of the environment cannot spell every name: the configuration compares names its own way.
+        tables = [table for name, table in settings.plugin_tables.items() if same_name(name, plugin.name)]
+        _read_settings(plugin, implementations["plugin_settings"], tables[0] if tables else None)
+    for implementation in implementations["ws_command"]:
+        _read_commands(implementation)
+    problems.extend(_ownerless_tables(settings.plugin_tables, [plugin.name for plugin in plugins]))
+    commands = _command_map(plugins, codecs)
+    broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.state is State.BROKEN)
+    return PluginSet(plugins, commands, implementations, [*broken, *problems])
+
+
+class _Registration:
+    """Takes what was loaded to pluggy, having checked it, so that each fault is told in our words and at once."""
+
+    def __init__(self, found: Iterable[tuple[Plugin, object | None]]) -> None:
+        self._loaded = [(plugin, namespace) for plugin, namespace in found if namespace is not None]
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._specs: dict[str, tuple[Plugin | None, Callable[..., Any]]] = {
+            hook: (None, function) for hook, function in self._specs_in(hookspecs)
+        }
+
+    def run(self) -> dict[str, list[Implementation]]:
+        """Return for each hook the functions in the order to call them."""
+        for plugin, namespace in self._loaded:
+            self._add_specs(plugin, namespace)
+        # In the order of the names, so that hooks are called in the same order on every machine.
+        for plugin, namespace in self._loaded:
+            self._add_implementations(plugin, namespace)
+        by_name = {plugin.name: plugin for plugin, _ in self._loaded}
+        return {
+            hook: [
+                Implementation(by_name[each.plugin_name], each.function, tuple(each.argnames))
+                for each in reversed(getattr(self._manager.hook, hook).get_hookimpls())
+            ]
+            for hook in self._specs
+        }
+
+    def _specs_in(self, namespace: Any) -> list[tuple[str, Callable[..., Any]]]:
+        names = [name for name in dir(namespace) if self._manager.parse_hookspec_opts(namespace, name) is not None]
+        return [(name, getattr(namespace, name)) for name in names]
+
+    def _add_specs(self, plugin: Plugin, namespace: object) -> None:
+        new = {}
+        for hook, function in self._specs_in(namespace):
+            owner, known = self._specs.get(hook, (None, None))
+            if known is None:
+                new[hook] = function
+            elif known == function:
+                continue  # merely imported from where it is declared
+            elif owner is None:
+                plugin.fail(f"declares a hook {hook!r}, which the core has; give it another name")
+            else:
+                error = f"{owner.label} and {plugin.label}: both declare a hook {hook!r}; {block_hint(plugin.name)}"
+                owner.fail_together(error)
+                plugin.fail_together(error)
+        if new:
+            holder = types.ModuleType(plugin.module)
+            vars(holder).update(new)
+            self._manager.add_hookspecs(holder)
+            self._specs.update((hook, (plugin, function)) for hook, function in new.items())
+
+    def _add_implementations(self, plugin: Plugin, namespace: object) -> None:
+        hooks = set()
+        for name in dir(namespace):
+            options = self._manager.parse_hookimpl_opts(namespace, name)
+            if options is None:
+                continue
+            hook = options["specname"] or name
+            hooks.add(hook)
+            if fault := self._fault(hook, getattr(namespace, name), options):
+                plugin.fail(fault)
+        plugin.hooks = tuple(sorted(hooks))
+        other = self._manager.get_name(namespace)
+        if other is not None:
+            plugin.fail(f"its plugin {plugin.name!r} is the same object as the plugin {other!r}; keep one of the two")
+        if not hooks and not any(owner is plugin for owner, _ in self._specs.values()):
+            plugin.fail(f"{plugin.module} has no hook function; mark them with @hookimpl, or name another module")
+        if plugin.state is State.ACTIVE:
+            self._manager.register(namespace, plugin.name)
+
+    def _fault(self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> str:
+        """Return what is wrong with a hook function and how to mend it; "" if nothing is."""
+        if hook not in self._specs:
+            if options["optionalhook"]:
+                return ""
+            mend = "rename it, or install and load the plugin whose hook it is, or mark it optionalhook=True"
+            return f"there is no hook {hook!r}; {mend}{did_you_mean(hook, self._specs)}"
+        if options["wrapper"] or options["hookwrapper"]:
+            return f"its {hook} is a hook wrapper, which is not supported; write a plain @hookimpl without yield"
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return f"its {hook} yields, so that its body would never run; return the result instead"
+        if hook in PLAIN_HOOKS and inspect.iscoroutinefunction(function):
+            return f"its {hook} is async def, but its result is needed at once; write def"
+        return _argument_fault(hook, function, list(signature_of(self._specs[hook][1]).parameters))
+
+
+def _argument_fault(hook: str, function: Callable[..., Any], allowed: list[str]) -> str:
+    takes = f"it can take {', '.join(allowed)}" if allowed else "it takes none"
+    for each in signature_of(function).parameters.values():
+        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            return f"its {hook} takes {each}, which would stay empty; name the arguments it needs; {takes}"
+        optional = each.default is not each.empty
+        if each.name in allowed and (optional or each.kind is each.KEYWORD_ONLY):
+            return f"its {hook} would never be given {each.name!r}; write it without default or *"
+        if each.name not in allowed and not optional:
+            hint = did_you_mean(each.name, allowed)
+            return f"its {hook} takes {each.name!r}, which that hook does not have; {takes}{hint}"
+    return ""
+
+
+def _read_settings(plugin: Plugin, implementations: Iterable[Implementation], table: Mapping[str, Any] | None) -> None:
+    if plugin.state is not State.ACTIVE:
+        return
+    declared = [each for each in implementations if each.plugin is plugin]
+    section = f"[plugins.{plugin.name}]"
+    if not declared:
+        if table is not None:
+            plugin.fail(f"{section} is set, but it has no settings; take the table out of the configuration")
+        return
+    try:
+        type_ = declared[0].call()
+    except (Exception, SystemExit) as error:
+        plugin.fail(f"its plugin_settings failed: {one_line(error)}; repair it or {block_hint(plugin.name)}")
+        return
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        plugin.fail(f"its plugin_settings returned {type_!r}; return a class derived from msgspec.Struct")
+        return
+    keys = [field.encode_name for field in msgspec.structs.fields(type_)]
+    for key in table or ():
+        if key not in keys:
+            plugin.fail(f"{section} has an unknown key {key!r}; take it out or correct it{did_you_mean(key, keys)}")
+            return
+    try:
+        plugin.settings = msgspec.convert(table or {}, type_, str_keys=True)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`")
+        plugin.fail(f"{section} does not fit: {key}{': ' if key else ''}{what}; correct the configuration")
+    except Exception as error:
+        plugin.fail(f"its settings type {type_.__name__} cannot be used: {one_line(error)}; repair it")
+
+
+def _ownerless_tables(tables: Iterable[str], names: list[str]) -> list[str]:
+    return [
+        f"[plugins.{name}] is for a plugin that is not installed; install it or take the table out"
+        f"{did_you_mean(name, names)}"
+        for name in tables
+        if not any(same_name(name, each) for each in names)
+    ]
+
+
+def _read_commands(implementation: Implementation) -> None:
+    plugin = implementation.plugin
+    if plugin.state is not State.ACTIVE:
+        return
+    try:
+        commands = implementation.call()
+    except (Exception, SystemExit) as error:
+        plugin.fail(f"its ws_command failed: {one_line(error)}; repair it or {block_hint(plugin.name)}")
+        return
+    if not isinstance(commands, list | tuple):
+        plugin.fail(f"its ws_command returned {commands!r}; return a list of functions marked with @command")
+        return
+    for each in commands:
+        if not isinstance(each, Command):
+            plugin.fail(f'its ws_command returned {each!r} in the list; mark the function with @command("type.code")')
+            return
+    plugin.commands += tuple(commands)
+
+
+def _command_map(plugins: Iterable[Plugin], codecs: "Codecs") -> CommandMap:
+    active = {plugin.name: plugin for plugin in plugins if plugin.state is State.ACTIVE}
+    for clash in find_clashes(_entries(active.values())):
+        first, second = active[clash.first[0]], active[clash.second[0]]
+        error = describe_clash(clash, first.label, second.label)
+        first.fail_together(error)
+        second.fail_together(error)
+    return CommandMap.build(_entries(active.values()), codecs)
+
+
+def _entries(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
+    return [(plugin.name, each) for plugin in plugins if plugin.state is State.ACTIVE for each in plugin.commands]

@@ -1,0 +1,116 @@
+"""The composition root: every part of a running server is made here and handed to those that need it."""
+
+import asyncio
+import itertools
+import os
+import socket
+import uuid
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.config import Config
+
+from msanic_core.commands import CommandMap
+from msanic_core.config import Settings
+from msanic_core.context import Server
+from msanic_core.db.database import Database
+from msanic_core.dispatch import Dispatcher
+from msanic_core.engine.base import InboxLimits
+from msanic_core.engine.memory import MemoryEngine
+from msanic_core.plugins import PluginSet
+from msanic_core.server import hooks
+from msanic_core.server.handshake import Handshake
+from msanic_core.server.health import health_routes
+from msanic_core.server.http import answer_error, mount
+from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
+from msanic_core.session.offline import OfflineChain, OfflineLimits
+from msanic_core.session.registry import LocalDelivery, Registry
+from msanic_core.session.replay import Replay
+from msanic_core.session.runner import Runner
+from msanic_core.system import system_commands
+from msanic_core.wire import Codecs
+
+_app_numbers = itertools.count(1)
+
+
+class Node:
+    """One server process. Made within a running event loop; `lifecycle.start` and `lifecycle.stop` do the rest.
+
+    Raises `PluginError` when the plugins cannot be served together.
+    """
+
+    def __init__(self, settings: Settings, plugins: PluginSet, codecs: Codecs) -> None:
+        plugins.check()
+        self.settings = settings
+        self.plugins = plugins
+        self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.db = Database(settings.db.url)
+        self.registry = Registry()
+        inbox = settings.inbox
+        self.engine = MemoryEngine(InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age))
+        own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
+        self.server = Server(self.id, self.engine, self.registry, self.db, own_settings)
+        self.offline = OfflineChain(
+            self.registry,
+            self.engine,
+            hooks.offline_hooks(plugins, self.server),
+            OfflineLimits(settings.offline.yield_after, settings.offline.cancel_after),
+        )
+        self.delivery = LocalDelivery(self.registry, self.offline)
+        replay = Replay(self.engine)
+        self.runner = Runner(asyncio.get_running_loop())
+        own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
+        self.commands = CommandMap.build(
+            [*own_commands, *((each.plugin, each.command) for each in plugins.commands)], codecs
+        )
+        self.dispatcher = Dispatcher(self.server, self.commands, codecs, self.engine, self.runner)
+        ws = settings.ws
+        self.heartbeat = Heartbeat(
+            self.registry,
+            self.engine,
+            self.offline,
+            HeartbeatLimits(ws.ping_interval, ws.ping_timeout, ws.outbox_stall),
+        )
+        self.handshake = Handshake(
+            settings,
+            self.server,
+            self.engine,
+            self.registry,
+            self.offline,
+            self.dispatcher,
+            replay,
+            codecs,
+            plugins.implementations("authenticate"),
+            hooks.announcer(plugins, self.server),
+        )
+        self.app = self._build_app()
+
+    def _build_app(self) -> Sanic:
+        app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
+        app.ctx.msanic = self.server
+        handshake = self.handshake
+
+        async def websocket(request: Request) -> HTTPResponse | None:
+            return await handshake(request)
+
+        # Sanic's mark for handlers that may return without a response.
+        websocket.is_websocket = True  # type: ignore[attr-defined]
+        app.add_route(websocket, self.settings.ws.path, name="websocket")
+        app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
+        mount(app, self.plugins.implementations("http_blueprint"), self.server)
+        app.error_handler.add(Exception, answer_error)
+        return app
+
+
+def _sanic_config(settings: Settings) -> Config:
+    config = Config(env_prefix=None)
+    config.update(
+        {
+            # The access log would hold query strings, and with them tokens.
+            "ACCESS_LOG": False,
+            "AUTO_EXTEND": False,
+            "MOTD": False,
+            "HEAD_TIMEOUT": settings.http.head_timeout,
+            "REQUEST_MAX_SIZE": settings.http.max_body,
+        }
+    )
+    return config

@@ -1,0 +1,35 @@
+"""What `serve` shows when it is ready."""
+
+import socket
+from importlib.metadata import version
+
+from msanic_core.config_text import masked
+from msanic_core.discovery import State
+from msanic_core.server.app import Node
+
+
+def banner(node: Node, sock: socket.socket) -> str:
+    """Address, engine, database, authentication, plugins and commands, one line each."""
+    settings = node.settings
+    host, port = sock.getsockname()[:2]
+    shown_host = f"[{host}]" if ":" in host else host
+    active = [each for each in node.plugins.plugins if each.state is State.ACTIVE]
+    plugins = ", ".join(f"{each.name} {each.version}" for each in active) or "none: pip install one, or write one"
+    commands = ", ".join(each.command.name for each in node.plugins.commands) or "none"
+    auth = settings.auth.mode
+    if auth == "anonymous":
+        auth += " (anybody may be anybody)"
+    elif not node.plugins.implementations("authenticate"):
+        auth += " (no plugin authenticates: every connection is refused)"
+    facts = node.engine.describe()
+    rows = {
+        "http": f"http://{shown_host}:{port}/",
+        "websocket": f"ws://{shown_host}:{port}{settings.ws.path}",
+        "engine": f"{facts['name']} (survives {facts['survives']})",
+        "database": masked("db.url", settings.db.url),
+        "auth": auth,
+        "plugins": plugins,
+        "commands": commands,
+    }
+    width = max(map(len, rows))
+    return "\n".join([f"msanic-core {version('msanic-core')} is ready", *(f"  {key:<{width}}  {value}" for key, value in rows.items())])

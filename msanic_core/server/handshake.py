@@ -1,0 +1,251 @@
+"""The WebSocket route: from an HTTP request to a session that is registered, welcomed and read from."""
+
+import asyncio
+import base64
+import binascii
+import inspect
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from sanic import HTTPResponse, Request
+
+from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
+from msanic_core.config import Settings
+from msanic_core.context import Server
+from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
+from msanic_core.errors import AuthenticationError
+from msanic_core.identity import Identity, check_name
+from msanic_core.plugins import Implementation
+from msanic_core.server.http import error_response
+from msanic_core.server.websocket import Connection, take_over
+from msanic_core.session.offline import OfflineChain
+from msanic_core.session.outbox import Flusher, Outbox
+from msanic_core.session.registry import Registry
+from msanic_core.session.replay import Replay
+from msanic_core.session.session import Receiver, Session, SessionLimits
+from msanic_core.wire import REJECT_COMMAND, SUBPROTOCOL_NAMES, Codecs, Push
+
+log = logging.getLogger("msanic_core.handshake")
+
+_KEY_BYTES = 16
+
+
+class Refusal(NamedTuple):
+    """Why a connection is closed right after its upgrade: a browser sees no HTTP status, but it sees this."""
+
+    code: CloseCode
+    text: str
+
+
+class Handshake:
+    """Opens sessions. Origin and headers are checked before the upgrade, the login is answered after it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: Server,
+        engine: Engine,
+        registry: Registry,
+        offline: OfflineChain,
+        receiver: Receiver,
+        replay: Replay,
+        codecs: Codecs,
+        authenticate: Sequence[Implementation],
+        announce: Callable[[SessionInfo], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._engine = engine
+        self._registry = registry
+        self._offline = offline
+        self._receiver = receiver
+        self._replay = replay
+        self._codecs = codecs
+        self._authenticate = authenticate
+        self._announce = announce
+        ws = settings.ws
+        self._limits = SessionLimits(ws.queue, ws.rate, ws.burst)
+        self._policy = SessionPolicy(1 if ws.sessions == "single" else ws.max_sessions_per_user)
+        self._flusher = Flusher(asyncio.get_running_loop())
+        self._opening: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.accepting = True
+        """False while the server drains."""
+
+    async def __call__(self, request: Request) -> HTTPResponse | None:
+        """The route's handler. Returns a response when there is no upgrade, None when there was one."""
+        refused = self._check_request(request)
+        if refused is not None:
+            return refused
+        address = request.client_ip or ""
+        self._opening[address] += 1
+        try:
+            await self._open(request, address)
+        finally:
+            self._opening[address] -= 1
+            if not self._opening[address]:
+                del self._opening[address]
+        return None
+
+    def _check_request(self, request: Request) -> HTTPResponse | None:
+        headers = request.headers
+        if not self.accepting:
+            return error_response(ReplyCode.TEND, "the server is stopping", status=503)
+        if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("connection", "").lower():
+            return error_response(
+                ReplyCode.FAIL, "this address is a WebSocket", status=426, headers={"Upgrade": "websocket"}
+            )
+        if headers.get("sec-websocket-version") != "13":
+            return error_response(
+                ReplyCode.FAIL, "WebSocket version 13 is spoken here", status=426, headers={"Sec-WebSocket-Version": "13"}
+            )
+        if not _is_key(headers.get("sec-websocket-key", "")):
+            return error_response(ReplyCode.FAIL, "Sec-WebSocket-Key must be 16 bytes in base64", status=400)
+        if not self._origin_allowed(headers.get("origin"), request.host):
+            log.warning("refused: Origin %r is neither the host nor in [ws] origins", headers.get("origin"))
+            return error_response(ReplyCode.FORBID, "this Origin is not allowed, see [ws] origins")
+        return None
+
+    def _origin_allowed(self, origin: str | None, host: str) -> bool:
+        """Browsers send Origin on cross-site requests too, with cookies: RFC 6455 section 10.2."""
+        allowed = self._settings.ws.origins
+        return origin is None or urlsplit(origin).netloc.lower() == host.lower() or origin in allowed or "*" in allowed
+
+    async def _open(self, request: Request, address: str) -> None:
+        ws = self._settings.ws
+        answer = self._refuse_crowd(address) or await self._login(request)
+        connection = Connection(ws.max_message, ws.max_fragments, ws.close_timeout)
+        subprotocol = _choose_subprotocol(request)
+        take_over(request, connection, max_message=ws.max_message, subprotocol=subprotocol)
+        if isinstance(answer, Identity):
+            codec = self._codecs.by_subprotocol(subprotocol)
+            if reason := await self._check_time(request, answer.user):
+                connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
+                answer = Refusal(CloseCode.NOT_AUTHENTICATED, reason)
+            else:
+                info = SessionInfo(
+                    uuid.uuid4().hex, answer.user, self._server.node, time.time(), address, _client_id(request)
+                )
+                session = Session(
+                    info, answer, connection, codec, self._limits, self._receiver, self._offline,
+                    acknowledges=subprotocol is not None,
+                )  # fmt: skip
+                await self._admit(session, connection)
+                return
+        log.info("refused %s: %d %s", address, answer.code, answer.text)
+        connection.close(answer.code, answer.text)
+
+    def _refuse_crowd(self, address: str) -> Refusal | None:
+        ws = self._settings.ws
+        if len(self._registry) + self._opening.total() > ws.max_connections:
+            return Refusal(CloseCode.TRY_LATER, CLOSE_CODES[CloseCode.TRY_LATER].reason)
+        if self._registry.at_address(address) + self._opening[address] > ws.max_connections_per_address:
+            return Refusal(CloseCode.CONNECTION_LIMIT, "too many connections from this address")
+        return None
+
+    async def _login(self, request: Request) -> Identity | Refusal:
+        refused = CloseCode.NOT_AUTHENTICATED
+        try:
+            if client := request.args.get("client"):
+                check_name("client", client)
+            if self._settings.auth.mode == "anonymous":
+                return Identity(request.args.get("user") or f"guest-{uuid.uuid4().hex[:12]}")
+            async with asyncio.timeout(self._settings.auth.timeout):
+                for implementation in self._authenticate:
+                    identity = implementation.call(request=request, server=self._server)
+                    if inspect.isawaitable(identity):
+                        identity = await identity
+                    if identity is not None:
+                        return identity
+        except (AuthenticationError, ValueError) as error:
+            return Refusal(refused, str(error))
+        except TimeoutError:
+            return Refusal(refused, "the login took too long")
+        except Exception:
+            log.exception("an authenticate hook raised")
+            return Refusal(refused, "the login failed")
+        return Refusal(refused, CLOSE_CODES[refused].reason)
+
+    async def _check_time(self, request: Request, user: str) -> str:
+        """msanic's replay guard: a handshake may be used once. Returns what is wrong with it, or nothing."""
+        if self._settings.ws.handshake_time != "require":
+            return ""
+        given = request.headers.get("timestamp") or request.args.get("Timestamp") or ""
+        if not given.isascii() or not given.isdigit():
+            return "Timestamp is missing: seconds since the epoch, as header or parameter"
+        if int(given) > time.time():
+            return "Timestamp lies in the future"
+        if not await self._engine.newer_handshake(user, int(given)):
+            return "Timestamp is not newer than that of the last connection"
+        return ""
+
+    async def _admit(self, session: Session, connection: Connection) -> None:
+        """Register a session and begin. It is in the registry first: from then on a newer connection can replace it."""
+        session.outbox = Outbox(
+            connection,
+            self._flusher,
+            self._settings.ws.outbox_bytes,
+            lambda: self._offline.lose(session, OfflineReason.SLOW),
+        )
+        self._registry.add(session)
+        try:
+            registered = await self._engine.register(session.info, self._policy)
+        except Exception:
+            log.exception("session %s cannot be registered", session.info.id)
+            self._registry.remove(session)
+            session.close(OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+            return
+        if not registered:
+            self._registry.remove(session)
+            session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
+            return
+        session.online = self._track(self._announce(session.info))
+        page = await self._replay.first_page(session, None)
+        if session.acknowledges:
+            session.outbox.send(session.codec.push(self._welcome(session.info, page.epoch)))
+        self._track(self._replay.run(session, page))
+        connection.attach(session)
+        log.info("session %s of %s from %s", session.info.id, session.info.user, session.info.address)
+
+    def _welcome(self, info: SessionInfo, epoch: str) -> Push:
+        ws = self._settings.ws
+        return Push(
+            "sys.welcome",
+            {
+                "session": info.id,
+                "user": info.user,
+                "node": info.node,
+                "epoch": epoch,
+                "max_message": ws.max_message,
+                "ping_interval": ws.ping_interval,
+                "ping_timeout": ws.ping_timeout,
+            },
+        )
+
+    def _track(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _choose_subprotocol(request: Request) -> str | None:
+    """The first the client offers that we speak."""
+    offered = [name.strip() for name in request.headers.get("sec-websocket-protocol", "").split(",")]
+    return next((name for name in offered if name in SUBPROTOCOL_NAMES), None)
+
+
+def _client_id(request: Request) -> str:
+    return request.args.get("client") or ""

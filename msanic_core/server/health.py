@@ -1,0 +1,29 @@
+"""`/livez`: the process runs. `/readyz`: it should get traffic."""
+
+from collections.abc import Callable
+
+import msgspec
+from sanic import Blueprint, HTTPResponse, Request
+
+from msanic_core.engine.base import Engine
+
+
+def health_routes(engine: Engine, accepting: Callable[[], bool]) -> Blueprint:
+    """The two routes, for orchestrators and load balancers. `readyz` answers 503 while draining or without its store."""
+    blueprint = Blueprint("msanic_core_health", url_prefix="/")
+
+    @blueprint.get("/livez")
+    async def livez(_: Request) -> HTTPResponse:
+        return _answer(200, {"live": True})
+
+    @blueprint.get("/readyz")
+    async def readyz(_: Request) -> HTTPResponse:
+        facts = engine.describe()
+        ready = accepting() and bool(facts["healthy"])
+        return _answer(200 if ready else 503, {"ready": ready, "draining": not accepting(), "engine": facts})
+
+    return blueprint
+
+
+def _answer(status: int, facts: dict[str, object]) -> HTTPResponse:
+    return HTTPResponse(msgspec.json.encode(facts), status, content_type="application/json")

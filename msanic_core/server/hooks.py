@@ -1,0 +1,72 @@
+"""Calls plugins' hooks: pluggy knows no async, so results are awaited here, each plugin isolated from the others."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msanic_core.codes import OfflineReason
+from msanic_core.context import Server
+from msanic_core.engine.base import SessionInfo
+from msanic_core.errors import PluginError
+from msanic_core.plugins import Implementation, PluginSet
+from msanic_core.session.offline import OfflineHook
+
+log = logging.getLogger("msanic_core.hooks")
+
+
+async def call(implementation: Implementation, **arguments: Any) -> Any:
+    """Call one plugin's hook and await what it returns, if that can be awaited."""
+    result = implementation.call(**arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
+    """Every plugin's `ws_offline`, in pluggy's order."""
+
+    def bind(implementation: Implementation) -> OfflineHook:
+        async def run(session: SessionInfo, reason: OfflineReason) -> None:
+            await call(implementation, session=session, reason=reason, server=server)
+
+        return OfflineHook(implementation.plugin.name, run)
+
+    return [bind(implementation) for implementation in plugins.implementations("ws_offline")]
+
+
+def announcer(plugins: PluginSet, server: Server) -> Callable[[SessionInfo], Awaitable[None]]:
+    """What tells every plugin of a new session through `ws_online`; a plugin that raises is logged."""
+    implementations = plugins.implementations("ws_online")
+
+    async def announce(session: SessionInfo) -> None:
+        for implementation in implementations:
+            try:
+                await call(implementation, session=session, server=server)
+            except Exception:
+                log.exception("plugin %s: ws_online for session %s raised", implementation.plugin.name, session.id)
+
+    return announce
+
+
+async def start_plugins(plugins: PluginSet, server: Server) -> None:
+    """Call `server_start` of every plugin; the first that raises stops the start with a `PluginError`."""
+    for implementation in plugins.implementations("server_start"):
+        name = implementation.plugin.name
+        try:
+            await call(implementation, server=server)
+        except Exception as error:
+            log.debug("plugin %s: server_start", name, exc_info=True)
+            raise PluginError(f"plugin {name}: server_start raised {type(error).__name__}: {error}", (name,)) from error
+
+
+async def stop_plugins(plugins: PluginSet, server: Server, deadline: float) -> None:
+    """Call `server_stop` of every plugin, each isolated, until the loop's clock shows `deadline`."""
+    for implementation in plugins.implementations("server_stop"):
+        name = implementation.plugin.name
+        try:
+            async with asyncio.timeout_at(deadline):
+                await call(implementation, server=server)
+        except TimeoutError:
+            log.error("plugin %s: server_stop cancelled, the time to stop is up", name)
+        except Exception:
+            log.exception("plugin %s: server_stop raised", name)

@@ -1,0 +1,101 @@
+"""Plugins' HTTP routes: where they are mounted, and one form for every error."""
+
+import logging
+import uuid
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from sanic import Blueprint, HTTPResponse, Request, Sanic
+from sanic.exceptions import SanicException
+from sanic_routing.exceptions import RouteExists
+
+from msanic_core.codes import REPLY_CODES, ReplyCode
+from msanic_core.context import Server
+from msanic_core.errors import CommandError, PluginError
+from msanic_core.plugins import Implementation
+
+log = logging.getLogger("msanic_core.http")
+
+_CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if code is not ReplyCode.PASS}
+
+
+def error_response(
+    code: int, hint: str = "", *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> HTTPResponse:
+    """The envelope `{code, data, hint}` as a response. `status`: by default the one that belongs to the code, or 400."""
+    row = REPLY_CODES.get(code)
+    body = msgspec.json.encode({"code": int(code), "data": None, "hint": hint or (row.hint if row else "")})
+    return HTTPResponse(
+        body, status or (row.http_status if row else 400), dict(headers or {}), content_type="application/json"
+    )
+
+
+def answer_error(request: Request, error: Exception) -> HTTPResponse:
+    """Turn an exception of a route into the envelope. What is not meant for clients stays in the log, under an id."""
+    if isinstance(error, CommandError):
+        return error_response(error.code, error.hint)
+    if isinstance(error, SanicException) and error.status_code < 500:
+        code = _CODES_BY_STATUS.get(error.status_code, ReplyCode.FAIL)
+        hint = str(error) or "the request failed"
+        return error_response(code, hint, status=error.status_code, headers=getattr(error, "headers", None))
+    error_id = uuid.uuid4().hex[:12]
+    log.error("error %s in %s %s", error_id, request.method, request.path, exc_info=error)
+    status = error.status_code if isinstance(error, SanicException) else 500
+    return error_response(ReplyCode.FAIL, f"internal error {error_id}", status=status)
+
+
+def mount(app: Sanic, implementations: Iterable[Implementation], server: Server) -> None:
+    """Mount every plugin's blueprints, by default below the plugin's name.
+
+    A blueprint with a `url_prefix` of its own keeps it ("/" is the root). Raises `PluginError` naming both sides when
+    a blueprint's name or a route's path is taken.
+    """
+    names: dict[str, str] = {}
+    routes = dict.fromkeys(_routes(app), "the core")
+    for implementation in implementations:
+        plugin = implementation.plugin
+        for blueprint in _blueprints(implementation, server):
+            owner = names.setdefault(blueprint.name, plugin.name)
+            if owner != plugin.name or blueprint.name in app.blueprints:
+                raise PluginError(
+                    f"plugins {owner} and {plugin.name}: both have a blueprint named {blueprint.name!r}; rename one, or "
+                    f"block one plugin with [plugins] block",
+                    (owner, plugin.name),
+                )
+            if blueprint.url_prefix is None:
+                blueprint.url_prefix = f"/{plugin.name}"
+            _mount_one(app, blueprint, plugin.name, routes)
+
+
+def _blueprints(implementation: Implementation, server: Server) -> list[Blueprint]:
+    name = implementation.plugin.name
+    try:
+        given = implementation.call(server=server)
+    except Exception as error:
+        raise PluginError(f"plugin {name}: http_blueprint raised {type(error).__name__}: {error}", (name,)) from error
+    blueprints = [given] if isinstance(given, Blueprint) else given
+    if not isinstance(blueprints, list) or not all(isinstance(each, Blueprint) for each in blueprints):
+        raise PluginError(
+            f"plugin {name}: http_blueprint must return a sanic.Blueprint or a list of them, not {type(given).__name__}",
+            (name,),
+        )
+    return blueprints
+
+
+def _mount_one(app: Sanic, blueprint: Blueprint, plugin: str, routes: dict[tuple[str, str], str]) -> None:
+    before = set(_routes(app))
+    try:
+        app.blueprint(blueprint)
+    except RouteExists as error:
+        taken = [key for key in routes if repr(key[0].lstrip("/")) in str(error) or key[0] in str(error)]
+        owner = routes[taken[-1]] if taken else "another plugin"
+        raise PluginError(
+            f"plugin {plugin}: a route of blueprint {blueprint.name!r} is taken by {owner}: {error}; give the blueprint "
+            f"another url_prefix, or block one plugin with [plugins] block",
+            (plugin, owner),
+        ) from error
+    routes.update(dict.fromkeys(set(_routes(app)) - before, plugin))
+
+
+def _routes(app: Sanic) -> list[tuple[str, str]]:
+    return [(f"/{route.path}", method) for route in app.router.routes for method in route.methods]

@@ -1,0 +1,81 @@
+"""Start and stop of a node, in the order that keeps the promises."""
+
+import asyncio
+import logging
+import socket
+
+from sanic import Sanic
+from sanic.server.async_server import AsyncioServer
+
+from msanic_core.codes import OfflineReason
+from msanic_core.server import hooks
+from msanic_core.server.app import Node
+from msanic_core.server.websocket import HttpConnection
+
+log = logging.getLogger("msanic_core.lifecycle")
+
+_BATCHES = 20
+_BATCH_PAUSE = 0.05
+_MIN_BATCH = 100
+
+
+class RunningNode:
+    """A node that serves on a bound, listening socket."""
+
+    def __init__(self, node: Node, listener: AsyncioServer, heartbeat: asyncio.Task[None]) -> None:
+        self.node = node
+        self._listener = listener
+        self._heartbeat = heartbeat
+
+    @classmethod
+    async def start(cls, node: Node, sock: socket.socket) -> "RunningNode":
+        """Start the engine and the plugins, then accept connections. Raises `PluginError` when a plugin refuses."""
+        await node.engine.start(node.id, node.delivery)
+        await hooks.start_plugins(node.plugins, node.server)
+        listener = await node.app.create_server(
+            sock=sock, protocol=HttpConnection, backlog=node.settings.server.backlog, return_asyncio_server=True
+        )
+        if listener is None:
+            raise RuntimeError("Sanic returned no server")
+        await listener.startup()
+        await listener.before_start()
+        await listener.after_start()
+        heartbeat = asyncio.get_running_loop().create_task(node.heartbeat.run())
+        return cls(node, listener, heartbeat)
+
+    async def stop(self) -> None:
+        """Refuse what is new, end every session with 1012, finish handlers and offline chains, all within the deadline."""
+        node = self.node
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        timeout = node.settings.server.drain_timeout
+        node.handshake.accepting = False
+        if self._listener.server is not None:
+            self._listener.server.close()
+        await self._listener.before_stop()
+        await self._close_sessions()
+        # A tenth of the time is kept for what comes after handlers and chains.
+        deadline = began + 0.9 * timeout
+        late_handlers = await node.dispatcher.stop(deadline)
+        late_hooks = await node.offline.drain(deadline)
+        if late_handlers or late_hooks:
+            log.warning("cancelled at the deadline: %d handlers, %d offline chains and hooks", late_handlers, late_hooks)
+        await hooks.stop_plugins(node.plugins, node.server, began + timeout)
+        self._heartbeat.cancel()
+        for connection in list(self._listener.connections):
+            connection.close()
+        await self._listener.after_stop()
+        await node.engine.stop()
+        await node.db.close()
+        Sanic.unregister_app(node.app)
+        log.info("stopped in %.1f s", loop.time() - began)
+
+    async def _close_sessions(self) -> None:
+        """In batches: all clients at once would all come back at once, to whichever server is next."""
+        sessions = self.node.registry.all()
+        size = max(_MIN_BATCH, -(-len(sessions) // _BATCHES))
+        for start in range(0, len(sessions), size):
+            if start:
+                await asyncio.sleep(_BATCH_PAUSE)
+            for session in sessions[start : start + size]:
+                self.node.offline.lose(session, OfflineReason.SHUTDOWN)

@@ -1,0 +1,80 @@
+"""One tick for all sessions: pings, silence, stalled sockets, rate tokens, expired logins, receipts by writing."""
+
+import asyncio
+import time
+
+import msgspec
+
+from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import Engine
+from msanic_core.session.registry import Registry
+from msanic_core.session.replay import confirm_written
+from msanic_core.session.session import Offline, Session
+
+_SESSIONS_PER_SLICE = 2000
+
+
+class HeartbeatLimits(msgspec.Struct, frozen=True):
+    """Seconds: of silence before a ping, after the ping before the session is dead, of a socket that takes nothing."""
+
+    ping_interval: float
+    ping_timeout: float
+    outbox_stall: float
+
+    @property
+    def tick(self) -> float:
+        """How often all sessions are looked at: fine enough for each limit, at most once a second."""
+        return min(1.0, self.ping_interval / 4, self.ping_timeout / 4, self.outbox_stall / 4)
+
+
+class Heartbeat:
+    """Time is counted in ticks: while this process is held up no tick passes, and no client is blamed for it."""
+
+    def __init__(self, registry: Registry, engine: Engine, offline: Offline, limits: HeartbeatLimits) -> None:
+        self._registry = registry
+        self._engine = engine
+        self._offline = offline
+        self._tick = limits.tick
+        self._ping_ticks = round(limits.ping_interval / limits.tick)
+        self._dead_ticks = round((limits.ping_interval + limits.ping_timeout) / limits.tick)
+        self._stall_ticks = round(limits.outbox_stall / limits.tick)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            await asyncio.sleep(self._tick)
+            now = time.time()
+            for number, session in enumerate(self._registry.all(), 1):
+                if not session.closed:
+                    self.beat(session, now)
+                if number % _SESSIONS_PER_SLICE == 0:
+                    await asyncio.sleep(0)
+
+    def beat(self, session: Session, now: float) -> None:
+        """One tick of one session; `now` in seconds since the epoch, for logins that expire."""
+        session.refill(self._tick)
+        confirm_written(session, self._engine)
+        expires_at = session.identity.expires_at
+        if expires_at is not None and now >= expires_at:
+            self._offline.lose(session, OfflineReason.EXPIRED)
+        elif self._is_stalled(session):
+            self._offline.lose(session, OfflineReason.SLOW)
+        elif not session.held_back:
+            self._listen(session)
+
+    def _listen(self, session: Session) -> None:
+        session.quiet += 1
+        if session.quiet > self._dead_ticks:
+            self._offline.lose(session, OfflineReason.HEARTBEAT)
+        elif session.quiet == self._ping_ticks:
+            session.socket.ping()
+
+    def _is_stalled(self, session: Session) -> bool:
+        """Whether the socket has taken nothing for too long although there is something to take."""
+        if not session.outbox.blocked:
+            session.stalled = (0, 0)
+            return False
+        buffered, ticks = session.stalled
+        now_buffered = session.socket.buffered()
+        session.stalled = (now_buffered, ticks + 1 if now_buffered == buffered else 0)
+        return session.stalled[1] >= self._stall_ticks

@@ -1,0 +1,138 @@
+"""What a session still has to send: bounded in bytes, written once per turn of the event loop.
+
+Nobody who sends ever waits for a socket. Frames gather here; they leave together, at the end of the read that caused
+them or, for pushes, at the end of the loop's turn. When the socket takes no more, they wait here up to a bound.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Socket(Protocol):
+    """What a session needs of its connection; `server/websocket.py` has the real one."""
+
+    def write(self, data: bytes) -> None:
+        """Hand complete frames to the kernel, or to the transport's buffer where it takes no more."""
+
+    def buffered(self) -> int:
+        """Bytes handed over that the kernel has not taken yet."""
+
+    def ping(self) -> None:
+        """Send a ping frame."""
+
+    def pause_reading(self) -> None:
+        """Stop reading from the peer: TCP then holds it back."""
+
+    def resume_reading(self) -> None:
+        """Read again."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame and end the connection, by force when the peer does not follow in time."""
+
+
+class Flusher:
+    """Writes out, once per turn of the loop, every outbox that got something in that turn."""
+
+    __slots__ = ("_dirty", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._dirty: list[Outbox] = []
+
+    def add(self, outbox: "Outbox") -> None:
+        """Have this outbox written out at the end of the turn."""
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(outbox)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for outbox in dirty:
+            outbox.dirty = False
+            outbox.flush()
+
+
+class Outbox:
+    """The frames one session has yet to send.
+
+    `limit` is in bytes and covers what waits here plus what the transport holds; beyond it `on_overflow` is called
+    once. While `corked` (a read is being worked off) nothing is scheduled: whoever corked it flushes.
+    """
+
+    __slots__ = ("_drained", "_flusher", "_frames", "_limit", "_on_overflow", "_size", "_socket", "blocked", "corked",
+                 "dirty", "written_id")  # fmt: skip
+
+    def __init__(self, socket: Socket, flusher: Flusher, limit: int, on_overflow: Callable[[], None]) -> None:
+        self._socket = socket
+        self._flusher = flusher
+        self._limit = limit
+        self._on_overflow: Callable[[], None] | None = on_overflow
+        self._frames: list[bytes] = []
+        self._size = 0
+        self._drained: asyncio.Future[None] | None = None
+        self.blocked = False
+        self.corked = False
+        self.dirty = False
+        self.written_id = 0
+        """Highest durable id among the frames sent so far; see `settled_id`."""
+
+    def send(self, frame: bytes) -> None:
+        """Queue a complete frame. Never blocks, never raises; nothing happens once the outbox is closed."""
+        if self._on_overflow is None:
+            return
+        self._frames.append(frame)
+        self._size += len(frame)
+        if self._size > self._limit or (self.blocked and self._size + self._socket.buffered() > self._limit):
+            on_overflow, self._on_overflow = self._on_overflow, None
+            self._discard()
+            on_overflow()
+        elif not (self.corked or self.blocked or self.dirty):
+            self.dirty = True
+            self._flusher.add(self)
+
+    def flush(self) -> None:
+        """Write what waits in one call, unless the socket takes no more."""
+        frames = self._frames
+        if frames and not self.blocked:
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            self._frames = []
+            self._size = 0
+            self._socket.write(data)
+        if self._drained is not None and self.has_room():
+            self._drained.set_result(None)
+            self._drained = None
+
+    def has_room(self) -> bool:
+        """Whether less than half of the limit is in use."""
+        return 2 * (self._size + self._socket.buffered()) < self._limit
+
+    async def drained(self) -> None:
+        """Wait until there is room, or until the outbox is closed. For one waiter: the replay of an inbox."""
+        if self._on_overflow is not None and not self.has_room():
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    def settled_id(self) -> int:
+        """`written_id` once everything up to it has left this process, else 0."""
+        return self.written_id if not self._frames and not self._socket.buffered() else 0
+
+    def block(self, blocked: bool) -> None:
+        """The socket takes no more, or takes again."""
+        self.blocked = blocked
+        if not blocked:
+            self.flush()
+
+    def close(self) -> None:
+        """Write what waits (into the transport's buffer if need be) and take nothing more."""
+        self.blocked = False
+        self.flush()
+        self._on_overflow = None
+        self._discard()
+
+    def _discard(self) -> None:
+        self._frames = []
+        self._size = 0
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None

@@ -1,0 +1,48 @@
+"""Hands a session what waits in its user's inbox, in order, before anything newer."""
+
+import msgspec
+
+from msanic_core.engine.base import Engine, InboxPage
+from msanic_core.session.session import Session
+
+_PAGE = 100
+
+
+def confirm_written(session: Session, engine: Engine) -> None:
+    """Acknowledge for a client that does not do so itself: it has what has left this process."""
+    if not session.acknowledges and (settled := session.outbox.settled_id()):
+        engine.acknowledge(session.info.user, session.info.client, settled)
+        session.outbox.written_id = 0
+
+
+class Replay:
+    """Reads an inbox page by page into an outbox, no faster than the client takes it.
+
+    While a replay runs, live durable messages pass the session over: they are in the inbox too, and the replay comes
+    to them. It ends when the inbox was read to its end and nothing has passed the session over meanwhile, so that no
+    message is sent twice or out of order.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def first_page(self, session: Session, after: int | None) -> InboxPage:
+        """Begin: the session is marked as replaying and the first part of its inbox is read."""
+        session.replaying = True
+        return await self._engine.inbox(session.info.user, session.info.client, after, _PAGE)
+
+    async def run(self, session: Session, page: InboxPage) -> None:
+        """Send this page and all that follow it."""
+        last_id = 0
+        while not session.closed:
+            lost = page.lost
+            for message in page.messages:
+                last_id = session.outbox.written_id = message.id or last_id
+                session.outbox.send(session.codec.push(msgspec.structs.replace(message, lost=lost)))
+                lost = 0
+            await session.outbox.drained()
+            if not page.messages and not session.passed_over:
+                break
+            session.passed_over = False
+            page = await self._engine.inbox(session.info.user, session.info.client, last_id or None, _PAGE)
+        session.replaying = False

@@ -1,0 +1,185 @@
+"""Runs a handler's coroutine at once, and gives it a task only if it waits for something.
+
+A task per message costs more than most handlers. Yet inside a handler `asyncio.timeout`, task groups and every library
+that asks for the current task must work from the first line on. So a carrier, a real task that is parked, lends its
+identity to the first step; if the coroutine finishes within it, the carrier never ran. If the coroutine waits, the
+carrier takes it over and drives it to its end. `asyncio._enter_task` and `_leave_task` are asyncio's interface for
+those who step coroutines themselves (Python documentation, "Extending asyncio").
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
+from typing import Any
+
+Done = Callable[[Any, BaseException | None], None]
+
+_SPARE_CARRIERS = 64
+_CANCEL_GRACE = 1.0
+
+
+class Carrier:
+    """A parked task that can take over a coroutine which has already begun."""
+
+    __slots__ = ("_done", "_runner", "_suspended", "_wake", "task")
+
+    def __init__(self, runner: "Runner", loop: asyncio.AbstractEventLoop) -> None:
+        self._runner = runner
+        self._suspended: _Suspended | None = None
+        self._done: Done | None = None
+        self._wake: asyncio.Future[None] = loop.create_future()
+        self.task = loop.create_task(self._live())
+        self.task.add_done_callback(self._ended)
+
+    def take_over(self, suspended: "_Suspended") -> None:
+        """Drive this coroutine from the next turn of the loop on."""
+        self._suspended = suspended
+        if not self._wake.done():
+            self._wake.set_result(None)
+
+    def then(self, done: Done) -> None:
+        """Call this with the coroutine's result or exception when it ends."""
+        self._done = done
+
+    async def _live(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            cancelled: asyncio.CancelledError | None = None
+            try:
+                await self._wake
+            except asyncio.CancelledError as error:
+                if self._suspended is None:
+                    raise
+                cancelled = error
+            suspended, self._suspended = self._suspended, None
+            assert suspended is not None, "a carrier is only woken for a coroutine"
+            result, failure = await self._carry(suspended, cancelled)
+            done, self._done = self._done, None
+            self._wake = loop.create_future()
+            kept = self._runner.release(self)
+            if done is not None:
+                done(result, failure)
+            if not kept:
+                return
+
+    @staticmethod
+    async def _carry(
+        suspended: "_Suspended", cancelled: asyncio.CancelledError | None
+    ) -> tuple[Any, BaseException | None]:
+        suspended.cancelled = cancelled
+        try:
+            return await suspended, None
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            return None, error
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A handler that cancels its own task before this carrier's first turn takes the carrier down with it."""
+        self._runner.forget(self)
+        suspended, done = self._suspended, self._done
+        if suspended is not None:
+            suspended.close()
+            if done is not None:
+                done(None, asyncio.CancelledError())
+
+
+class _Suspended:
+    """A coroutine after its first step, awaitable by whoever carries it on."""
+
+    __slots__ = ("_context", "_coroutine", "_yielded", "cancelled")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], yielded: Any, context: Context) -> None:
+        self._coroutine = coroutine
+        self._yielded = yielded
+        self._context = context
+        self.cancelled: BaseException | None = None
+
+    def close(self) -> None:
+        """Give the coroutine up."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        run, coroutine, yielded = self._context.run, self._coroutine, self._yielded
+        try:
+            if self.cancelled is not None:
+                yielded = run(coroutine.throw, self.cancelled)
+            while True:
+                try:
+                    value = yield yielded
+                except GeneratorExit:
+                    coroutine.close()
+                    raise
+                except BaseException as error:
+                    yielded = run(coroutine.throw, error)
+                else:
+                    yielded = run(coroutine.send, value)
+        except StopIteration as stop:
+            return stop.value
+
+
+class Runner:
+    """Starts coroutines from callbacks of the event loop (never from within a task)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._spare: list[Carrier] = []
+        self._working: set[Carrier] = set()
+        self._base = copy_context()
+        self._idle: asyncio.Future[None] | None = None
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the first wait. Returns the result (or raises) if it came that far, else the `Carrier` that goes on.
+
+        Each coroutine has a copy of the server's context variables for itself.
+        """
+        carrier = self._spare.pop() if self._spare else Carrier(self, self._loop)
+        task = carrier.task
+        context = self._base.copy()
+        asyncio._enter_task(self._loop, task)
+        try:
+            yielded = context.run(coroutine.send, None)
+        except StopIteration as stop:
+            self._take_back(carrier)
+            return stop.value
+        except BaseException:
+            self._take_back(carrier)
+            raise
+        finally:
+            asyncio._leave_task(self._loop, task)
+        self._working.add(carrier)
+        carrier.take_over(_Suspended(coroutine, yielded, context))
+        return carrier
+
+    def release(self, carrier: Carrier) -> bool:
+        """A carrier is free again; False when it is of no further use."""
+        self._working.discard(carrier)
+        if self._idle is not None and not self._working and not self._idle.done():
+            self._idle.set_result(None)
+        if len(self._spare) >= _SPARE_CARRIERS or carrier.task.cancelling():
+            return False
+        self._spare.append(carrier)
+        return True
+
+    def forget(self, carrier: Carrier) -> None:
+        """A carrier has ended."""
+        self._working.discard(carrier)
+        if carrier in self._spare:
+            self._spare.remove(carrier)
+
+    async def stop(self, deadline: float) -> int:
+        """Wait for running coroutines until the loop's clock shows `deadline`, then cancel them; returns how many."""
+        if self._working:
+            self._idle = self._loop.create_future()
+            await asyncio.wait({self._idle}, timeout=max(0.0, deadline - self._loop.time()))
+        late = [carrier.task for carrier in self._working]
+        parked = [carrier.task for carrier in self._spare]
+        for task in [*late, *parked]:
+            task.cancel()
+        if late or parked:
+            await asyncio.wait([*late, *parked], timeout=_CANCEL_GRACE)
+        return len(late)
+
+    def _take_back(self, carrier: Carrier) -> None:
+        if not self.release(carrier):
+            carrier.task.cancel()

@@ -1,0 +1,160 @@
+"""One session: a logged-in connection, its limits, and the order of its commands."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from msanic_core.codes import CLOSE_CODES, OFFLINE_CLOSE_CODES, OfflineReason
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from msanic_core.engine.base import SessionInfo
+    from msanic_core.identity import Identity
+    from msanic_core.session.outbox import Outbox, Socket
+    from msanic_core.wire import Codec
+
+
+class SessionLimits(msgspec.Struct, frozen=True):
+    """`queue`: commands that may wait. `rate`: frames per second, 0 for no limit. `burst`: frames at once."""
+
+    queue: int
+    rate: int
+    burst: int
+
+
+class Receiver(Protocol):
+    """Where a session's messages go: the dispatcher."""
+
+    def receive(self, session: Session, payload: str | bytes) -> None:
+        """Work off one complete message: text as str, binary as bytes."""
+
+
+class Offline(Protocol):
+    """Where a session goes when it is lost: the offline chain."""
+
+    def lose(self, session: Session, reason: OfflineReason, code: int | None = None, text: str = "") -> bool:
+        """End a session, once. `code` and `text` replace the close code and reason that belong to `reason`."""
+
+
+class Session:
+    """A connection that has logged in. The socket adapter calls `message`, `control`, `end_of_read`, `writable`, `lost`.
+
+    `waiting` holds decoded commands that came while another one was `busy`; when `limits.queue` of them wait, the
+    socket is not read from until half are done. `tokens` is the bucket for commands and control frames; `quiet` counts
+    heartbeat ticks without any frame from the client.
+    """
+
+    __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
+                 "groups", "identity", "info", "online", "outbox", "passed_over", "quiet", "replaying", "running", "socket",
+                 "stalled", "tokens", "waiting")  # fmt: skip
+
+    def __init__(
+        self,
+        info: SessionInfo,
+        identity: Identity,
+        socket: Socket,
+        codec: Codec,
+        limits: SessionLimits,
+        receiver: Receiver,
+        offline: Offline,
+        *,
+        acknowledges: bool,
+    ) -> None:
+        self.info = info
+        self.identity = identity
+        self.socket = socket
+        self.codec = codec
+        self.acknowledges = acknowledges
+        """Whether the client acknowledges durable messages itself; else they count as received when written."""
+        self.outbox: Outbox
+        self.groups: set[str] = set()
+        self.contexts: dict[str, Any] = {}
+        self.busy = False
+        self.running = 0
+        self.waiting: deque[Any] = deque()
+        self.closed = False
+        self.replaying = False
+        self.passed_over = False
+        self.online: asyncio.Task[None] | None = None
+        """The `ws_online` hooks of this session, while they run: `ws_offline` comes after them."""
+        self.tokens = limits.burst
+        self.quiet = 0
+        self.stalled = (0, 0)
+        self._limits = limits
+        self._receiver = receiver
+        self._offline = offline
+        self._paused = False
+
+    def message(self, payload: str | bytes) -> None:
+        """A complete message came in."""
+        if self.spend():
+            self._receiver.receive(self, payload)
+
+    def control(self) -> None:
+        """A ping or pong came in."""
+        self.spend()
+
+    def spend(self) -> bool:
+        """Count one frame; False when the session is lost, be it because this was one too many."""
+        self.quiet = 0
+        self.tokens -= 1
+        if self.tokens < 0 and self._limits.rate:
+            self._offline.lose(self, OfflineReason.RATE)
+        return not self.closed
+
+    def refill(self, seconds: float) -> None:
+        """Put tokens back for the time that has passed."""
+        self.tokens = min(self._limits.burst, self.tokens + max(1, round(self._limits.rate * seconds)))
+
+    def wait_in_line(self, command: Any) -> None:
+        """Keep a command for later; hold the client back when too many wait."""
+        self.waiting.append(command)
+        if len(self.waiting) >= self._limits.queue and not self._paused:
+            self._paused = True
+            self.socket.pause_reading()
+
+    def line_moved(self) -> None:
+        """Commands were taken from `waiting`: let the client send again when half of the line is free."""
+        if self._paused and 2 * len(self.waiting) <= self._limits.queue:
+            self._paused = False
+            self.socket.resume_reading()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether as many concurrent commands run as may wait."""
+        return self.running >= self._limits.queue
+
+    @property
+    def held_back(self) -> bool:
+        """Whether we ourselves do not read from the client, so that its silence says nothing."""
+        return self._paused or self.outbox.blocked
+
+    def start_of_read(self) -> None:
+        """Several messages may follow at once: what answers them leaves together."""
+        self.outbox.corked = True
+
+    def end_of_read(self) -> None:
+        """The last message of one read was worked off."""
+        self.outbox.corked = False
+        self.outbox.flush()
+
+    def writable(self, yes: bool) -> None:
+        """The socket takes data again, or takes no more."""
+        self.outbox.block(not yes)
+
+    def lost(self, reason: OfflineReason) -> None:
+        """The connection is gone or going, for a reason that lies with the client or the network."""
+        self._offline.lose(self, reason)
+
+    def close(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
+        """End the connection; only the offline chain calls this, after the registry let the session go."""
+        self.closed = True
+        self.waiting.clear()
+        if code is None:
+            code = OFFLINE_CLOSE_CODES[reason]
+        self.outbox.close()
+        self.socket.close(code, text or CLOSE_CODES[code].reason)

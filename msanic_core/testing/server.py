@@ -1,0 +1,67 @@
+"""A real server within the test's own event loop, on a free port of 127.0.0.1."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from msanic_core.config import settings_from
+from msanic_core.plugins import load_plugins
+from msanic_core.server.app import Node
+from msanic_core.server.lifecycle import RunningNode
+from msanic_core.server.run import bind
+from msanic_core.wire import Codecs
+
+HOST = "127.0.0.1"
+
+
+class TestServer:
+    """What a test holds of a running server: its address, its parts, and clients for it."""
+
+    __test__ = False
+
+    def __init__(self, running: RunningNode, port: int) -> None:
+        self.running = running
+        self.node = running.node
+        self.server = running.node.server
+        self.port = port
+        self.url = f"http://{HOST}:{port}"
+
+    def websocket_url(self, user: str | None = None, **parameters: str) -> str:
+        """The address of the WebSocket, with the query that an anonymous login reads."""
+        query = urlencode({**({} if user is None else {"user": user}), **parameters})
+        return f"ws://{HOST}:{self.port}{self.node.settings.ws.path}" + (f"?{query}" if query else "")
+
+    async def connect(
+        self, user: str | None = None, *, subprotocol: str | None = None, client: str | None = None, **options: Any
+    ) -> ClientConnection:
+        """A client of the `websockets` package, connected; `options` go to its `connect`."""
+        parameters = {} if client is None else {"client": client}
+        offered = None if subprotocol is None else [Subprotocol(subprotocol)]
+        return await connect(self.websocket_url(user, **parameters), subprotocols=offered, proxy=None, **options)
+
+
+@asynccontextmanager
+async def serving(
+    plugins: Mapping[str, object], settings: Mapping[str, Any] | None = None
+) -> AsyncIterator[TestServer]:
+    """Serve these plugins (name to module or object) and no installed ones; stops at the end of the block.
+
+    `settings` are sections as in msanic.toml. The login is anonymous unless `settings` has an `auth` section, and the
+    time to stop is short. Raises `PluginError` and `ConfigError` as `serve` does.
+    """
+    sections: dict[str, Any] = {"auth": {"mode": "anonymous"}, "db": {"url": "sqlite://:memory:"}, **(settings or {})}
+    sections["server"] = {"drain_timeout": 5.0, **sections.get("server", {})}
+    sections["plugins"] = {"load": [], **sections.get("plugins", {})}
+    checked = settings_from(sections)
+    codecs = Codecs(max_containers=checked.ws.max_containers, max_depth=checked.ws.max_depth)
+    node = Node(checked, load_plugins(checked, codecs, plugins), codecs)
+    with bind(HOST, 0, checked.server.backlog) as sock:
+        running = await RunningNode.start(node, sock)
+        try:
+            yield TestServer(running, sock.getsockname()[1])
+        finally:
+            await running.stop()

@@ -1,0 +1,42 @@
+"""The wire: frames, messages and the envelope in each encoding. Pure functions of bytes, without I/O."""
+
+from msanic_core.wire.codecs import SUBPROTOCOL_NAMES, Codecs
+from msanic_core.wire.envelope import (
+    PING_COMMANDS,
+    REJECT_COMMAND,
+    Codec,
+    DataError,
+    EnvelopeError,
+    Push,
+    Request,
+    WireEncodeError,
+)
+from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
+from msanic_core.wire.json_codec import JsonCodec
+from msanic_core.wire.message import Assembler, ProtocolViolation, parse_close
+from msanic_core.wire.msgpack_codec import MsgpackCodec
+
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "PING",
+    "PING_COMMANDS",
+    "PONG",
+    "REJECT_COMMAND",
+    "SUBPROTOCOL_NAMES",
+    "TEXT",
+    "Assembler",
+    "Codec",
+    "Codecs",
+    "DataError",
+    "EnvelopeError",
+    "JsonCodec",
+    "MsgpackCodec",
+    "ProtocolViolation",
+    "Push",
+    "Request",
+    "WireEncodeError",
+    "parse_close",
+    "server_frame",
+]

@@ -1,0 +1,163 @@
+"""What every message consists of, whatever its encoding, and what goes wrong with one.
+
+    request   {"cmd", "data", "req"}                    `data` and `req` may be missing and are null then
+    reply     {"cmd", "data", "code", "req", "hint"}    always all five
+    push      {"cmd", "data", "code", "hint"}           and "id" if it is durable, "lost" if messages before it were
+                                                        lost, "req" if it is a reply that waited in the inbox
+
+`cmd` is a string "type.code" or the integer type * 1000 + code; an answer has the form of its question. `req` is
+whatever the client chose and comes back unchanged.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+REJECT_COMMAND = 1002
+"""The `cmd` of an answer to what has no readable `cmd` of its own."""
+
+PING_COMMANDS = ("sys.ping", 1001)
+"""The `cmd` of a client's heartbeat, in either form."""
+
+DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeError)
+"""What msgspec raises for input that it cannot decode."""
+
+_MAX_HINT = 300
+_PLACE = re.compile(r"(?P<what>.*) - at (?P<key>`key` in )?`\$(?P<path>.*)`", re.DOTALL)
+_LIBRARY_TEXT = re.compile(r"(?:Expected|Invalid|Number|Integer|Duration|Timestamp|(?P<object>Object( contains)?)) ")
+_QUOTED = re.compile(r"`([^`]*)`")
+
+
+class Push(msgspec.Struct, frozen=True):
+    """A message the server sends on its own account.
+
+    `id`: its place in the user's inbox; None when it is not durable. `lost`: how many messages before it the inbox has
+    dropped. `req`: plain Python objects, of the request a late reply belongs to.
+    """
+
+    cmd: str | int
+    data: Any = None
+    code: int = 0
+    hint: str = ""
+    req: Any = None
+    id: int | None = None
+    lost: int = 0
+
+
+class Request(msgspec.Struct, gc=False):
+    """A message of a client. `data` and `req` are in a form only the codec that decoded it can read."""
+
+    cmd: str | int
+    data: Any
+    req: Any
+
+
+class EnvelopeError(Exception):
+    """A message is not a request.
+
+    `hint`: a sentence for the client's developer. `req`: the request's, as opaque as in `Request`; None when it could
+    not be read.
+    """
+
+    def __init__(self, hint: str, req: Any = None) -> None:
+        super().__init__(hint)
+        self.hint = hint
+        self.req = req
+
+
+class DataError(Exception):
+    """A request's `data` does not fit the type its command asks for. `hint` names the field."""
+
+    def __init__(self, hint: str) -> None:
+        super().__init__(hint)
+        self.hint = hint
+
+
+class WireEncodeError(ValueError):
+    """A value that is to be sent has no form on the wire. The text says which message, and what of it."""
+
+
+class Codec(Protocol):
+    """One encoding of the envelope: `name` is its short name, `opcode` that of the frames it writes."""
+
+    name: str
+    opcode: int
+
+    def decode(self, payload: str | bytes) -> Request:
+        """Read a client's message. Raises `EnvelopeError`, and nothing else whatever the payload."""
+
+    def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
+        """Build a function that makes a value of this type of a `Request.data`; the function raises `DataError`.
+
+        To be called once per command, at start. Raises `TypeError` for a type that cannot be decoded to.
+        """
+
+    def plain(self, raw: Any) -> Any:
+        """Turn a `Request.data` or `Request.req` into plain Python objects. JSON that Python cannot hold: its text."""
+
+    def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
+        """Encode a reply as a complete WebSocket frame; `req` as decoded, or None. Raises `WireEncodeError`."""
+
+    def push(self, push: Push) -> bytes:
+        """Encode a push as a complete WebSocket frame. Raises `WireEncodeError`."""
+
+
+def push_fields(push: Push) -> dict[str, Any]:
+    """List the fields of a push that go on the wire, in their order."""
+    fields = {"cmd": push.cmd, "data": push.data, "code": push.code, "hint": push.hint}
+    if push.id is not None:
+        fields["id"] = push.id
+    if push.lost > 0:
+        fields["lost"] = push.lost
+    if push.req is not None:
+        fields["req"] = push.req
+    return fields
+
+
+def decode_hint(error: Exception, root: str) -> str:
+    """Put one of `DECODE_ERRORS` into a sentence without the library's words, of at most 300 characters.
+
+    `root` is what the decoded value is called: "data" gives "data.text: expected str, got int".
+    """
+    if isinstance(error, RecursionError):
+        return f"{root}: nested too deeply"
+    if isinstance(error, UnicodeError):
+        return f"{root}: text is not UTF-8"
+    text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return f"{root}: not valid JSON: {_syntax_error(text)}"
+    where = root
+    if place := _PLACE.fullmatch(text):
+        text = place["what"]
+        where = ("a key of " if place["key"] else "") + root + place["path"]
+    return f"{where}: {_reworded(text)}"[:_MAX_HINT]
+
+
+def encode_error(error: Exception, cmd: str | int, encoding: str) -> WireEncodeError:
+    """Make the `WireEncodeError` for what an encoder raised on the message `cmd`."""
+    if isinstance(error, RecursionError) or "recursion limit" in str(error):
+        what = "nested too deeply, or it contains itself"
+    elif isinstance(error, UnicodeError):
+        what = "a string holds half of a surrogate pair, which UTF-8 has no form for"
+    else:
+        what = str(error) or type(error).__name__
+    return WireEncodeError(f"message {cmd!r} cannot be encoded as {encoding}: {what}")
+
+
+def _syntax_error(text: str) -> str:
+    if text == "Input data was truncated":
+        return "it is cut off"
+    return text.removeprefix("JSON is malformed: ")
+
+
+def _reworded(text: str) -> str:
+    """In the middle of a sentence; what a plugin's own check says (`__post_init__`) is left as it is."""
+    library = _LIBRARY_TEXT.match(text)
+    if not library:
+        return text
+    text = _QUOTED.sub(r"\1", text)
+    if library["object"]:
+        return text[library.end() :]
+    return text[0].lower() + text[1:]

@@ -1,0 +1,117 @@
+"""The envelope in JSON (RFC 8259), in text frames."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from msanic_core.wire.envelope import (
+    DECODE_ERRORS,
+    DataError,
+    EnvelopeError,
+    Push,
+    Request,
+    decode_hint,
+    encode_error,
+    push_fields,
+)
+from msanic_core.wire.frame import TEXT, server_frame
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _JsonRequest(Request, gc=False):
+    """`data` is decoded when the command's type is known; `req` never is: it goes back as it came."""
+
+    data: msgspec.Raw = _NULL
+    req: msgspec.Raw = _NULL
+
+
+class _ReqOnly(msgspec.Struct, gc=False):
+    req: msgspec.Raw = _NULL
+
+
+class _Reply(msgspec.Struct, gc=False):
+    cmd: str | int
+    data: Any
+    code: int
+    req: Any
+    hint: str
+
+
+class JsonCodec:
+    """See `Codec`. Nesting is limited by Python's recursion limit; nan and infinity are written as null."""
+
+    name: str = "json"
+    opcode: int = TEXT
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_JsonRequest).decode
+        self._decode_req = msgspec.json.Decoder(_ReqOnly).decode
+        self._decode_string = msgspec.json.Decoder(str).decode
+        self._decode_plain = msgspec.json.Decoder().decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def decode(self, payload: str | bytes) -> Request:
+        """See `Codec.decode`."""
+        try:
+            if not isinstance(payload, str):
+                # The decoder passes over `data` and `req` without looking at their bytes.
+                payload = str(payload, "utf-8")
+            return self._decode(payload)
+        except DECODE_ERRORS as error:
+            raise EnvelopeError(decode_hint(error, "message"), self._req_of(payload, error)) from None
+
+    def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
+        """See `Codec.data_decoder`.
+
+        Clients of msanic 1.0.22 may send `data` as a string that holds JSON: where a string does not fit, what it holds
+        is tried.
+        """
+        typed = msgspec.json.Decoder(type_).decode
+
+        def decode_data(raw: msgspec.Raw) -> Any:
+            try:
+                return typed(raw)
+            except DECODE_ERRORS as error:
+                hint = decode_hint(error, "data")
+            try:
+                return typed(self._decode_string(raw))
+            except DECODE_ERRORS:
+                raise DataError(hint) from None
+
+        return decode_data
+
+    def plain(self, raw: Any) -> Any:
+        """See `Codec.plain`."""
+        if raw is None:
+            return None
+        try:
+            return self._decode_plain(raw)
+        except DECODE_ERRORS:
+            return bytes(raw).decode()
+
+    def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
+        """See `Codec.reply`."""
+        try:
+            payload = self._encode(_Reply(cmd, data, code, req, hint))
+        except Exception as error:
+            raise encode_error(error, cmd, "JSON") from error
+        return server_frame(TEXT, payload)
+
+    def push(self, push: Push) -> bytes:
+        """See `Codec.push`."""
+        try:
+            payload = self._encode(push_fields(push))
+        except Exception as error:
+            raise encode_error(error, push.cmd, "JSON") from error
+        return server_frame(TEXT, payload)
+
+    def _req_of(self, payload: str | bytes, error: Exception) -> msgspec.Raw | None:
+        """`req` of a JSON object that is no request."""
+        if not isinstance(error, msgspec.ValidationError):
+            return None
+        try:
+            return self._decode_req(payload).req
+        except DECODE_ERRORS:
+            return None

@@ -1,0 +1,243 @@
+"""The envelope in msgpack, in binary frames.
+
+A few bytes of msgpack can announce a lot: an empty map is one byte and a dict of 64, an array header makes room for all
+the elements it promises before the first has come. So the bytes that could be headers are counted first, which is
+cheap and never too few. Where they are many, a message is walked through without making any object before it is
+decoded, and where they are too many its maps and arrays are counted while it is.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import msgpack
+import msgspec
+
+from msanic_core.wire.envelope import (
+    DECODE_ERRORS,
+    DataError,
+    EnvelopeError,
+    Push,
+    Request,
+    decode_hint,
+    encode_error,
+    push_fields,
+)
+from msanic_core.wire.frame import BINARY, server_frame
+
+MAX_INTEGER_KEYS = 1024
+"""Entries a map with integer keys may have: whose hashes collide is for the sender to choose."""
+
+_CONTAINER_HEADERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+"""The bytes a map or array can start with. They also occur within numbers and strings."""
+
+_MAX_PROMISED = 1 << 17
+"""Elements the arrays of a message may together promise, whether they come or not, before that is looked into."""
+
+_BINARY_TYPES = (bytes, bytearray, memoryview)
+_KEY_TYPES = frozenset({str, int, bytes})
+
+_NO_EXTENSIONS = "extension types are not accepted, timestamps neither: send a string or a number"
+_TOO_DEEP = "maps and arrays nested too deeply"
+
+
+class _RefusedError(ValueError):
+    """The text says why."""
+
+
+class MsgpackCodec:
+    """See `Codec`.
+
+    `max_containers`: maps and arrays in one message. `max_depth`: of maps and arrays in each other, the envelope
+    included. Keys of maps may be strings, integers and bytes; extension types, timestamps too, are refused.
+    """
+
+    name: str = "msgpack"
+    opcode: int = BINARY
+
+    def __init__(self, *, max_containers: int = 10_000, max_depth: int = 64) -> None:
+        self._max_containers = max_containers
+        self._max_depth = max_depth
+        self._pack = msgpack.Packer(default=_to_builtins, use_bin_type=True).pack
+
+    def decode(self, payload: str | bytes) -> Request:
+        """See `Codec.decode`."""
+        if isinstance(payload, str):
+            raise EnvelopeError("message: msgpack belongs in a binary frame")
+        try:
+            message = self._unpack(payload)
+        except _RefusedError as error:
+            raise EnvelopeError(f"message: {error}") from None
+        if message.__class__ is dict:
+            cmd = message.get("cmd")
+            if cmd.__class__ is str or cmd.__class__ is int:
+                return Request(cmd, message.get("data"), message.get("req"))
+        _refuse(message)
+
+    def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
+        """See `Codec.data_decoder`.
+
+        Clients whose maps can only have string keys may send integer keys as strings, as in JSON.
+        """
+        if type_ is Any:
+            return _same
+        msgspec.json.Decoder(type_)  # raises TypeError now, where `convert` would with the first message
+        convert = msgspec.convert
+        # `convert` analyses a type anew each time, unless it is a Struct, or a field of one.
+        boxed: Any = msgspec.defstruct("Data", [("value", type_)], array_like=True)
+
+        def decode_struct(raw: Any) -> Any:
+            try:
+                return convert(raw, type_)
+            except DECODE_ERRORS:
+                return decode_again(raw)
+
+        def decode_other(raw: Any) -> Any:
+            try:
+                return convert((raw,), boxed).value
+            except DECODE_ERRORS:
+                return decode_again(raw)
+
+        def decode_again(raw: Any) -> Any:
+            try:
+                return convert(raw, type_, str_keys=True)
+            except DECODE_ERRORS as error:
+                raise DataError(decode_hint(error, "data")) from None
+
+        return decode_struct if isinstance(type_, type) and issubclass(type_, msgspec.Struct) else decode_other
+
+    def plain(self, raw: Any) -> Any:
+        """See `Codec.plain`."""
+        return raw
+
+    def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
+        """See `Codec.reply`."""
+        try:
+            payload = self._pack({"cmd": cmd, "data": data, "code": code, "req": req, "hint": hint})
+        except Exception as error:
+            raise encode_error(error, cmd, "msgpack") from error
+        return server_frame(BINARY, payload)
+
+    def push(self, push: Push) -> bytes:
+        """See `Codec.push`."""
+        try:
+            payload = self._pack(push_fields(push))
+        except Exception as error:
+            raise encode_error(error, push.cmd, "msgpack") from error
+        return server_frame(BINARY, payload)
+
+    def _unpack(self, payload: bytes) -> Any:
+        length = len(payload)
+        # The message has at most so many maps and arrays, and none can promise more elements than there are bytes.
+        containers = length - len(payload.translate(None, _CONTAINER_HEADERS))
+        if containers * length > _MAX_PROMISED:
+            _check_complete(payload)
+        if containers <= self._max_containers:
+            try:
+                message = msgpack.unpackb(payload, max_ext_len=0, ext_hook=_refuse_extension)
+            except ValueError:
+                # It is wrong, and what follows says how; or it has keys that are integers, which must be looked at.
+                return self._unpack_carefully(payload)
+            if containers > self._max_depth:
+                _check_depth(message, self._max_depth)
+            return message
+        return self._unpack_carefully(payload)
+
+    def _unpack_carefully(self, payload: bytes) -> Any:
+        _check_complete(payload)
+        containers = 0
+
+        def count() -> None:
+            nonlocal containers
+            containers += 1
+            if containers > self._max_containers:
+                raise _RefusedError(f"more than {self._max_containers} maps and arrays")
+
+        def make_list(items: list[Any]) -> list[Any]:
+            count()
+            return items
+
+        def make_dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+            count()
+            _check_keys(pairs)
+            return dict(pairs)
+
+        try:
+            message = msgpack.unpackb(
+                payload,
+                strict_map_key=False,
+                max_ext_len=0,
+                ext_hook=_refuse_extension,
+                list_hook=make_list,
+                object_pairs_hook=make_dict,
+            )
+        except _RefusedError:
+            raise
+        except UnicodeError:
+            raise _RefusedError("a string is not UTF-8") from None
+        except ValueError:
+            # The structure was found sound; what is left to be refused is an extension's length.
+            raise _RefusedError(_NO_EXTENSIONS) from None
+        if containers > self._max_depth:
+            _check_depth(message, self._max_depth)
+        return message
+
+
+def _check_complete(payload: bytes) -> None:
+    """Walk the whole message without making an object of any part of it."""
+    size = max(1, len(payload))
+    unpacker = msgpack.Unpacker(max_buffer_size=size, read_size=size)
+    unpacker.feed(payload)
+    try:
+        unpacker.skip()
+    except msgpack.OutOfData:
+        raise _RefusedError("not valid msgpack: it is cut off") from None
+    except msgpack.StackError:
+        raise _RefusedError(_TOO_DEEP) from None
+    except ValueError:
+        raise _RefusedError("not valid msgpack") from None
+    if unpacker.tell() != len(payload):
+        raise _RefusedError("not valid msgpack: more follows after its end")
+
+
+def _check_keys(pairs: list[tuple[Any, Any]]) -> None:
+    types = {type(key) for key, _ in pairs}
+    if not types <= _KEY_TYPES:
+        raise _RefusedError("keys of maps must be strings, integers or bytes")
+    if int in types and len(pairs) > MAX_INTEGER_KEYS:
+        raise _RefusedError(f"a map with integer keys and more than {MAX_INTEGER_KEYS} entries")
+
+
+def _check_depth(message: Any, max_depth: int) -> None:
+    level = [message]
+    for _ in range(max_depth):
+        level = [
+            child
+            for container in level
+            for child in (container.values() if container.__class__ is dict else container)
+            if child.__class__ is dict or child.__class__ is list
+        ]
+        if not level:
+            return
+    raise _RefusedError(f"{_TOO_DEEP}: more than {max_depth} levels")
+
+
+def _refuse_extension(code: int, data: bytes) -> NoReturn:  # noqa: ARG001 - the signature is msgpack's
+    raise _RefusedError(_NO_EXTENSIONS)
+
+
+def _refuse(message: Any) -> NoReturn:
+    """Raise the `EnvelopeError` for a message that is no map, or has no usable `cmd`."""
+    req = message.get("req") if isinstance(message, dict) else None
+    try:
+        msgspec.convert(message, Request)
+    except DECODE_ERRORS as error:
+        raise EnvelopeError(decode_hint(error, "message"), req) from None
+    raise EnvelopeError("message: not a request", req)
+
+
+def _same(raw: Any) -> Any:
+    return raw
+
+
+def _to_builtins(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=_BINARY_TYPES)

@@ -1,0 +1,27 @@
+"""A push as engines keep it: packed once, the same for every codec that later puts it on a wire."""
+
+from typing import Any
+
+import msgpack
+import msgspec
+
+from msanic_core.wire.envelope import Push, WireEncodeError
+
+
+def pack_push(push: Push) -> bytes:
+    """Pack a push with all its fields. Raises `WireEncodeError` when `data` holds what no codec can encode."""
+    fields = (push.cmd, push.data, push.code, push.hint, push.req, push.id, push.lost)
+    try:
+        packed: bytes = msgpack.packb(fields, default=_to_builtins, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise WireEncodeError(f"data of {push.cmd!r} cannot be encoded: {error}") from error
+    return packed
+
+
+def unpack_push(packed: bytes) -> Push:
+    """The push that `pack_push` packed."""
+    return Push(*msgpack.unpackb(packed, raw=False, strict_map_key=False))
+
+
+def _to_builtins(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(bytes, bytearray))

@@ -1,0 +1,192 @@
+import asyncio
+import inspect
+from typing import Any
+
+import msgspec
+import pytest
+
+from msanic_core.commands import NO_DATA, AnyCommand, Command, CommandMap, command, describe_clash, find_clashes
+from msanic_core.errors import PluginError
+from msanic_core.wire import Codecs
+
+
+class Say(msgspec.Struct):
+    room: str
+    text: str = ""
+
+
+@command("chat.say", id=2001, concurrent=True)
+async def say(ctx: Any, data: Say) -> str:
+    """Say something.
+
+    Everybody in the room hears it.
+    """
+    return f"{ctx} in {data.room}"
+
+
+@command("chat.rooms")
+def rooms(ctx: Any) -> list[str]:
+    return [ctx]
+
+
+def handler(ctx: Any) -> None: ...
+
+
+def named(name: str, number: int | None = None) -> AnyCommand:
+    return command(name, id=number)(handler)
+
+
+def test_a_command_holds_its_declaration() -> None:
+    assert isinstance(say, Command)
+    assert (say.name, say.id, say.concurrent, say.is_async, say.data_type) == ("chat.say", 2001, True, True, Say)
+    assert (rooms.name, rooms.id, rooms.concurrent, rooms.is_async) == ("chat.rooms", None, False, False)
+    assert rooms.data_type is NO_DATA
+    assert say.doc == "Say something.\n\nEverybody in the room hears it."
+    assert rooms.doc == ""
+
+
+def test_a_command_can_be_called_as_the_function_it_was() -> None:
+    assert asyncio.run(say("ctx", Say("lobby"))) == "ctx in lobby"
+    assert rooms(ctx="ctx") == ["ctx"]
+
+
+def test_a_command_looks_like_the_function_it_was() -> None:
+    assert say.__doc__ == say.handler.__doc__
+    assert say.__doc__ is not None
+    assert list(inspect.signature(say).parameters) == ["ctx", "data"]
+    assert repr(say) == f"<Command 'chat.say': {__name__}.say>"
+
+
+@pytest.mark.parametrize("name", ["a.b", "Chat-1.say_2", "sysadmin.x", "chat.sys", "a." + "b" * 253])
+def test_names_that_are_allowed(name: str) -> None:
+    assert named(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *[(name, "a name is type.code, with one dot") for name in ("", "chat", "chat.", ".say", "a.b.c", "a.b\n")],
+        *[(name, "only A-Z a-z 0-9 _ -") for name in ("chat.sagé", "chat .say", "chat.s*y", "{a}.b", "a:b.c")],
+        ("a." + "b" * 254, "the name has 256 bytes, and at most 255 are allowed"),
+        ("sys.ping", "the type 'sys' belongs to the core; use another type"),
+    ],
+)
+def test_names_that_are_not(name: str, why: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        named(name)
+    assert str(caught.value).startswith(f"command {name!r} ({__name__}.handler): ")
+    assert why in str(caught.value)
+
+
+def test_a_command_without_a_name_says_how_to_write_it() -> None:
+    wrong: Any = command
+    with pytest.raises(TypeError) as caught:
+        wrong(handler)
+    assert str(caught.value) == f'@command on {__name__}.handler needs a name: write @command("type.code")'
+
+
+def test_ids_begin_with_those_of_plugins() -> None:
+    assert named("a.b", 2000).id == 2000
+    for number in (1999, 1001, 0, -2001):
+        with pytest.raises(PluginError, match=rf"handler\): id {number} belongs to the core; use 2000 or more"):
+            named("a.b", number)
+
+
+@pytest.mark.parametrize("number", [True, 2001.0, "2001"])
+def test_ids_are_integers(number: Any) -> None:
+    with pytest.raises(TypeError, match=rf"handler\): id must be an int, not {type(number).__name__}"):
+        named("a.b", number)
+
+
+def test_a_handler_that_cannot_be_one_is_refused_when_it_is_declared() -> None:
+    with pytest.raises(PluginError, match=r"command 'a.b' \(.*<lambda>\): a handler takes the context"):
+        command("a.b")(lambda: None)
+
+
+def test_the_map_finds_by_name_and_by_id(codecs: Codecs) -> None:
+    commands = CommandMap.build([("chat", say), ("rooms", rooms)], codecs)
+    bound = commands.get("chat.say")
+    assert bound is not None
+    assert bound is commands.get(2001)
+    assert (bound.plugin, bound.command, bound.handler) == ("chat", say, say.handler)
+    assert (bound.is_async, bound.concurrent) == (True, True)
+    other = commands.get("chat.rooms")
+    assert other is not None
+    assert (other.plugin, other.is_async, other.concurrent, other.decoders) == ("rooms", False, False, None)
+    assert commands.get("chat.sy") is None
+    assert commands.get(2002) is None
+
+
+def test_data_is_decoded_the_same_from_both_codecs(codecs: Codecs) -> None:
+    bound = CommandMap.build([("chat", say)], codecs).get("chat.say")
+    assert bound is not None
+    assert bound.decoders is not None
+    assert set(bound.decoders) == {codecs.json.name, codecs.msgpack.name}
+    message = {"cmd": "chat.say", "data": {"room": "lobby", "text": "hi"}}
+    json = codecs.json.decode(msgspec.json.encode(message).decode())
+    packed = codecs.msgpack.decode(msgspec.msgpack.encode(message))
+    assert bound.decoders[codecs.json.name](json.data) == Say("lobby", "hi")
+    assert bound.decoders[codecs.msgpack.name](packed.data) == Say("lobby", "hi")
+
+
+def test_the_map_lists_each_command_once_and_sorted(codecs: Codecs) -> None:
+    commands = CommandMap.build([("chat", say), ("chat", rooms), ("a", named("a.b"))], codecs)
+    assert [each.command.name for each in commands] == ["a.b", "chat.rooms", "chat.say"]
+    assert len(commands) == 3
+    assert list(CommandMap.build([], codecs)) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "key"),
+    [
+        (named("a.b"), named("a.b"), "command 'a.b'"),
+        (named("a.b", 2000), named("a.c", 2000), "command id 2000"),
+    ],
+)
+def test_two_plugins_with_one_name_or_id(first: AnyCommand, second: AnyCommand, key: str, codecs: Codecs) -> None:
+    with pytest.raises(PluginError) as caught:
+        CommandMap.build([("one", first), ("two", second)], codecs)
+    text = str(caught.value)
+    assert text.startswith(f"plugin 'one' and plugin 'two': {key} is declared by both, by {__name__}.handler for 'a.b'")
+    assert text.endswith('give one of them another, or block one plugin with [plugins] block = ["two"]')
+    assert caught.value.packages == ("one", "two")
+
+
+def test_one_plugin_with_a_command_twice() -> None:
+    (clash,) = find_clashes([("one", named("a.b")), ("one", named("a.b"))])
+    text = describe_clash(clash, "msanic-one 1.0", "msanic-one 1.0")
+    assert text.startswith("msanic-one 1.0: command 'a.b' is declared twice, by ")
+    assert text.endswith("give one of them another")
+
+
+def test_all_clashes_are_found() -> None:
+    entries = [("one", named("a.b", 2000)), ("two", named("a.b", 2000)), ("three", named("a.b"))]
+    assert [(clash.key, clash.first[0], clash.second[0]) for clash in find_clashes(entries)] == [
+        ("a.b", "one", "two"),
+        (2000, "one", "two"),
+        ("a.b", "one", "three"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cmd", "expected"),
+    [
+        ("chat.sya", "chat.say"),
+        ("caht.say", "chat.say"),
+        ("chatt.room", "chat.rooms"),
+        ("chat.history", None),
+        ("weather.say", None),
+        ("", None),
+        (".", None),
+        ("chat", None),
+        (2002, None),
+        ("chat.say" * 100_000, None),
+    ],
+)
+def test_the_nearest_name_is_a_hint(cmd: str | int, expected: str | None, codecs: Codecs) -> None:
+    commands = CommandMap.build([("chat", say), ("chat", rooms), ("room", named("room.join"))], codecs)
+    assert commands.nearest(cmd) == expected
+
+
+def test_nothing_is_near_in_an_empty_map(codecs: Codecs) -> None:
+    assert CommandMap.build([], codecs).nearest("chat.say") is None
