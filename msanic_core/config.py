@@ -57,6 +57,9 @@ class ServerSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     port: Annotated[int, _count("TCP port to listen on; 0 takes a free one.", least=0, most=65_535)] = 8800
     workers: Annotated[int, _count("Worker processes that share the port.", "processes")] = 1
+    proxies: Annotated[
+        int, _count("Trusted proxies in front; they say the client's address in X-Forwarded-For.", "proxies", least=0)
+    ] = 0
     drain_timeout: Annotated[float, _seconds("Limit for a whole graceful stop.")] = 20.0
     backlog: Annotated[int, _count("Connections the system holds before they are accepted.", "connections")] = 1024
 
@@ -140,7 +143,13 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 class RedisSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[redis]`: the Redis engine."""
 
-    url: Annotated[str, _form("Redis URL; empty: the memory engine.", "a URL such as redis://127.0.0.1:6379/0")] = ""
+    url: Annotated[
+        str,
+        _form(
+            "Redis URL; empty: the memory engine, the only one of this version.",
+            "a URL such as redis://127.0.0.1:6379/0",
+        ),
+    ] = ""
 
 
 class PluginsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

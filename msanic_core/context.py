@@ -40,7 +40,7 @@ class Server:
         return await self._engine.push(check_name("user", user), Push(cmd, data), durable)
 
     async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
-        """Send to every session in a group, or with None to everybody. Encoded once per codec, never waits for a socket.
+        """Send to every session in a group, or with None to everybody, without waiting for any socket.
 
         Raises `WireEncodeError` if `data` cannot be encoded.
         """

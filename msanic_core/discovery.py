@@ -149,10 +149,10 @@ def one_line(error: BaseException) -> str:
 
 
 def _record(entry_point: EntryPoint) -> Plugin:
-    distribution = entry_point.dist
-    name = (distribution and distribution.metadata["Name"]) or f"(a package without a name, of {entry_point.value})"
-    version = (distribution and distribution.metadata["Version"]) or ""
-    return Plugin(entry_point.name, name, version, module=entry_point.value)
+    metadata = entry_point.dist.metadata if entry_point.dist else None
+    fields = {key: metadata[key] for key in ("Name", "Version") if metadata is not None and key in metadata}
+    package = fields.get("Name") or f"(a package without a name, of {entry_point.value})"
+    return Plugin(entry_point.name, package, fields.get("Version", ""), module=entry_point.value)
 
 
 def _fail_repeated(plugins: list[Plugin]) -> None:

@@ -32,7 +32,7 @@ class _Job(NamedTuple):
 
 
 class Dispatcher:
-    """Runs the commands of all sessions: those of one session one at a time and in order, unless declared concurrent."""
+    """Runs the commands of all sessions: those of one session one at a time, in order, unless declared concurrent."""
 
     def __init__(self, server: Server, commands: CommandMap, codecs: Codecs, engine: Engine, runner: Runner) -> None:
         self._server = server
@@ -154,7 +154,9 @@ class Dispatcher:
         try:
             frame = codec.reply(request.cmd, data, code, request.req, hint)
         except WireEncodeError as error:
-            log.error("plugin %s: the answer to %s cannot be encoded: %s", job.bound.plugin, job.bound.command.name, error)
+            log.error(
+                "plugin %s: the answer to %s cannot be encoded: %s", job.bound.plugin, job.bound.command.name, error
+            )
             frame = codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
         session.outbox.send(frame)
 
@@ -169,4 +171,3 @@ class Dispatcher:
             await self._engine.push(session.info.user, reply, True)
         except Exception:
             log.exception("the reply to %s of lost session %s is lost too", reply.cmd, session.info.id)
-

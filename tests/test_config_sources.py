@@ -84,6 +84,7 @@ def test_file_that_is_not_utf8() -> None:
         ("SERVER__HOST", "::1", "server.host", "::1"),
         ("SERVER__HOST", '"::1"', "server.host", "::1"),
         ("SERVER__HOST", "12", "server.host", "12"),
+        ("SERVER__HOST", "1.50", "server.host", "1.50"),
         ("SERVER__DRAIN_TIMEOUT", "3", "server.drain_timeout", 3.0),
         ("AUTH__MODE", "anonymous", "auth.mode", "anonymous"),
         ("DB__URL", "sqlite://x.db", "db.url", "sqlite://x.db"),

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import fractions
 import functools
-import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Optional, TypedDict
 
@@ -36,7 +36,7 @@ class Ours:
 
 
 class Holder(msgspec.Struct):
-    paths: dict[str, Annotated[list[pathlib.Path], msgspec.Meta(max_length=3)]]
+    paths: dict[str, Annotated[list[fractions.Fraction], msgspec.Meta(max_length=3)]]
     inner: Holder | None = None
 
 
@@ -158,7 +158,7 @@ def a_type(ctx: Context, data: type[enum.Enum]) -> None: ...
         (two_lists, "msgspec does not support the type of data, list[int] | tuple[int, ...]: Type unions may not"),
         (a_class, "Ours'>: it has no way to decode"),
         (a_function, "msgspec does not support the type of data, <function no_data"),
-        (nested, "list[test_handlers.Holder]: it has no way to decode pathlib.Path; use a Struct, a dataclass"),
+        (nested, "list[test_handlers.Holder]: it has no way to decode fractions.Fraction; use a Struct, a dataclass"),
         (a_type, "msgspec does not support the type of data"),
     ],
 )
@@ -171,6 +171,6 @@ def test_types_that_cannot_be_decoded(handler: Callable[..., Any], why: str) -> 
 
 
 def test_a_path_is_dotted_and_never_fails() -> None:
-    assert path_of(pathlib.Path) == "pathlib.Path"
+    assert path_of(fractions.Fraction) == "fractions.Fraction"
     assert path_of(Methods.handler) == f"{__name__}.Methods.handler"
     assert path_of(7) == "7"

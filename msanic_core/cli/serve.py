@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; the exit code is the server's, or 1 if it cannot listen."""
-    settings, origins = options.read_settings(arguments)
+    settings, _ = options.read_settings(arguments)
 
     from msanic_core.server.run import run as run_server
 
     try:
-        return run_server(settings, origins)
+        return run_server(settings)
     except OSError as error:
         problem = listen_problem(error, settings.server)
         if problem is None:

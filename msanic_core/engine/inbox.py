@@ -44,7 +44,7 @@ class Inbox:
         return not self._entries
 
     def append(self, push: Push, now: float) -> Push:
-        """Store a message; returns it with its id. Raises `WireEncodeError` and stores nothing if it cannot be packed."""
+        """Store a message; returns it with its id. Raises `WireEncodeError`, storing nothing, if that cannot be."""
         stored = msgspec.structs.replace(push, id=self._last_id + 1)
         packed = pack_push(stored)
         self._last_id += 1

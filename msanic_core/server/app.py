@@ -5,6 +5,7 @@ import itertools
 import os
 import socket
 import uuid
+from types import SimpleNamespace
 
 from sanic import HTTPResponse, Request, Sanic
 from sanic.config import Config
@@ -84,7 +85,7 @@ class Node:
         )
         self.app = self._build_app()
 
-    def _build_app(self) -> Sanic:
+    def _build_app(self) -> "Sanic[Config, SimpleNamespace]":
         app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
         app.ctx.msanic = self.server
         handshake = self.handshake
@@ -111,6 +112,7 @@ def _sanic_config(settings: Settings) -> Config:
             "MOTD": False,
             "HEAD_TIMEOUT": settings.http.head_timeout,
             "REQUEST_MAX_SIZE": settings.http.max_body,
+            "PROXIES_COUNT": settings.server.proxies or None,
         }
     )
     return config

@@ -16,7 +16,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     active = [each for each in node.plugins.plugins if each.state is State.ACTIVE]
     plugins = ", ".join(f"{each.name} {each.version}" for each in active) or "none: pip install one, or write one"
     commands = ", ".join(each.command.name for each in node.plugins.commands) or "none"
-    auth = settings.auth.mode
+    auth: str = settings.auth.mode
     if auth == "anonymous":
         auth += " (anybody may be anybody)"
     elif not node.plugins.implementations("authenticate"):
@@ -32,4 +32,9 @@ def banner(node: Node, sock: socket.socket) -> str:
         "commands": commands,
     }
     width = max(map(len, rows))
-    return "\n".join([f"msanic-core {version('msanic-core')} is ready", *(f"  {key:<{width}}  {value}" for key, value in rows.items())])
+    return "\n".join(
+        [
+            f"msanic-core {version('msanic-core')} is ready",
+            *(f"  {key:<{width}}  {value}" for key, value in rows.items()),
+        ]
+    )

@@ -102,7 +102,10 @@ class Handshake:
             )
         if headers.get("sec-websocket-version") != "13":
             return error_response(
-                ReplyCode.FAIL, "WebSocket version 13 is spoken here", status=426, headers={"Sec-WebSocket-Version": "13"}
+                ReplyCode.FAIL,
+                "WebSocket version 13 is spoken here",
+                status=426,
+                headers={"Sec-WebSocket-Version": "13"},
             )
         if not _is_key(headers.get("sec-websocket-key", "")):
             return error_response(ReplyCode.FAIL, "Sec-WebSocket-Key must be 16 bytes in base64", status=400)
@@ -161,7 +164,7 @@ class Handshake:
                     if inspect.isawaitable(identity):
                         identity = await identity
                     if identity is not None:
-                        return identity
+                        return _checked(identity)
         except (AuthenticationError, ValueError) as error:
             return Refusal(refused, str(error))
         except TimeoutError:
@@ -172,7 +175,7 @@ class Handshake:
         return Refusal(refused, CLOSE_CODES[refused].reason)
 
     async def _check_time(self, request: Request, user: str) -> str:
-        """msanic's replay guard: a handshake may be used once. Returns what is wrong with it, or nothing."""
+        """The replay guard of msanic: a handshake may be used once. Returns what is wrong with it, or nothing."""
         if self._settings.ws.handshake_time != "require":
             return ""
         given = request.headers.get("timestamp") or request.args.get("Timestamp") or ""
@@ -190,7 +193,7 @@ class Handshake:
             connection,
             self._flusher,
             self._settings.ws.outbox_bytes,
-            lambda: self._offline.lose(session, OfflineReason.SLOW),
+            lambda: session.lost(OfflineReason.SLOW),
         )
         self._registry.add(session)
         try:
@@ -232,6 +235,12 @@ class Handshake:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _checked(identity: object) -> Identity:
+    if not isinstance(identity, Identity):
+        raise TypeError(f"authenticate must return an Identity or None, not {type(identity).__name__}")
+    return identity
 
 
 def _is_key(key: str) -> bool:

@@ -9,7 +9,7 @@ from msanic_core.engine.base import Engine
 
 
 def health_routes(engine: Engine, accepting: Callable[[], bool]) -> Blueprint:
-    """The two routes, for orchestrators and load balancers. `readyz` answers 503 while draining or without its store."""
+    """The two routes, for load balancers. `readyz` answers 503 while draining or without its store."""
     blueprint = Blueprint("msanic_core_health", url_prefix="/")
 
     @blueprint.get("/livez")

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from sanic import Blueprint, HTTPResponse, Request, Sanic
@@ -22,7 +23,7 @@ _CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if
 def error_response(
     code: int, hint: str = "", *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> HTTPResponse:
-    """The envelope `{code, data, hint}` as a response. `status`: by default the one that belongs to the code, or 400."""
+    """The envelope `{code, data, hint}` as a response. `status`: by default the code's own, or 400."""
     row = REPLY_CODES.get(code)
     body = msgspec.json.encode({"code": int(code), "data": None, "hint": hint or (row.hint if row else "")})
     return HTTPResponse(
@@ -44,7 +45,7 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
     return error_response(ReplyCode.FAIL, f"internal error {error_id}", status=status)
 
 
-def mount(app: Sanic, implementations: Iterable[Implementation], server: Server) -> None:
+def mount(app: "Sanic[Any, Any]", implementations: Iterable[Implementation], server: Server) -> None:
     """Mount every plugin's blueprints, by default below the plugin's name.
 
     A blueprint with a `url_prefix` of its own keeps it ("/" is the root). Raises `PluginError` naming both sides when
@@ -58,8 +59,8 @@ def mount(app: Sanic, implementations: Iterable[Implementation], server: Server)
             owner = names.setdefault(blueprint.name, plugin.name)
             if owner != plugin.name or blueprint.name in app.blueprints:
                 raise PluginError(
-                    f"plugins {owner} and {plugin.name}: both have a blueprint named {blueprint.name!r}; rename one, or "
-                    f"block one plugin with [plugins] block",
+                    f"plugins {owner} and {plugin.name}: both have a blueprint named {blueprint.name!r}; rename one, "
+                    f"or block one plugin with [plugins] block",
                     (owner, plugin.name),
                 )
             if blueprint.url_prefix is None:
@@ -76,13 +77,13 @@ def _blueprints(implementation: Implementation, server: Server) -> list[Blueprin
     blueprints = [given] if isinstance(given, Blueprint) else given
     if not isinstance(blueprints, list) or not all(isinstance(each, Blueprint) for each in blueprints):
         raise PluginError(
-            f"plugin {name}: http_blueprint must return a sanic.Blueprint or a list of them, not {type(given).__name__}",
+            f"plugin {name}: http_blueprint must return a Blueprint or a list of them, not {type(given).__name__}",
             (name,),
         )
     return blueprints
 
 
-def _mount_one(app: Sanic, blueprint: Blueprint, plugin: str, routes: dict[tuple[str, str], str]) -> None:
+def _mount_one(app: "Sanic[Any, Any]", blueprint: Blueprint, plugin: str, routes: dict[tuple[str, str], str]) -> None:
     before = set(_routes(app))
     try:
         app.blueprint(blueprint)
@@ -90,12 +91,12 @@ def _mount_one(app: Sanic, blueprint: Blueprint, plugin: str, routes: dict[tuple
         taken = [key for key in routes if repr(key[0].lstrip("/")) in str(error) or key[0] in str(error)]
         owner = routes[taken[-1]] if taken else "another plugin"
         raise PluginError(
-            f"plugin {plugin}: a route of blueprint {blueprint.name!r} is taken by {owner}: {error}; give the blueprint "
-            f"another url_prefix, or block one plugin with [plugins] block",
+            f"plugin {plugin}: a route of blueprint {blueprint.name!r} is taken by {owner}: {error}; give the "
+            f"blueprint another url_prefix, or block one plugin with [plugins] block",
             (plugin, owner),
         ) from error
     routes.update(dict.fromkeys(set(_routes(app)) - before, plugin))
 
 
-def _routes(app: Sanic) -> list[tuple[str, str]]:
+def _routes(app: "Sanic[Any, Any]") -> list[tuple[str, str]]:
     return [(f"/{route.path}", method) for route in app.router.routes for method in route.methods]

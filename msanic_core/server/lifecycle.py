@@ -10,7 +10,7 @@ from sanic.server.async_server import AsyncioServer
 from msanic_core.codes import OfflineReason
 from msanic_core.server import hooks
 from msanic_core.server.app import Node
-from msanic_core.server.websocket import HttpConnection
+from msanic_core.server.http_connection import HttpConnection
 
 log = logging.getLogger("msanic_core.lifecycle")
 
@@ -37,14 +37,14 @@ class RunningNode:
         )
         if listener is None:
             raise RuntimeError("Sanic returned no server")
-        await listener.startup()
-        await listener.before_start()
-        await listener.after_start()
+        await listener.startup()  # type: ignore[no-untyped-call]
+        await listener.before_start()  # type: ignore[no-untyped-call]
+        await listener.after_start()  # type: ignore[no-untyped-call]
         heartbeat = asyncio.get_running_loop().create_task(node.heartbeat.run())
         return cls(node, listener, heartbeat)
 
     async def stop(self) -> None:
-        """Refuse what is new, end every session with 1012, finish handlers and offline chains, all within the deadline."""
+        """Refuse what is new, end sessions with 1012, finish handlers and offline chains, all within the deadline."""
         node = self.node
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -52,19 +52,21 @@ class RunningNode:
         node.handshake.accepting = False
         if self._listener.server is not None:
             self._listener.server.close()
-        await self._listener.before_stop()
+        await self._listener.before_stop()  # type: ignore[no-untyped-call]
         await self._close_sessions()
         # A tenth of the time is kept for what comes after handlers and chains.
         deadline = began + 0.9 * timeout
         late_handlers = await node.dispatcher.stop(deadline)
         late_hooks = await node.offline.drain(deadline)
         if late_handlers or late_hooks:
-            log.warning("cancelled at the deadline: %d handlers, %d offline chains and hooks", late_handlers, late_hooks)
+            log.warning(
+                "cancelled at the deadline: %d handlers, %d offline chains and hooks", late_handlers, late_hooks
+            )
         await hooks.stop_plugins(node.plugins, node.server, began + timeout)
         self._heartbeat.cancel()
         for connection in list(self._listener.connections):
             connection.close()
-        await self._listener.after_stop()
+        await self._listener.after_stop()  # type: ignore[no-untyped-call]
         await node.engine.stop()
         await node.db.close()
         Sanic.unregister_app(node.app)

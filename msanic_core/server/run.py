@@ -35,7 +35,8 @@ async def _serve(settings: Settings, sock: socket.socket) -> int:
     codecs = Codecs(max_containers=settings.ws.max_containers, max_depth=settings.ws.max_depth)
     node = Node(settings, load_plugins(settings, codecs), codecs)
     running = await RunningNode.start(node, sock)
-    print(banner(node, sock), file=sys.stderr, flush=True)
+    sys.stderr.write(banner(node, sock) + "\n")
+    sys.stderr.flush()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -14,12 +14,11 @@ from typing import Any, Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponse
 from picows import WSUpgradeResponseWithListener as _UpgradeAnswer
-from picows.picows import WSProtocol
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from sanic import Request
-from sanic.http.constants import Stage
-from sanic.server.protocols.http_protocol import HttpProtocol
 
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason
+from msanic_core.server.http_connection import HttpConnection
 from msanic_core.wire import Assembler, ProtocolViolation, parse_close
 
 log = logging.getLogger("msanic_core.websocket")
@@ -59,7 +58,7 @@ class MessageReceiver(Protocol):
         """The connection ended, or is about to, on the client's side."""
 
 
-class Connection(WSListener):  # type: ignore[misc]
+class Connection(WSListener):
     """One WebSocket on the server's side: the `Socket` of a session.
 
     Nothing is read before `attach` gives the receiver. `max_message` in bytes, `close_timeout` in seconds: how long a
@@ -123,7 +122,8 @@ class Connection(WSListener):  # type: ignore[misc]
         if self._closing or self._transport is None:
             return
         self._closing = self.gone = self._begun = True
-        self._transport.send_close(code, reason.encode()[:_REASON_BYTES].decode(errors="ignore"))
+        text = reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
+        self._transport.send_close(code, text)  # type: ignore[arg-type] # any number is accepted
         # The client's close frame has to be read, however full its queue was.
         self._held = self._blocked = False
         self._adjust_reading()
@@ -220,7 +220,7 @@ class Connection(WSListener):  # type: ignore[misc]
         assembler = self._assembler
         if assembler is None:
             assembler = self._assembler = Assembler(*self._limits)
-        message = assembler.feed(int(frame.msg_type), bool(frame.fin), frame.get_payload_as_bytes())
+        message = assembler.feed(frame.msg_type.value, bool(frame.fin), frame.get_payload_as_bytes())
         if message is not None:
             self._assembler = None
             receiver.message(message)
@@ -243,80 +243,19 @@ class Connection(WSListener):  # type: ignore[misc]
             self._transport.disconnect(graceful=False)
 
 
-class HttpConnection(HttpProtocol):
-    """Sanic's HTTP protocol, with a time limit for the whole request head, and able to let its socket go.
-
-    `HEAD_TIMEOUT` in seconds; Sanic's own limit starts anew with every byte.
-    """
-
-    __slots__ = ("_head_since", "_head_timer", "_let_go")
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._head_since = 0.0
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._let_go = False
-
-    def data_received(self, data: bytes) -> None:
-        """Note when a request head begins."""
-        if self.http is None or self.http.stage is Stage.IDLE:
-            self._head_since = self.loop.time()
-            if self._head_timer is None:
-                self._head_timer = self.loop.call_later(self.app.config.HEAD_TIMEOUT, self._check_head)
-        super().data_received(data)
-
-    def close(self, timeout: float | None = None) -> None:
-        """Close the socket, unless it belongs to a WebSocket by now."""
-        self._stop_timers()
-        if not self._let_go:
-            super().close(timeout=timeout)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching the clock."""
-        self._stop_timers()
-        super().connection_lost(exc)
-
-    def let_go(self) -> tuple[asyncio.Transport, bytes]:
-        """Give up the transport, with what was read beyond the request. Sanic's task for it then ends by itself."""
-        self._let_go = True
-        self._stop_timers()
-        self.connections.discard(self)
-        rest = bytes(self.recv_buffer)
-        self.recv_buffer.clear()
-        transport = self.transport
-        transport.pause_reading()
-        return transport, rest
-
-    def _stop_timers(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _check_head(self) -> None:
-        self._head_timer = None
-        if self.http is None or self.http.stage is not Stage.REQUEST:
-            return
-        left = self._head_since + self.app.config.HEAD_TIMEOUT - self.loop.time()
-        if left > 0:
-            self._head_timer = self.loop.call_later(left, self._check_head)
-        else:
-            log.info("closed: no complete request head within %g s", self.app.config.HEAD_TIMEOUT)
-            self.abort()
-
-
 def take_over(request: Request, connection: Connection, *, max_message: int, subprotocol: str | None = None) -> None:
     """Turn the connection of a WebSocket handshake that Sanic has parsed into a WebSocket, and answer 101.
 
     Afterwards the connection belongs to `connection`, paused until `Connection.attach`; the Sanic handler that called
     this has to return None. The headers of the handshake must have been checked.
 
-    Not public, of Sanic 25.12: `request.transport.get_protocol()` is the `HttpConnection`; `recv_buffer`,
-    `connections`, `transport`, `close`, `http.stage` of its `HttpProtocol`; a handler with the attribute
+    Not public, of Sanic 25.12: `request.transport.get_protocol()` is the `HttpConnection`; a handler with the attribute
     `is_websocket` may return None; a request with `Upgrade: websocket` ends Sanic's connection task after it.
-    Not public, of picows 2.3: `WSProtocol` and its arguments; `connection_made`, `get_buffer`, `buffer_updated` feed it.
+    Not public, of picows 2.3: `WSProtocol` and its arguments, fed by `connection_made`, `get_buffer`, `buffer_updated`.
     picows insists on a request of its own to start with; it gets the least that it accepts, not the client's.
     """
     protocol = request.transport.get_protocol()
+    assert isinstance(protocol, HttpConnection), "the app must be served with protocol=HttpConnection"
     transport, rest = protocol.let_go()
     answer = WSUpgradeResponse.create_101_response(
         None if subprotocol is None else {"Sec-WebSocket-Protocol": subprotocol}
@@ -342,8 +281,8 @@ def take_over(request: Request, connection: Connection, *, max_message: int, sub
     transport.set_protocol(parser)
     parser.connection_made(transport)
     key = request.headers["sec-websocket-key"]
-    head = f"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}"
-    _feed(parser, head.encode() + b"\r\n\r\n")
+    head = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}"
+    _feed(parser, f"GET / HTTP/1.1\r\n{head}\r\n\r\n".encode())
     connection.start_parsing(parser, rest)
 
 

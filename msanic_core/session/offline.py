@@ -37,9 +37,7 @@ class OfflineChain:
     sessions run side by side; within one, hooks start in pluggy's order, each isolated from the others.
     """
 
-    def __init__(
-        self, registry: Registry, engine: Engine, hooks: Sequence[OfflineHook], limits: OfflineLimits
-    ) -> None:
+    def __init__(self, registry: Registry, engine: Engine, hooks: Sequence[OfflineHook], limits: OfflineLimits) -> None:
         self._registry = registry
         self._engine = engine
         self._hooks = hooks

@@ -87,7 +87,7 @@ def _remove(index: dict[str, dict[str, Session]], key: str, session_id: str) -> 
 
 
 class LocalDelivery:
-    """The engine's way to this node's sockets: a message goes from the registry into outboxes, encoded once per codec."""
+    """The engine's way to this node's sockets: from the registry into outboxes, encoded once per codec."""
 
     def __init__(self, registry: Registry, offline: Offline) -> None:
         self._registry = registry

@@ -74,7 +74,7 @@ class Carrier:
         except BaseException as error:
             return None, error
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, _task: asyncio.Task[None]) -> None:
         """A handler that cancels its own task before this carrier's first turn takes the carrier down with it."""
         self._runner.forget(self)
         suspended, done = self._suspended, self._done

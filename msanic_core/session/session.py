@@ -41,7 +41,7 @@ class Offline(Protocol):
 
 
 class Session:
-    """A connection that has logged in. The socket adapter calls `message`, `control`, `end_of_read`, `writable`, `lost`.
+    """A connection that has logged in. The socket adapter calls what `MessageReceiver` lists.
 
     `waiting` holds decoded commands that came while another one was `busy`; when `limits.queue` of them wait, the
     socket is not read from until half are done. `tokens` is the bucket for commands and control frames; `quiet` counts
@@ -49,8 +49,8 @@ class Session:
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
-                 "groups", "identity", "info", "online", "outbox", "passed_over", "quiet", "replaying", "running", "socket",
-                 "stalled", "tokens", "waiting")  # fmt: skip
+                 "groups", "identity", "info", "online", "outbox", "passed_over", "quiet", "replaying", "running",
+                 "socket", "stalled", "tokens", "waiting")  # fmt: skip
 
     def __init__(
         self,

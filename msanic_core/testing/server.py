@@ -59,6 +59,8 @@ async def serving(
     checked = settings_from(sections)
     codecs = Codecs(max_containers=checked.ws.max_containers, max_depth=checked.ws.max_depth)
     node = Node(checked, load_plugins(checked, codecs, plugins), codecs)
+    # Sanic rewrites its classes for the app that starts, which works for one app of a process.
+    node.app.config.TOUCHUP = False
     with bind(HOST, 0, checked.server.backlog) as sock:
         running = await RunningNode.start(node, sock)
         try:

@@ -26,10 +26,8 @@ def test_help_and_usage_errors_load_no_heavy_package(argv: list[str]) -> None:
     assert "argparse" in modules
 
 
-def test_module_is_the_command(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "msanic_core", "nonsense"], capture_output=True, text=True, cwd=tmp_path
-    )
+def test_module_is_the_command() -> None:
+    run = subprocess.run([sys.executable, "-m", "msanic_core", "nonsense"], capture_output=True, text=True)
     assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr.startswith("usage: msanic-core ")

@@ -1,11 +1,14 @@
 import errno
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
 
 import pytest
 
+from msanic_core.cli import main
 from msanic_core.cli.serve import listen_problem
 from msanic_core.config import settings_from
 
@@ -25,6 +28,23 @@ def test_address_in_use() -> None:
         "port with --port"
     )
     assert "Traceback" not in run.stderr
+
+
+def test_serves_with_the_settings_until_sigterm(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["serve", "--port", "0", "--auth", "anonymous", "--db", "sqlite://:memory:", "--set", "plugins.load="]
+    with subprocess.Popen([sys.executable, "-m", "msanic_core", *argv], stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        url = next(
+            (found[0] for line in server.stderr if (found := re.search(r"ws://127\.0\.0\.1:\d+/ws", line))), None
+        )
+        try:
+            assert url is not None
+            assert main(["call", "sys.ping", "--url", url, "--user", "ann"]) == 0
+        finally:
+            server.terminate()
+            rest = server.stderr.read()
+    assert server.returncode == 0, rest
+    assert json.loads(capsys.readouterr().out)["cmd"] == "sys.ping"
 
 
 @pytest.mark.parametrize(

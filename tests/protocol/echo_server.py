@@ -1,16 +1,19 @@
-"""A raw WebSocket echo through the server's own socket adapter, for protocol suites: `echo_server.py PORT`."""
+"""A raw WebSocket echo through the server's own socket adapter, for protocol suites: `echo_server.py PORT`.
 
+Port 0 takes a free one. When it listens it prints `ready PORT`.
+"""
+
+import argparse
 import asyncio
 import sys
 
 from sanic import Request, Sanic
 
 from msanic_core.codes import OfflineReason
-from msanic_core.server.websocket import Connection, HttpConnection, take_over
+from msanic_core.server.http_connection import HttpConnection
+from msanic_core.server.run import bind
+from msanic_core.server.websocket import Connection, take_over
 from msanic_core.wire import BINARY, TEXT, server_frame
-
-MAX_MESSAGE = 64 * 1024 * 1024
-MAX_FRAGMENTS = 1 << 20
 
 
 class Echo:
@@ -36,29 +39,45 @@ class Echo:
     def lost(self, reason: OfflineReason) -> None: ...
 
 
-def build_app() -> Sanic:
-    """The application: one WebSocket at `/`."""
-    app = Sanic("msanic_core_echo")
-    app.config.HEAD_TIMEOUT = 10.0
+async def serve(options: argparse.Namespace) -> None:
+    """Serve one WebSocket, at `/` of 127.0.0.1, until cancelled."""
+    app = Sanic("msanic_core_echo", configure_logging=False)
+    app.config.update({"HEAD_TIMEOUT": 10.0, "MOTD": False})
 
     async def echo(request: Request) -> None:
-        connection = Connection(MAX_MESSAGE, MAX_FRAGMENTS, close_timeout=5.0)
-        take_over(request, connection, max_message=MAX_MESSAGE)
+        connection = Connection(options.max_message, options.max_fragments, options.close_timeout)
+        take_over(request, connection, max_message=options.max_message)
         connection.attach(Echo(connection))
 
     echo.is_websocket = True  # type: ignore[attr-defined]
     app.add_route(echo, "/")
-    return app
+    with bind("127.0.0.1", options.port, backlog=128) as sock:
+        server = await app.create_server(sock=sock, protocol=HttpConnection, return_asyncio_server=True)
+        assert server is not None
+        await server.startup()  # type: ignore[no-untyped-call]
+        sys.stdout.write(f"ready {sock.getsockname()[1]}\n")
+        sys.stdout.flush()
+        await server.serve_forever()
 
 
-async def serve(port: int) -> None:
-    """Serve on 127.0.0.1 until cancelled."""
-    app = build_app()
-    server = await app.create_server("127.0.0.1", port, protocol=HttpConnection, return_asyncio_server=True)
-    assert server is not None
-    await server.startup()
-    await server.serve_forever()
+def main() -> None:
+    """Run with the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    parser.add_argument("--max-message", type=int, default=64 * 1024 * 1024, metavar="BYTES")
+    parser.add_argument("--max-fragments", type=int, default=1 << 20, metavar="FRAMES")
+    parser.add_argument("--close-timeout", type=float, default=5.0, metavar="SECONDS")
+    options = parser.parse_args()
+    loop_factory = None
+    if options.loop == "uvloop":
+        # Sanic brings it, except where it does not exist.
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(serve(options))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    main()

@@ -1,0 +1,48 @@
+# Two commands need no set-up but Python 3.11+ and make: `make serve` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+PLUGINS := $(wildcard plugins/*)
+PACKAGES := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+EDITABLE := -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
+
+.PHONY: serve test check services clean
+
+# The demo: core and first-party plugins, memory engine, SQLite, the chat on http://127.0.0.1:8800/
+serve: $(VENV)/.installed
+	$(BIN)/msanic-core serve --auth anonymous
+
+test: check
+	$(BIN)/pytest
+
+check: $(VENV)/.test-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy $(wildcard plugins/*/src)
+
+# Programs that some tests need and only the system has; without them those tests are skipped.
+services:
+	$(SUDO) apt-get update
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends \
+		redis-server postgresql mariadb-server chromium
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Debian keeps venv in a package of its own: installing python3-venv"; \
+		  $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(PACKAGES) constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(EDITABLE)
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@

@@ -1,0 +1,73 @@
+"""Sanic's HTTP protocol with what it lacks: a limit for the whole request head, and a way to let its socket go.
+
+Not public, of Sanic 25.12: `recv_buffer`, `connections`, `transport`, `close`, `abort` and `http.stage` of its
+`HttpProtocol`; `tests/server/test_upgrade_contract.py` fails when an upgrade moves one of them.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from sanic.http.constants import Stage
+from sanic.server.protocols.http_protocol import HttpProtocol
+
+log = logging.getLogger("msanic_core.http")
+
+
+class HttpConnection(HttpProtocol):
+    """One HTTP connection. The app's `HEAD_TIMEOUT` is in seconds; Sanic's own limit starts anew with every byte."""
+
+    __slots__ = ("_head_since", "_head_timer", "_let_go")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._head_since = 0.0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._let_go = False
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request head begins."""
+        if self.http is None or self.http.stage is Stage.IDLE:
+            self._head_since = self.loop.time()
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(self.app.config.HEAD_TIMEOUT, self._check_head)
+        super().data_received(data)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Close the socket, unless it belongs to a WebSocket by now."""
+        self._stop_timers()
+        if not self._let_go:
+            super().close(timeout=timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop watching the clock."""
+        self._stop_timers()
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]
+
+    def let_go(self) -> tuple[asyncio.Transport, bytes]:
+        """Give up the transport, with what was read beyond the request. Sanic's task for it then ends by itself."""
+        self._let_go = True
+        self._stop_timers()
+        self.connections.discard(self)
+        rest = bytes(self.recv_buffer)
+        self.recv_buffer.clear()
+        transport = self.transport
+        assert transport is not None, "a request is being handled"
+        transport.pause_reading()
+        return transport, rest
+
+    def _stop_timers(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _check_head(self) -> None:
+        self._head_timer = None
+        if self.http is None or self.http.stage is not Stage.REQUEST:
+            return
+        left = self._head_since + self.app.config.HEAD_TIMEOUT - self.loop.time()
+        if left > 0:
+            self._head_timer = self.loop.call_later(left, self._check_head)
+        else:
+            log.info("closed: no complete request head within %g s", self.app.config.HEAD_TIMEOUT)
+            self.abort()  # type: ignore[no-untyped-call]

@@ -1,0 +1,96 @@
+"""A server in a process of its own, as users run it: for what a test can only see from outside."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
+_START_TIMEOUT = 30.0
+
+
+class ServerProcess:
+    """A running `msanic-core serve`. `log` holds the lines it has written so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.log: list[str] = []
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The server's address for HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def websocket_url(self, query: str = "") -> str:
+        """The address of the WebSocket."""
+        return f"ws://127.0.0.1:{self.port}/ws" + (f"?{query}" if query else "")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    async def exit_code(self) -> int:
+        """Wait for the end; negative numbers are the signal that killed it."""
+        return await self._process.wait()
+
+    async def read_log(self, ready: asyncio.Event) -> None:
+        """Collect what the process writes, until it ends."""
+        stderr = self._process.stderr
+        assert stderr is not None, "started with a pipe"
+        while line := (await stderr.readline()).decode():
+            self.log.append(line.rstrip("\n"))
+            if not self.port and (match := _ADDRESS.search(line)):
+                self.port = int(match[1])
+                ready.set()
+        ready.set()
+
+
+@asynccontextmanager
+async def serve_process(
+    python_path: Path, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> AsyncIterator[ServerProcess]:
+    """Run `serve` on a free port; plugins are found in `python_path` too. `settings`: dotted keys, as for `--set`.
+
+    The login is anonymous unless the settings say otherwise. Raises `RuntimeError` with the log when the server does
+    not start. A process that still runs at the end of the block is killed.
+    """
+    flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", **settings}
+    pairs = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in flags.items()]
+    arguments = [part for pair in pairs for part in ("--set", pair)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "msanic_core", "serve", *arguments,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(python_path), **(environ or {})},
+    )  # fmt: skip
+    server = ServerProcess(process)
+    ready = asyncio.Event()
+    reader = asyncio.create_task(server.read_log(ready))
+    try:
+        await asyncio.wait_for(ready.wait(), _START_TIMEOUT)
+        if not server.port:
+            await process.wait()
+            raise RuntimeError("the server did not start:\n" + "\n".join(server.log))
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await reader
+
+
+def install_plugin(directory: Path, name: str, source: str, version: str = "1.0") -> None:
+    """Put a plugin where `directory` is on the path: a module and the metadata that pip would have written."""
+    package = f"msanic_{name}"
+    (directory / f"{package}.py").write_text(source)
+    metadata = directory / f"{package}-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: msanic-{name}\nVersion: {version}\n")
+    (metadata / "entry_points.txt").write_text(f"[msanic_core]\n{name} = {package}\n")

@@ -1,0 +1,75 @@
+"""The tables of the documents are those of the code."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from msanic_core import hookspecs
+from msanic_core.codes import CLOSE_CODES, REPLY_CODES, OfflineReason, ReplyCode
+from msanic_core.config import SECTIONS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def rows(document: str, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    section = (DOCS / document).read_text().split(f"{heading}\n", 1)[1]
+    table = section[section.index("|") :].split("\n\n")[0]
+    lines = table.strip().splitlines()
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def test_reply_codes() -> None:
+    expected = [[str(int(c)), c.name, str(REPLY_CODES[c].http_status), yes(REPLY_CODES[c].retry)] for c in ReplyCode]
+    assert rows("protocol.md", "## Reply codes") == expected
+
+
+def test_close_codes() -> None:
+    expected = [[str(int(code)), row.reason, yes(row.reconnect)] for code, row in CLOSE_CODES.items()]
+    assert rows("protocol.md", "## Close codes") == expected
+
+
+def test_offline_reasons() -> None:
+    assert [row[0] for row in rows("plugins.md", "## When a session is lost")] == [str(each) for each in OfflineReason]
+
+
+def test_hooks() -> None:
+    source = ast.parse(Path(hookspecs.__file__).read_text())
+    specs = {
+        node.name: {argument.arg for argument in node.args.args}
+        for node in source.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list
+    }
+    documented = {row[0]: set(re.findall(r"\w+", row[1])) for row in rows("plugins.md", "## Hooks")}
+    assert documented == specs
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_settings(section: str) -> None:
+    fields = msgspec.structs.fields(SECTIONS[section])
+    documented = {row[0]: row[1] for row in rows("operating.md", f"### [{section}]")}
+    assert documented == {field.name: msgspec.json.encode(default_of(field)).decode() for field in fields}
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> object:
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+
+
+def test_the_test_shown_to_plugin_authors_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"## Tests\n\n```python\n(.*?)```", (DOCS / "plugins.md").read_text(), re.DOTALL)
+    monkeypatch.syspath_prepend(ROOT / "examples" / "hello_plugin")
+    namespace: dict[str, object] = {}
+    exec(compile(code, "docs/plugins.md", "exec"), namespace)
+    test = namespace["test_greeting"]
+    assert callable(test)
+    test()
+    monkeypatch.delitem(sys.modules, "msanic_hello")

@@ -1,0 +1,101 @@
+"""Every example runs."""
+
+import asyncio
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from msanic_core.testing import serving
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def load(path: str) -> ModuleType:
+    """Import an example afresh, so that tests share nothing."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, EXAMPLES / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def ask(client: ClientConnection, cmd: str, data: Any = None) -> Any:
+    """Send a command and return its reply's data, passing over pushes."""
+    await client.send(json.dumps({"cmd": cmd, "data": data, "req": "asked"}))
+    while (reply := json.loads(await client.recv())).get("req") != "asked":
+        continue
+    assert reply["code"] == 0
+    return reply["data"]
+
+
+def test_every_example_is_tested() -> None:
+    source = Path(__file__).read_text()
+    for path in [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*/*.py")]:
+        assert f'"{path.relative_to(EXAMPLES)}"' in source
+
+
+def test_hello() -> None:
+    async def run() -> None:
+        async with serving({"hello": load("hello_plugin/msanic_hello.py")}) as server:
+            ada = await server.connect("ada")
+            bob = await server.connect("bob")
+            assert await ask(bob, "hello.greet", {"name": "Ada"}) == {"text": "Hello, Ada!"}
+            assert json.loads(await ada.recv())["data"] == {"by": "bob", "name": "Ada"}
+            await bob.close()
+            assert json.loads(await ada.recv())["data"] == {"user": "bob", "reason": "closed"}
+            await ada.close()
+
+    asyncio.run(run())
+
+
+def test_token_login() -> None:
+    async def run() -> None:
+        async with serving({"login": load("token_login.py")}, {"auth": {"mode": "plugin"}}) as server:
+            ada = await connect(server.websocket_url(token="s3cret-of-ada"))
+            assert await ask(ada, "account.whoami") == {"user": "ada", "roles": ["admin"]}
+            await ada.close()
+            for parameters, reason in (({"token": "guessed"}, "the token is not valid"), ({}, "not authenticated")):
+                refused = await connect(server.websocket_url(**parameters))
+                with pytest.raises(ConnectionClosed):
+                    await refused.recv()
+                assert (refused.close_code, refused.close_reason) == (4501, reason)
+
+    asyncio.run(run())
+
+
+def test_http_push() -> None:
+    async def run() -> None:
+        async with serving({"notify": load("http_push.py")}) as server, httpx.AsyncClient() as http:
+            ada = await server.connect("ada")
+            answer = await http.post(f"{server.url}/notify/ada", json={"text": "tea?"})
+            assert answer.json() == {"id": 1, "online": True}
+            assert json.loads(await ada.recv())["data"] == {"text": "tea?"}
+            answer = await http.post(f"{server.url}/notify/bob", json={"text": "later"})
+            assert answer.json() == {"id": 1, "online": False}
+            bob = await server.connect("bob")
+            assert json.loads(await bob.recv())["data"] == {"text": "later"}
+            await ada.close()
+            await bob.close()
+
+    asyncio.run(run())
+
+
+def test_ticker() -> None:
+    async def run() -> None:
+        plugin = load("ticker.py").plugin
+        async with serving({"ticker": plugin}, {"plugins": {"ticker": {"interval": 0.01}}}) as server:
+            ada = await server.connect("ada")
+            first, second = [json.loads(await ada.recv()) for _ in range(2)]
+            assert first["cmd"] == "ticker.time"
+            assert second["data"]["time"] > first["data"]["time"]
+            await ada.close()
+
+    asyncio.run(run())

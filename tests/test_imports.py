@@ -1,0 +1,140 @@
+"""The house: which room may import which, and where a third-party package may be used."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "msanic_core"
+
+# Each room with the rooms below it that it may use, lowest first.
+ROOMS: dict[str, set[str]] = {
+    "codes": set(),
+    "errors": set(),
+    "identity": set(),
+    "wire": set(),
+    "config": {"errors"},
+    "db": set(),
+    "engine": {"codes", "errors", "wire"},
+    "session": {"codes", "errors", "identity", "wire", "engine"},
+    "commands": {"errors", "wire"},
+    "context": {"codes", "identity", "wire", "engine", "session", "db"},
+    "hookspecs": {"codes", "identity", "engine", "commands", "context"},
+    "plugins": {"errors", "config", "wire", "commands", "hookspecs"},
+    "dispatch": {"codes", "errors", "wire", "engine", "session", "commands", "context"},
+    "system": {"codes", "errors", "engine", "session", "commands", "context"},
+}
+ROOMS["server"] = set(ROOMS)
+ROOMS["testing"] = {*ROOMS, "server"}
+ROOMS["cli"] = {*ROOMS, "server"} - {"testing"}
+ROOMS["__main__"] = {"cli"}
+ROOMS["__init__"] = set(ROOMS) - {"server", "testing", "cli", "__main__"}
+
+# Modules at the top that belong to a room of another name.
+SHARED = {"config_sources": "config", "config_text": "config", "discovery": "plugins", "handlers": "commands"}
+
+# Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
+HOMES: dict[str, set[str]] = {
+    "sanic": {"server", "testing"},
+    "sanic_routing": {"server"},
+    "picows": {"server"},
+    "uvloop": {"server"},
+    "tortoise": {"db"},
+    "redis": {"engine"},
+    "pluggy": {"hookspecs", "plugins"},
+    "msgpack": {"wire"},
+    "websockets": {"cli", "testing"},
+    "packaging": {"plugins"},
+    "msgspec": {"cli", "commands", "config", "engine", "identity", "plugins", "server", "session", "system", "testing",
+                "wire"},
+}  # fmt: skip
+
+
+class Import(NamedTuple):
+    path: Path
+    line: int
+    target: str
+    at_run_time: bool
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(PACKAGE.parent)}:{self.line} imports {self.target}"
+
+
+def room_of(path: Path) -> str:
+    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return SHARED.get(name, name)
+
+
+def imports_in(path: Path) -> Iterator[Import]:
+    tree = ast.parse(path.read_text(), str(path))
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            targets = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        else:
+            continue
+        for target in targets:
+            yield Import(path, node.lineno, target, id(node) not in for_types)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+IMPORTS = [found for path in FILES for found in imports_in(path)]
+
+
+def test_every_room_is_in_the_plan() -> None:
+    assert {room_of(path) for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_rooms_below(room: str) -> None:
+    breaches = []
+    for found in IMPORTS:
+        parts = found.target.split(".")
+        if room_of(found.path) == room and parts[0] == "msanic_core" and len(parts) > 1:
+            name = SHARED.get(parts[1], parts[1])
+            is_module = (PACKAGE / f"{parts[1]}.py").exists() or (PACKAGE / parts[1]).is_dir()
+            target = name if is_module else "__init__"
+            if target not in {room, *ROOMS[room]}:
+                breaches.append(str(found))
+    assert not breaches
+
+
+def test_the_plan_has_no_way_up() -> None:
+    seen: set[str] = set()
+    for room, below in ROOMS.items():
+        if room != "__init__":
+            assert below <= seen, f"{room} uses {below - seen}, which the plan lists above it"
+        seen.add(room)
+
+
+def test_third_party_packages_stay_in_their_rooms() -> None:
+    breaches = []
+    for found in IMPORTS:
+        package = found.target.split(".")[0]
+        if package in {*sys.stdlib_module_names, "annotationlib", "msanic_core"}:  # annotationlib: from Python 3.14 on
+            continue
+        assert package in HOMES, f"{found}: say in this test where {package} may be used"
+        if found.at_run_time and room_of(found.path) not in HOMES[package]:
+            breaches.append(str(found))
+    assert not breaches
+
+
+def test_picows_is_used_by_the_adapter_alone() -> None:
+    users = {found.path.name for found in IMPORTS if found.target.split(".")[0] == "picows" and found.at_run_time}
+    assert users == {"websocket.py"}
+
+
+def test_files_stay_short() -> None:
+    assert not [f"{path}: {lines}" for path in FILES if (lines := len(path.read_text().splitlines())) > 350]
