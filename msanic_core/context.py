@@ -1,7 +1,7 @@
 """What plugin code holds: `Server` everywhere, and within a command handler a `Context` of the session."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from msanic_core.db.database import Database
@@ -19,17 +19,31 @@ class Server:
     """
 
     def __init__(
-        self, node: str, engine: Engine, registry: Registry, db: Database, plugin_settings: Mapping[str, Any]
+        self,
+        node: str,
+        engine: Engine,
+        registry: Registry,
+        db: Database,
+        plugin_settings: Mapping[str, Any],
+        call_hook: Callable[[str, Mapping[str, Any]], Awaitable[list[Any]]],
     ) -> None:
         self.node = node
         self.db = db
         self._engine = engine
         self._registry = registry
         self._plugin_settings = plugin_settings
+        self._call_hook = call_hook
 
     def settings_of(self, plugin: str) -> Any:
         """A plugin's own typed settings; None if it has none."""
         return self._plugin_settings.get(plugin)
+
+    async def call_hook(self, name: str, **arguments: Any) -> list[Any]:
+        """Call a hook that a plugin has specified for others; returns what they gave, None left out, in call order.
+
+        A plugin that raises is logged and left out. Raises `LookupError` when no plugin specifies such a hook.
+        """
+        return await self._call_hook(name, arguments)
 
     async def push(self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True) -> int | None:
         """Send to every session of a user. Returns the message's id in the user's inbox; None if not durable.

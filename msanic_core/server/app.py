@@ -49,7 +49,7 @@ class Node:
         inbox = settings.inbox
         self.engine = MemoryEngine(InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age))
         own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
-        self.server = Server(self.id, self.engine, self.registry, self.db, own_settings)
+        self.server = Server(self.id, self.engine, self.registry, self.db, own_settings, hooks.caller(plugins))
         self.offline = OfflineChain(
             self.registry,
             self.engine,
@@ -81,7 +81,7 @@ class Node:
             replay,
             codecs,
             plugins.implementations("authenticate"),
-            hooks.announcer(plugins, self.server),
+            hooks.announcer(plugins, self.server, settings.offline.cancel_after),
         )
         self.app = self._build_app()
 

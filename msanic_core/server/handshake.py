@@ -122,6 +122,8 @@ class Handshake:
     async def _open(self, request: Request, address: str) -> None:
         ws = self._settings.ws
         answer = self._refuse_crowd(address) or await self._login(request)
+        if not self.accepting:
+            answer = Refusal(CloseCode.RESTART, CLOSE_CODES[CloseCode.RESTART].reason)
         connection = Connection(ws.max_message, ws.max_fragments, ws.close_timeout)
         subprotocol = _choose_subprotocol(request)
         take_over(request, connection, max_message=ws.max_message, subprotocol=subprotocol)
@@ -213,6 +215,9 @@ class Handshake:
             session.outbox.send(session.codec.push(self._welcome(session.info, page.epoch)))
         self._track(self._replay.run(session, page))
         connection.attach(session)
+        if not self.accepting:
+            # The server began to stop while this session was being opened.
+            self._offline.lose(session, OfflineReason.SHUTDOWN)
         log.info("session %s of %s from %s", session.info.id, session.info.user, session.info.address)
 
     def _welcome(self, info: SessionInfo, epoch: str) -> Push:

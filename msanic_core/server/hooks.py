@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msanic_core.codes import OfflineReason
@@ -22,6 +22,21 @@ async def call(implementation: Implementation, **arguments: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+def caller(plugins: PluginSet) -> Callable[[str, Mapping[str, Any]], Awaitable[list[Any]]]:
+    """What `Server.call_hook` does."""
+
+    async def call_all(name: str, arguments: Mapping[str, Any]) -> list[Any]:
+        results = []
+        for implementation in plugins.implementations(name):
+            try:
+                results.append(await call(implementation, **arguments))
+            except Exception:
+                log.exception("plugin %s: %s raised", implementation.plugin.name, name)
+        return [result for result in results if result is not None]
+
+    return call_all
+
+
 def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
     """Every plugin's `ws_offline`, in pluggy's order."""
 
@@ -34,14 +49,21 @@ def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
     return [bind(implementation) for implementation in plugins.implementations("ws_offline")]
 
 
-def announcer(plugins: PluginSet, server: Server) -> Callable[[SessionInfo], Awaitable[None]]:
-    """What tells every plugin of a new session through `ws_online`; a plugin that raises is logged."""
+def announcer(plugins: PluginSet, server: Server, cancel_after: float) -> Callable[[SessionInfo], Awaitable[None]]:
+    """What tells every plugin of a new session through `ws_online`.
+
+    A plugin that raises is logged, one that takes longer than `cancel_after` seconds is cancelled.
+    """
     implementations = plugins.implementations("ws_online")
 
     async def announce(session: SessionInfo) -> None:
         for implementation in implementations:
             try:
-                await call(implementation, session=session, server=server)
+                async with asyncio.timeout(cancel_after):
+                    await call(implementation, session=session, server=server)
+            except TimeoutError:
+                name = implementation.plugin.name
+                log.error("plugin %s: ws_online for session %s cancelled after %g s", name, session.id, cancel_after)
             except Exception:
                 log.exception("plugin %s: ws_online for session %s raised", implementation.plugin.name, session.id)
 

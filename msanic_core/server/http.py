@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.exceptions import SanicException
-from sanic_routing.exceptions import RouteExists
+from sanic_routing.exceptions import BaseException as SanicRoutingError
 
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.context import Server
@@ -84,18 +84,31 @@ def _blueprints(implementation: Implementation, server: Server) -> list[Blueprin
 
 
 def _mount_one(app: "Sanic[Any, Any]", blueprint: Blueprint, plugin: str, routes: dict[tuple[str, str], str]) -> None:
-    before = set(_routes(app))
     try:
+        own = _routes_of(blueprint)
+        for path, method in own:
+            if owner := routes.get((path, method)):
+                raise PluginError(
+                    f"plugins {owner} and {plugin}: both answer {method} {path}; give blueprint {blueprint.name!r} "
+                    f"another url_prefix, or block one plugin with [plugins] block",
+                    (owner, plugin),
+                )
         app.blueprint(blueprint)
-    except RouteExists as error:
-        taken = [key for key in routes if repr(key[0].lstrip("/")) in str(error) or key[0] in str(error)]
-        owner = routes[taken[-1]] if taken else "another plugin"
+    except SanicRoutingError as error:
         raise PluginError(
-            f"plugin {plugin}: a route of blueprint {blueprint.name!r} is taken by {owner}: {error}; give the "
-            f"blueprint another url_prefix, or block one plugin with [plugins] block",
-            (plugin, owner),
+            f"plugin {plugin}: blueprint {blueprint.name!r} cannot be mounted: {error}", (plugin,)
         ) from error
-    routes.update(dict.fromkeys(set(_routes(app)) - before, plugin))
+    routes.update(dict.fromkeys(own, plugin))
+
+
+def _routes_of(blueprint: Blueprint) -> list[tuple[str, str]]:
+    """What a blueprint would answer, found out on an app that is thrown away."""
+    scratch = Sanic("msanic_core_scratch", configure_logging=False)
+    try:
+        scratch.blueprint(blueprint)
+        return _routes(scratch)
+    finally:
+        Sanic.unregister_app(scratch)
 
 
 def _routes(app: "Sanic[Any, Any]") -> list[tuple[str, str]]:

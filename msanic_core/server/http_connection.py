@@ -1,7 +1,8 @@
 """Sanic's HTTP protocol with what it lacks: a limit for the whole request head, and a way to let its socket go.
 
-Not public, of Sanic 25.12: `recv_buffer`, `connections`, `transport`, `close`, `abort` and `http.stage` of its
-`HttpProtocol`; `tests/server/test_upgrade_contract.py` fails when an upgrade moves one of them.
+Not public, of Sanic 25.12: `recv_buffer`, `connections`, `transport`, `close`, `abort`, `http.stage` and
+`_callback_check_timeouts` of its `HttpProtocol`; `tests/server/test_upgrade_contract.py` fails when an upgrade moves
+one of them.
 """
 
 import asyncio
@@ -57,6 +58,8 @@ class HttpConnection(HttpProtocol):
         return transport, rest
 
     def _stop_timers(self) -> None:
+        if self._callback_check_timeouts is not None:
+            self._callback_check_timeouts.cancel()
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

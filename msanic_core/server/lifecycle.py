@@ -17,6 +17,7 @@ log = logging.getLogger("msanic_core.lifecycle")
 _BATCHES = 20
 _BATCH_PAUSE = 0.05
 _MIN_BATCH = 100
+_POLL = 0.02
 
 
 class RunningNode:
@@ -31,7 +32,11 @@ class RunningNode:
     async def start(cls, node: Node, sock: socket.socket) -> "RunningNode":
         """Start the engine and the plugins, then accept connections. Raises `PluginError` when a plugin refuses."""
         await node.engine.start(node.id, node.delivery)
-        await hooks.start_plugins(node.plugins, node.server)
+        try:
+            await hooks.start_plugins(node.plugins, node.server)
+        except BaseException:
+            await _release(node)
+            raise
         listener = await node.app.create_server(
             sock=sock, protocol=HttpConnection, backlog=node.settings.server.backlog, return_asyncio_server=True
         )
@@ -58,6 +63,7 @@ class RunningNode:
         deadline = began + 0.9 * timeout
         late_handlers = await node.dispatcher.stop(deadline)
         late_hooks = await node.offline.drain(deadline)
+        await self._finish_requests(deadline)
         if late_handlers or late_hooks:
             log.warning(
                 "cancelled at the deadline: %d handlers, %d offline chains and hooks", late_handlers, late_hooks
@@ -65,12 +71,18 @@ class RunningNode:
         await hooks.stop_plugins(node.plugins, node.server, began + timeout)
         self._heartbeat.cancel()
         for connection in list(self._listener.connections):
-            connection.close()
+            connection.abort()
         await self._listener.after_stop()  # type: ignore[no-untyped-call]
-        await node.engine.stop()
-        await node.db.close()
-        Sanic.unregister_app(node.app)
+        await _release(node)
         log.info("stopped in %.1f s", loop.time() - began)
+
+    async def _finish_requests(self, deadline: float) -> None:
+        """Let go of idle HTTP connections and wait for requests that are being answered, logins among them."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < deadline:
+            if all([connection.close_if_idle() for connection in list(self._listener.connections)]):
+                break
+            await asyncio.sleep(_POLL)
 
     async def _close_sessions(self) -> None:
         """In batches: all clients at once would all come back at once, to whichever server is next."""
@@ -81,3 +93,9 @@ class RunningNode:
                 await asyncio.sleep(_BATCH_PAUSE)
             for session in sessions[start : start + size]:
                 self.node.offline.lose(session, OfflineReason.SHUTDOWN)
+
+
+async def _release(node: Node) -> None:
+    await node.engine.stop()
+    await node.db.close()
+    Sanic.unregister_app(node.app)

@@ -95,7 +95,9 @@ class Connection(WSListener):
 
     def write(self, data: bytes) -> None:
         """See `Socket.write`."""
-        if not self._closing:
+        transport = self._transport
+        # picows sends a close frame of its own when it refuses a frame; nothing may follow either.
+        if transport is not None and not transport.is_close_frame_sent:
             self._socket.write(data)
 
     def buffered(self) -> int:
@@ -139,8 +141,8 @@ class Connection(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Work off one frame."""
         receiver = self._receiver
-        if receiver is None or self._closing:
-            if self._closing and frame.msg_type is WSMsgType.CLOSE:
+        if receiver is None or transport.is_close_frame_sent:
+            if frame.msg_type is WSMsgType.CLOSE:
                 transport.disconnect()
             return
         if not self._in_read:
@@ -228,8 +230,8 @@ class Connection(WSListener):
     def _closed_by_client(self, receiver: MessageReceiver, frame: WSFrame) -> None:
         code, _ = parse_close(frame.get_payload_as_bytes())
         receiver.end_of_read()
-        receiver.lost(OfflineReason.CLOSED)
         self.close(CloseCode.NORMAL if code is None else code, "")
+        receiver.lost(OfflineReason.CLOSED)
         if self._transport is not None:
             self._transport.disconnect()
 

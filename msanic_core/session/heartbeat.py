@@ -1,6 +1,7 @@
 """One tick for all sessions: pings, silence, stalled sockets, rate tokens, expired logins, receipts by writing."""
 
 import asyncio
+import logging
 import time
 
 import msgspec
@@ -10,6 +11,8 @@ from msanic_core.engine.base import Engine
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import confirm_written
 from msanic_core.session.session import Offline, Session
+
+log = logging.getLogger("msanic_core.heartbeat")
 
 _SESSIONS_PER_SLICE = 2000
 
@@ -46,9 +49,15 @@ class Heartbeat:
             now = time.time()
             for number, session in enumerate(self._registry.all(), 1):
                 if not session.closed:
-                    self.beat(session, now)
+                    self._beat_safely(session, now)
                 if number % _SESSIONS_PER_SLICE == 0:
                     await asyncio.sleep(0)
+
+    def _beat_safely(self, session: Session, now: float) -> None:
+        try:
+            self.beat(session, now)
+        except Exception:
+            log.exception("the heartbeat of session %s failed", session.info.id)
 
     def beat(self, session: Session, now: float) -> None:
         """One tick of one session; `now` in seconds since the epoch, for logins that expire."""

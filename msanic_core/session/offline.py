@@ -69,7 +69,7 @@ class OfflineChain:
 
     async def _run(self, session: Session, reason: OfflineReason) -> None:
         if session.online is not None:
-            await asyncio.wait({session.online})
+            await asyncio.wait({session.online}, timeout=self._limits.yield_after)
         info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
         info = await self._engine.lost(info, reason, [hook.plugin for hook in self._hooks])
         for hook in self._hooks:

@@ -44,16 +44,15 @@ class Carrier:
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            cancelled: asyncio.CancelledError | None = None
             try:
                 await self._wake
             except asyncio.CancelledError as error:
                 if self._suspended is None:
                     raise
-                cancelled = error
+                self._suspended.cancelled = error
             suspended, self._suspended = self._suspended, None
             assert suspended is not None, "a carrier is only woken for a coroutine"
-            result, failure = await self._carry(suspended, cancelled)
+            result, failure = await self._carry(suspended)
             done, self._done = self._done, None
             self._wake = loop.create_future()
             kept = self._runner.release(self)
@@ -63,13 +62,10 @@ class Carrier:
                 return
 
     @staticmethod
-    async def _carry(
-        suspended: "_Suspended", cancelled: asyncio.CancelledError | None
-    ) -> tuple[Any, BaseException | None]:
-        suspended.cancelled = cancelled
+    async def _carry(suspended: "_Suspended") -> tuple[Any, BaseException | None]:
         try:
             return await suspended, None
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:
             return None, error
@@ -77,11 +73,9 @@ class Carrier:
     def _ended(self, _task: asyncio.Task[None]) -> None:
         """A handler that cancels its own task before this carrier's first turn takes the carrier down with it."""
         self._runner.forget(self)
-        suspended, done = self._suspended, self._done
-        if suspended is not None:
-            suspended.close()
-            if done is not None:
-                done(None, asyncio.CancelledError())
+        if self._suspended is not None:
+            self._suspended.cancelled = asyncio.CancelledError()
+            self._runner.carry_on(self._suspended, self._done)
 
 
 class _Suspended:
@@ -95,20 +89,17 @@ class _Suspended:
         self._context = context
         self.cancelled: BaseException | None = None
 
-    def close(self) -> None:
-        """Give the coroutine up."""
-        self._coroutine.close()
-
     def __await__(self) -> Generator[Any, Any, Any]:
         run, coroutine, yielded = self._context.run, self._coroutine, self._yielded
         try:
-            if self.cancelled is not None:
+            # As a task does: what is waited for is cancelled, and the coroutine itself only if that cannot be.
+            if self.cancelled is not None and (yielded is None or not yielded.cancel()):
                 yielded = run(coroutine.throw, self.cancelled)
             while True:
                 try:
                     value = yield yielded
                 except GeneratorExit:
-                    coroutine.close()
+                    run(coroutine.close)
                     raise
                 except BaseException as error:
                     yielded = run(coroutine.throw, error)
@@ -150,6 +141,14 @@ class Runner:
         self._working.add(carrier)
         carrier.take_over(_Suspended(coroutine, yielded, context))
         return carrier
+
+    def carry_on(self, suspended: _Suspended, done: Done | None) -> None:
+        """Have a new carrier drive a coroutine whose own has ended; `done` as for `Carrier.then`."""
+        carrier = Carrier(self, self._loop)
+        self._working.add(carrier)
+        if done is not None:
+            carrier.then(done)
+        carrier.take_over(suspended)
 
     def release(self, carrier: Carrier) -> bool:
         """A carrier is free again; False when it is of no further use."""

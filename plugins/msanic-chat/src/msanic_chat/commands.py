@@ -110,7 +110,7 @@ def _settings(ctx: Context) -> ChatSettings:
 def _checked_room(ctx: Context, room: str) -> str:
     longest = _settings(ctx).max_room
     if not 0 < len(room) <= longest:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.room: a room's name has 1 to {longest} characters, not {len(room)}")
+        raise CommandError(ReplyCode.ERR_ARG, f"data.room: a name has 1 to {longest} characters, not {len(room)}")
     if room != room.strip() or not room.isprintable():
         raise CommandError(
             ReplyCode.ERR_ARG, "data.room: a room's name has no spaces at its ends and no invisible characters"
