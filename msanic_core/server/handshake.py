@@ -74,6 +74,8 @@ class Handshake:
         self._flusher = Flusher(asyncio.get_running_loop())
         self._opening: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.connections: set[Connection] = set()
+        """Every WebSocket whose socket is open, be it logged in, refused or closing."""
         self.accepting = True
         """False while the server drains."""
 
@@ -124,9 +126,10 @@ class Handshake:
         answer = self._refuse_crowd(address) or await self._login(request)
         if not self.accepting:
             answer = Refusal(CloseCode.RESTART, CLOSE_CODES[CloseCode.RESTART].reason)
-        connection = Connection(ws.max_message, ws.max_fragments, ws.close_timeout)
+        connection = Connection(ws.max_message, ws.max_fragments, ws.close_timeout, self.connections.discard)
         subprotocol = _choose_subprotocol(request)
         take_over(request, connection, max_message=ws.max_message, subprotocol=subprotocol)
+        self.connections.add(connection)
         if isinstance(answer, Identity):
             codec = self._codecs.by_subprotocol(subprotocol)
             if reason := await self._check_time(request, answer.user):

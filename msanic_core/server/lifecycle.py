@@ -63,7 +63,7 @@ class RunningNode:
         deadline = began + 0.9 * timeout
         late_handlers = await node.dispatcher.stop(deadline)
         late_hooks = await node.offline.drain(deadline)
-        await self._finish_requests(deadline)
+        await self._close_sockets(deadline)
         if late_handlers or late_hooks:
             log.warning(
                 "cancelled at the deadline: %d handlers, %d offline chains and hooks", late_handlers, late_hooks
@@ -76,11 +76,15 @@ class RunningNode:
         await _release(node)
         log.info("stopped in %.1f s", loop.time() - began)
 
-    async def _finish_requests(self, deadline: float) -> None:
-        """Let go of idle HTTP connections and wait for requests that are being answered, logins among them."""
+    async def _close_sockets(self, deadline: float) -> None:
+        """Let go of idle HTTP connections; wait for requests under way, logins among them, and for closing handshakes.
+
+        A process that ends earlier takes with it close frames that clients have not read yet.
+        """
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
-            if all([connection.close_if_idle() for connection in list(self._listener.connections)]):
+            idle = [connection.close_if_idle() for connection in list(self._listener.connections)]
+            if all(idle) and not self.node.handshake.connections:
                 break
             await asyncio.sleep(_POLL)
 

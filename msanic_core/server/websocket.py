@@ -10,6 +10,7 @@ RFC 6455: messages out of fragments, UTF-8, reserved bits, control frames, the c
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponse
@@ -62,12 +63,19 @@ class Connection(WSListener):
     """One WebSocket on the server's side: the `Socket` of a session.
 
     Nothing is read before `attach` gives the receiver. `max_message` in bytes, `close_timeout` in seconds: how long a
-    client may take to follow a close frame before the connection is cut.
+    client may take to follow a close frame before the connection is cut. `on_end` is called when the socket is closed.
     """
 
-    def __init__(self, max_message: int, max_fragments: int, close_timeout: float) -> None:
+    def __init__(
+        self,
+        max_message: int,
+        max_fragments: int,
+        close_timeout: float,
+        on_end: Callable[["Connection"], None] | None = None,
+    ) -> None:
         self._limits = (max_message, max_fragments)
         self._close_timeout = close_timeout
+        self._on_end = on_end
         self._receiver: MessageReceiver | None = None
         self._transport: WSTransport | None = None
         self._socket: asyncio.Transport
@@ -182,6 +190,8 @@ class Connection(WSListener):
         if receiver is not None:
             receiver.lost(OfflineReason.PROTOCOL if refused else OfflineReason.LOST)
         self._receiver = self._transport = None
+        if self._on_end is not None:
+            self._on_end(self)
 
     def pause_writing(self) -> None:
         """The transport's buffer is full: neither write more nor read what would have to be answered."""

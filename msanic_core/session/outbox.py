@@ -56,8 +56,10 @@ class Flusher:
 class Outbox:
     """The frames one session has yet to send.
 
-    `limit` is in bytes and covers what waits here plus what the transport holds; beyond it `on_overflow` is called
-    once. While `corked` (a read is being worked off) nothing is scheduled: whoever corked it flushes.
+    `limit` is in bytes. While the socket takes no more it covers what waits here plus what the transport holds; beyond
+    it `on_overflow` is called once. While the socket takes data every frame is accepted, however long, and what exceeds
+    the limit is written at once. While `corked` (a read is being worked off) nothing is scheduled: whoever corked it
+    flushes.
     """
 
     __slots__ = ("_drained", "_flusher", "_frames", "_limit", "_on_overflow", "_size", "_socket", "blocked", "corked",
@@ -83,11 +85,14 @@ class Outbox:
             return
         self._frames.append(frame)
         self._size += len(frame)
-        if self._size > self._limit or (self.blocked and self._size + self._socket.buffered() > self._limit):
-            on_overflow, self._on_overflow = self._on_overflow, None
-            self._discard()
-            on_overflow()
-        elif not (self.corked or self.blocked or self.dirty):
+        if self.blocked:
+            if self._size + self._socket.buffered() > self._limit:
+                on_overflow, self._on_overflow = self._on_overflow, None
+                self._discard()
+                on_overflow()
+        elif self._size > self._limit:
+            self.flush()
+        elif not (self.corked or self.dirty):
             self.dirty = True
             self._flusher.add(self)
 
@@ -99,13 +104,12 @@ class Outbox:
             self._frames = []
             self._size = 0
             self._socket.write(data)
-        if self._drained is not None and self.has_room():
-            self._drained.set_result(None)
-            self._drained = None
+        if self.has_room():
+            self._release()
 
     def has_room(self) -> bool:
-        """Whether less than half of the limit is in use."""
-        return 2 * (self._size + self._socket.buffered()) < self._limit
+        """Whether the socket takes data and less than half of the limit waits here."""
+        return not self.blocked and 2 * self._size < self._limit
 
     async def drained(self) -> None:
         """Wait until there is room, or until the outbox is closed. For one waiter: the replay of an inbox."""
@@ -133,6 +137,9 @@ class Outbox:
     def _discard(self) -> None:
         self._frames = []
         self._size = 0
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
+        self._release()
+
+    def _release(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)

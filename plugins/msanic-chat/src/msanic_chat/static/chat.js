@@ -172,7 +172,7 @@ function moved(conversation, user, event, present) {
   if (conversation.users.includes(user) === present) return;
   if (present) conversation.enter(user);
   else conversation.exit(user);
-  show(conversation, { event, user, at: Date.now() / 1000 });
+  if (user !== me) show(conversation, { event, user, at: Date.now() / 1000 });
   if (conversation === conversations.current) view.people(conversation, me);
 }
 
