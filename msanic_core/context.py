@@ -80,14 +80,16 @@ class Server:
 
     async def join(self, session: SessionInfo, group: str) -> None:
         """Put a session of this node into a group. Nothing happens if it is gone."""
+        check_name("group", group)
         local = self._registry.get(session.id)
-        if local is not None and self._registry.join(local, check_name("group", group)):
+        if local is not None and self._registry.join(local, group):
             await self._engine.join(local.info, group)
 
     async def leave(self, session: SessionInfo, group: str) -> None:
         """Take a session of this node out of a group. Nothing happens if it is not in it."""
+        check_name("group", group)
         local = self._registry.get(session.id)
-        if local is not None and self._registry.leave(local, check_name("group", group)):
+        if local is not None and self._registry.leave(local, group):
             await self._engine.leave(local.info, group)
 
 

@@ -37,10 +37,11 @@ class Database:
                     warnings.simplefilter("ignore", RuntimeWarning)
                     await context.init(db_url=self.url, modules={"msanic_core": [__name__]})
                 self._context = context
-        return self._context.db()
+            return self._context.db()
 
     async def close(self) -> None:
         """Close what was opened."""
-        if self._context is not None:
-            await self._context.close_connections()
-            self._context = None
+        async with self._opening:
+            context, self._context = self._context, None
+            if context is not None:
+                await context.close_connections()

@@ -1,13 +1,17 @@
 """One user's inbox in memory: messages with rising ids, a position per client, three bounds."""
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
 
 from msanic_core.engine.base import InboxLimits, InboxPage
-from msanic_core.wire import Push
+from msanic_core.wire import Push, WireEncodeError
 from msanic_core.wire.packed import pack_push, unpack_push
+
+_MAX_CLIENTS = 100
+"""Clients of one user whose positions are kept: what they are called is for them to choose."""
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -22,31 +26,47 @@ class Inbox:
     A message is kept packed: what the sender does with its objects afterwards does not change what is delivered.
     """
 
-    __slots__ = ("_base", "_bytes", "_entries", "_last_id", "_limits", "_positions")
+    __slots__ = ("_base", "_bytes", "_entries", "_last_id", "_limits", "_positions", "used_at")
 
-    def __init__(self, limits: InboxLimits, base: int = 0) -> None:
-        """Ids start above `base`."""
+    def __init__(self, limits: InboxLimits, now: float, base: int = 0, clients: Iterable[str] = ()) -> None:
+        """Ids start above `base`; `clients` are those that are known from the start. Times are in seconds."""
         self._limits = limits
         self._base = base
+        """Up to this id, all clients known at the time had everything: one that turns up later has missed nothing."""
         self._entries: deque[_Entry] = deque()
         self._bytes = 0
         self._last_id = base
-        self._positions: dict[str, int] = {}
+        self._positions = dict.fromkeys(clients, base)
+        self.used_at = now
+        """When it was last written to or read, or the user's last session ended."""
 
     @property
     def last_id(self) -> int:
         """The highest id given so far."""
         return self._last_id
 
-    def empty(self, now: float) -> bool:
-        """Whether nothing waits in it any more."""
+    def forgettable(self, now: float) -> bool:
+        """Whether a new inbox would do as well: nothing waits, and no client could tell the difference.
+
+        A client that gave a name, or has yet to be told of a loss, is waited for as long as a message would be kept.
+        """
         self._trim(now)
-        return not self._entries
+        if self._entries:
+            return False
+        all_unnamed = self._positions.keys() <= {""}
+        all_told = min(self._positions.values(), default=self._base) == self._last_id
+        return (all_unnamed and all_told) or now - self.used_at > self._limits.max_age
 
     def append(self, push: Push, now: float) -> Push:
         """Store a message; returns it with its id. Raises `WireEncodeError`, storing nothing, if that cannot be."""
         stored = msgspec.structs.replace(push, id=self._last_id + 1)
         packed = pack_push(stored)
+        if len(packed) > self._limits.max_bytes:
+            raise WireEncodeError(
+                f"message {push.cmd!r} has {len(packed)} bytes, an inbox holds {self._limits.max_bytes}; send less, or "
+                f"with durable=False, or raise [inbox] max_bytes"
+            )
+        self.used_at = now
         self._last_id += 1
         self._entries.append(_Entry(self._last_id, now, packed))
         self._bytes += len(packed)
@@ -56,9 +76,10 @@ class Inbox:
     def read(self, client: str, after: int | None, limit: int, now: float, epoch: str) -> InboxPage:
         """At most `limit` messages above `after`, by default above the client's position, which thereby is known."""
         self._trim(now)
+        self.used_at = now
         if after is None:
-            # An unknown client starts with whatever is kept: nothing of it was ever promised to that client.
-            after = self._positions.setdefault(client, self._first_id() - 1)
+            after = self._position_of(client)
+        after = min(after, self._last_id)
         lost = max(0, self._first_id() - 1 - max(after, self._base))
         start = max(0, after + 1 - self._first_id())
         chosen = islice(self._entries, start, start + limit)
@@ -67,12 +88,20 @@ class Inbox:
     def acknowledge(self, client: str, message_id: int) -> None:
         """Raise a client's position (never lower it, never above the last id) and drop what all known clients have."""
         position = min(message_id, self._last_id)
-        if position <= self._positions.get(client, self._base):
+        if position <= self._position_of(client):
             return
         self._positions[client] = position
-        slowest = min(self._positions.values())
-        while self._entries and self._entries[0].id <= slowest:
+        self._base = max(self._base, min(self._positions.values()))
+        while self._entries and self._entries[0].id <= self._base:
             self._drop_oldest()
+
+    def _position_of(self, client: str) -> int:
+        position = self._positions.get(client)
+        if position is None:
+            if len(self._positions) >= _MAX_CLIENTS:
+                del self._positions[min(self._positions, key=self._positions.__getitem__)]
+            position = self._positions[client] = self._base
+        return position
 
     def _first_id(self) -> int:
         return self._entries[0].id if self._entries else self._last_id + 1

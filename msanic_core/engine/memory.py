@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -61,7 +62,9 @@ class MemoryEngine:
         others.pop(session.id, None)
         if not others:
             self._sessions.pop(session.user, None)
-            self._forget_empty_inbox(session.user)
+            if inbox := self._inboxes.get(session.user):
+                inbox.used_at = self._now()
+                self._tidy(session.user)
         for group in session.groups:
             self._leave(session.id, group)
         return msgspec.structs.replace(session, closed_at=self._now(), last=not others)
@@ -115,7 +118,8 @@ class MemoryEngine:
 
     async def inbox(self, user: str, client: str, after: int | None, limit: int) -> InboxPage:
         """See `Engine.inbox`."""
-        inbox = self._inboxes.get(user)
+        # A client without a name is known by its session, as long as there is no inbox.
+        inbox = self._inbox_of(user) if client else self._inboxes.get(user)
         if inbox is None:
             return InboxPage((), 0, self._epoch)
         return inbox.read(client, after, limit, self._now(), self._epoch)
@@ -124,8 +128,7 @@ class MemoryEngine:
         """See `Engine.acknowledge`."""
         if inbox := self._inboxes.get(user):
             inbox.acknowledge(client, message_id)
-            if user not in self._sessions:
-                self._forget_empty_inbox(user)
+            self._tidy(user)
 
     def describe(self) -> dict[str, Any]:
         """See `Engine.describe`."""
@@ -134,13 +137,18 @@ class MemoryEngine:
     def _inbox_of(self, user: str) -> Inbox:
         inbox = self._inboxes.get(user)
         if inbox is None:
-            inbox = self._inboxes[user] = Inbox(self._inbox_limits, self._highest_forgotten_id)
+            # With each new one the two that were not looked at for longest: so old ones do not pile up.
+            for other in list(islice(self._inboxes, 2)):
+                self._inboxes[other] = self._inboxes.pop(other)
+                self._tidy(other)
+            clients = {session.client for session in self._sessions.get(user, {}).values()}
+            inbox = self._inboxes[user] = Inbox(self._inbox_limits, self._now(), self._highest_forgotten_id, clients)
         return inbox
 
-    def _forget_empty_inbox(self, user: str) -> None:
-        """Guests come and go: an empty inbox of an absent user is dropped, its successor's ids rise above it."""
+    def _tidy(self, user: str) -> None:
+        """Users come and go: an inbox nobody needs is dropped, its successor's ids rise above it."""
         inbox = self._inboxes.get(user)
-        if inbox is not None and inbox.empty(self._now()):
+        if inbox is not None and user not in self._sessions and inbox.forgettable(self._now()):
             self._highest_forgotten_id = max(self._highest_forgotten_id, inbox.last_id)
             del self._inboxes[user]
 

@@ -8,8 +8,9 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from sanic import HTTPResponse, Request
@@ -28,11 +29,12 @@ from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Receiver, Session, SessionLimits
-from msanic_core.wire import REJECT_COMMAND, SUBPROTOCOL_NAMES, Codecs, Push
+from msanic_core.wire import REJECT_COMMAND, SUBPROTOCOL_NAMES, Codec, Codecs, Push
 
 log = logging.getLogger("msanic_core.handshake")
 
 _KEY_BYTES = 16
+_TIMESTAMP_DIGITS = 20
 
 
 class Refusal(NamedTuple):
@@ -56,7 +58,7 @@ class Handshake:
         replay: Replay,
         codecs: Codecs,
         authenticate: Sequence[Implementation],
-        announce: Callable[[SessionInfo], Awaitable[None]],
+        announce: Callable[[SessionInfo], Coroutine[Any, Any, None]],
     ) -> None:
         self._settings = settings
         self._server = server
@@ -72,6 +74,7 @@ class Handshake:
         self._limits = SessionLimits(ws.queue, ws.rate, ws.burst)
         self._policy = SessionPolicy(1 if ws.sessions == "single" else ws.max_sessions_per_user)
         self._flusher = Flusher(asyncio.get_running_loop())
+        self._context = copy_context()
         self._opening: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Connection] = set()
@@ -119,7 +122,7 @@ class Handshake:
     def _origin_allowed(self, origin: str | None, host: str) -> bool:
         """Browsers send Origin on cross-site requests too, with cookies: RFC 6455 section 10.2."""
         allowed = self._settings.ws.origins
-        return origin is None or urlsplit(origin).netloc.lower() == host.lower() or origin in allowed or "*" in allowed
+        return origin is None or _is_of_host(origin, host) or origin in allowed or "*" in allowed
 
     async def _open(self, request: Request, address: str) -> None:
         ws = self._settings.ws
@@ -131,22 +134,30 @@ class Handshake:
         take_over(request, connection, max_message=ws.max_message, subprotocol=subprotocol)
         self.connections.add(connection)
         if isinstance(answer, Identity):
-            codec = self._codecs.by_subprotocol(subprotocol)
-            if reason := await self._check_time(request, answer.user):
-                connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
-                answer = Refusal(CloseCode.NOT_AUTHENTICATED, reason)
-            else:
-                info = SessionInfo(
-                    uuid.uuid4().hex, answer.user, self._server.node, time.time(), address, _client_id(request)
-                )
-                session = Session(
-                    info, answer, connection, codec, self._limits, self._receiver, self._offline,
-                    acknowledges=subprotocol is not None,
-                )  # fmt: skip
-                await self._admit(session, connection)
-                return
-        log.info("refused %s: %d %s", address, answer.code, answer.text)
-        connection.close(answer.code, answer.text)
+            try:
+                await self._begin(request, answer, connection, self._codecs.by_subprotocol(subprotocol))
+            except Exception:
+                # This connection is no longer HTTP: what is raised here must not become Sanic's answer.
+                log.exception("a session of %s cannot be opened", answer.user)
+                connection.close(CloseCode.TRY_LATER, CLOSE_CODES[CloseCode.TRY_LATER].reason)
+        else:
+            log.info("refused %s: %d %s", address, answer.code, answer.text)
+            connection.close(answer.code, answer.text)
+
+    async def _begin(self, request: Request, identity: Identity, connection: Connection, codec: Codec) -> None:
+        user = identity.user
+        if reason := await self._check_time(request, user):
+            connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
+            log.info("refused %s: %s", user, reason)
+            connection.close(CloseCode.NOT_AUTHENTICATED, reason)
+            return
+        address, client = request.client_ip or "", _client_id(request)
+        info = SessionInfo(uuid.uuid4().hex, user, self._server.node, time.time(), address, client)
+        session = Session(
+            info, identity, connection, codec, self._limits, self._receiver, self._offline,
+            acknowledges=_choose_subprotocol(request) is not None,
+        )  # fmt: skip
+        await self._admit(session, connection)
 
     def _refuse_crowd(self, address: str) -> Refusal | None:
         ws = self._settings.ws
@@ -163,19 +174,24 @@ class Handshake:
                 check_name("client", client)
             if self._settings.auth.mode == "anonymous":
                 return Identity(request.args.get("user") or f"guest-{uuid.uuid4().hex[:12]}")
-            async with asyncio.timeout(self._settings.auth.timeout):
+        except ValueError as error:
+            return Refusal(refused, str(error))
+        limit = asyncio.timeout(self._settings.auth.timeout)
+        try:
+            async with limit:
                 for implementation in self._authenticate:
                     identity = implementation.call(request=request, server=self._server)
                     if inspect.isawaitable(identity):
                         identity = await identity
                     if identity is not None:
                         return _checked(identity)
-        except (AuthenticationError, ValueError) as error:
-            return Refusal(refused, str(error))
-        except TimeoutError:
-            return Refusal(refused, "the login took too long")
+        except AuthenticationError as error:
+            return Refusal(refused, str(error) or CLOSE_CODES[refused].reason)
         except Exception:
-            log.exception("an authenticate hook raised")
+            if limit.expired():
+                return Refusal(refused, "the login took too long")
+            # Whatever else a plugin raises may tell what is nobody's business.
+            log.exception("plugin %s: authenticate raised", implementation.plugin.name)
             return Refusal(refused, "the login failed")
         return Refusal(refused, CLOSE_CODES[refused].reason)
 
@@ -186,7 +202,8 @@ class Handshake:
         given = request.headers.get("timestamp") or request.args.get("Timestamp") or ""
         if not given.isascii() or not given.isdigit():
             return "Timestamp is missing: seconds since the epoch, as header or parameter"
-        if int(given) > time.time():
+        # Python reads no number of thousands of digits.
+        if len(given) > _TIMESTAMP_DIGITS or int(given) > time.time():
             return "Timestamp lies in the future"
         if not await self._engine.newer_handshake(user, int(given)):
             return "Timestamp is not newer than that of the last connection"
@@ -213,7 +230,12 @@ class Handshake:
             session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
             return
         session.online = self._track(self._announce(session.info))
-        page = await self._replay.first_page(session, None)
+        try:
+            page = await self._replay.first_page(session, None)
+        except Exception:
+            log.exception("the inbox of session %s cannot be read", session.info.id)
+            self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+            return
         if session.acknowledges:
             session.outbox.send(session.codec.push(self._welcome(session.info, page.epoch)))
         self._track(self._replay.run(session, page))
@@ -238,8 +260,9 @@ class Handshake:
             },
         )
 
-    def _track(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
+    def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # In the server's context: in Sanic's is the whole request, and the session keeps the task.
+        task = asyncio.get_running_loop().create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -251,6 +274,13 @@ def _checked(identity: object) -> Identity:
     return identity
 
 
+def _is_of_host(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
+
+
 def _is_key(key: str) -> bool:
     try:
         return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
@@ -260,7 +290,9 @@ def _is_key(key: str) -> bool:
 
 def _choose_subprotocol(request: Request) -> str | None:
     """The first the client offers that we speak."""
-    offered = [name.strip() for name in request.headers.get("sec-websocket-protocol", "").split(",")]
+    # RFC 6455 section 11.3.4: the list may be spread over several header lines.
+    lines = request.headers.getall("sec-websocket-protocol", [])
+    offered = [name.strip() for line in lines for name in line.split(",")]
     return next((name for name in offered if name in SUBPROTOCOL_NAMES), None)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from msanic_core.codes import OfflineReason
@@ -49,7 +49,9 @@ def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
     return [bind(implementation) for implementation in plugins.implementations("ws_offline")]
 
 
-def announcer(plugins: PluginSet, server: Server, cancel_after: float) -> Callable[[SessionInfo], Awaitable[None]]:
+def announcer(
+    plugins: PluginSet, server: Server, cancel_after: float
+) -> Callable[[SessionInfo], Coroutine[Any, Any, None]]:
     """What tells every plugin of a new session through `ws_online`.
 
     A plugin that raises is logged, one that takes longer than `cancel_after` seconds is cancelled.

@@ -1,6 +1,7 @@
 """Plugins' HTTP routes: where they are mounted, and one form for every error."""
 
 import logging
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from msanic_core.plugins import Implementation
 
 log = logging.getLogger("msanic_core.http")
 
+_PARAMETER = re.compile(r"<\w+(:str(?=>))?")
 _CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if code is not ReplyCode.PASS}
 
 
@@ -51,18 +53,23 @@ def mount(app: "Sanic[Any, Any]", implementations: Iterable[Implementation], ser
     A blueprint with a `url_prefix` of its own keeps it ("/" is the root). Raises `PluginError` naming both sides when
     a blueprint's name or a route's path is taken.
     """
-    names: dict[str, str] = {}
+    names = dict.fromkeys(app.blueprints, "the core")
     routes = dict.fromkeys(_routes(app), "the core")
     for implementation in implementations:
         plugin = implementation.plugin
         for blueprint in _blueprints(implementation, server):
-            owner = names.setdefault(blueprint.name, plugin.name)
-            if owner != plugin.name or blueprint.name in app.blueprints:
+            owner = names.get(blueprint.name)
+            if owner == plugin.name:
+                raise PluginError(
+                    f"plugin {owner}: two of its blueprints are named {blueprint.name!r}; rename one", (owner,)
+                )
+            if owner is not None:
                 raise PluginError(
                     f"plugins {owner} and {plugin.name}: both have a blueprint named {blueprint.name!r}; rename one, "
                     f"or block one plugin with [plugins] block",
                     (owner, plugin.name),
                 )
+            names[blueprint.name] = plugin.name
             if blueprint.url_prefix is None:
                 blueprint.url_prefix = f"/{plugin.name}"
             _mount_one(app, blueprint, plugin.name, routes)
@@ -112,4 +119,7 @@ def _routes_of(blueprint: Blueprint) -> list[tuple[str, str]]:
 
 
 def _routes(app: "Sanic[Any, Any]") -> list[tuple[str, str]]:
-    return [(f"/{route.path}", method) for route in app.router.routes for method in route.methods]
+    # Paths that differ only in what they call their parameters are the same path.
+    return [
+        (_PARAMETER.sub("<", f"/{route.path}"), method) for route in app.router.routes for method in route.methods
+    ]

@@ -26,9 +26,14 @@ class HttpConnection(HttpProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._let_go = False
 
+    def connection_made(self, transport: Any) -> None:
+        """Expect the first request."""
+        super().connection_made(transport)  # type: ignore[no-untyped-call]
+        self._head_timer = self.loop.call_later(self.app.config.HEAD_TIMEOUT, self._check_head)
+
     def data_received(self, data: bytes) -> None:
-        """Note when a request head begins."""
-        if self.http is None or self.http.stage is Stage.IDLE:
+        """Note when a request head begins, or may have begun behind a request that took its time."""
+        if self._head_timer is None or self.http is None or self.http.stage is Stage.IDLE:
             self._head_since = self.loop.time()
             if self._head_timer is None:
                 self._head_timer = self.loop.call_later(self.app.config.HEAD_TIMEOUT, self._check_head)
@@ -66,11 +71,15 @@ class HttpConnection(HttpProtocol):
 
     def _check_head(self) -> None:
         self._head_timer = None
-        if self.http is None or self.http.stage is not Stage.REQUEST:
+        silent = not self._head_since
+        if self.http is None or (self.http.stage is not Stage.REQUEST and not silent):
             return
         left = self._head_since + self.app.config.HEAD_TIMEOUT - self.loop.time()
         if left > 0:
             self._head_timer = self.loop.call_later(left, self._check_head)
         else:
             log.info("closed: no complete request head within %g s", self.app.config.HEAD_TIMEOUT)
-            self.abort()  # type: ignore[no-untyped-call]
+            # Not `self.abort`: Sanic's task, which ends by the loss of the connection, fails without its transport.
+            transport = self.transport
+            assert transport is not None, "the connection is there"
+            transport.abort()

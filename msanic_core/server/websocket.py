@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponse
@@ -99,7 +100,8 @@ class Connection(WSListener):
         if self.gone:
             receiver.lost(OfflineReason.LOST)
             return
-        asyncio.get_running_loop().call_soon(self._begin)
+        # In a new context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
+        asyncio.get_running_loop().call_soon(self._begin, context=Context())
 
     def write(self, data: bytes) -> None:
         """See `Socket.write`."""
@@ -189,7 +191,7 @@ class Connection(WSListener):
         receiver = self._receiver
         if receiver is not None:
             receiver.lost(OfflineReason.PROTOCOL if refused else OfflineReason.LOST)
-        self._receiver = self._transport = None
+        self._receiver = self._transport = self._parser = None
         if self._on_end is not None:
             self._on_end(self)
 

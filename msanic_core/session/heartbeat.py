@@ -9,7 +9,7 @@ import msgspec
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import Engine
 from msanic_core.session.registry import Registry
-from msanic_core.session.replay import confirm_written
+from msanic_core.session.replay import confirm_alive
 from msanic_core.session.session import Offline, Session
 
 log = logging.getLogger("msanic_core.heartbeat")
@@ -31,7 +31,7 @@ class HeartbeatLimits(msgspec.Struct, frozen=True):
 
 
 class Heartbeat:
-    """Time is counted in ticks: while this process is held up no tick passes, and no client is blamed for it."""
+    """Silence is counted in ticks: while this process is held up no tick passes, and no client is blamed for it."""
 
     def __init__(self, registry: Registry, engine: Engine, offline: Offline, limits: HeartbeatLimits) -> None:
         self._registry = registry
@@ -44,25 +44,28 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        clock = asyncio.get_running_loop().time
+        last = clock()
         while True:
             await asyncio.sleep(self._tick)
-            now = time.time()
+            now, passed = time.time(), clock() - last
+            last += passed
             for number, session in enumerate(self._registry.all(), 1):
                 if not session.closed:
-                    self._beat_safely(session, now)
+                    self._beat_safely(session, now, passed)
                 if number % _SESSIONS_PER_SLICE == 0:
                     await asyncio.sleep(0)
 
-    def _beat_safely(self, session: Session, now: float) -> None:
+    def _beat_safely(self, session: Session, now: float, passed: float) -> None:
         try:
-            self.beat(session, now)
+            self.beat(session, now, passed)
         except Exception:
             log.exception("the heartbeat of session %s failed", session.info.id)
 
-    def beat(self, session: Session, now: float) -> None:
-        """One tick of one session; `now` in seconds since the epoch, for logins that expire."""
-        session.refill(self._tick)
-        confirm_written(session, self._engine)
+    def beat(self, session: Session, now: float, passed: float) -> None:
+        """One tick of one session; `now` in seconds since the epoch, for logins that expire, `passed` in seconds."""
+        session.refill(passed)
+        confirm_alive(session, self._engine)
         expires_at = session.identity.expires_at
         if expires_at is not None and now >= expires_at:
             self._offline.lose(session, OfflineReason.EXPIRED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,9 @@ from msanic_core.session.replay import confirm_written
 from msanic_core.session.session import Session
 
 log = logging.getLogger("msanic_core.offline")
+
+_CANCEL_GRACE = 1.0
+"""Seconds a hook that was cancelled may take to end."""
 
 
 class OfflineHook(NamedTuple):
@@ -64,14 +68,19 @@ class OfflineChain:
         late = list(self._tasks)
         for task in late:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            await asyncio.wait(late, timeout=_CANCEL_GRACE)
         return len(late)
 
     async def _run(self, session: Session, reason: OfflineReason) -> None:
+        info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
+        try:
+            info = await self._engine.lost(info, reason, [hook.plugin for hook in self._hooks])
+        except Exception:
+            log.exception("session %s cannot be taken out of the engine; the plugins are told all the same", info.id)
+            info = msgspec.structs.replace(info, closed_at=time.time())
         if session.online is not None:
             await asyncio.wait({session.online}, timeout=self._limits.yield_after)
-        info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
-        info = await self._engine.lost(info, reason, [hook.plugin for hook in self._hooks])
         for hook in self._hooks:
             task = self._track(self._call(hook, info, reason))
             done, _ = await asyncio.wait({task}, timeout=self._limits.yield_after)
@@ -84,19 +93,20 @@ class OfflineChain:
                 )
 
     async def _call(self, hook: OfflineHook, info: SessionInfo, reason: OfflineReason) -> None:
+        limit = asyncio.timeout(self._limits.cancel_after)
         try:
-            async with asyncio.timeout(self._limits.cancel_after):
+            async with limit:
                 await hook.call(info, reason)
-        except TimeoutError:
-            log.error(
-                "plugin %s: ws_offline for session %s cancelled after %g s",
-                hook.plugin,
-                info.id,
-                self._limits.cancel_after,
-            )
+        except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                seconds = self._limits.cancel_after
+                log.error("plugin %s: ws_offline for session %s cancelled after %g s", hook.plugin, info.id, seconds)
+            else:
+                log.exception("plugin %s: ws_offline for session %s raised", hook.plugin, info.id)
+        try:
+            await self._engine.done(info.id, hook.plugin)
         except Exception:
-            log.exception("plugin %s: ws_offline for session %s raised", hook.plugin, info.id)
-        await self._engine.done(info.id, hook.plugin)
+            log.exception("plugin %s: ws_offline for session %s is not marked as done", hook.plugin, info.id)
 
     def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -114,6 +114,9 @@ def _send(sessions: list[Session], push: Push) -> int:
             if session.replaying:
                 session.passed_over = True
                 continue
+            if session.lost_before:
+                session.send_durable(push)
+                continue
             session.outbox.written_id = push.id
         codec = session.codec
         frame = frames.get(codec)

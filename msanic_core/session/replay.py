@@ -1,7 +1,5 @@
 """Hands a session what waits in its user's inbox, in order, before anything newer."""
 
-import msgspec
-
 from msanic_core.engine.base import Engine, InboxPage
 from msanic_core.session.session import Session
 
@@ -9,10 +7,20 @@ _PAGE = 100
 
 
 def confirm_written(session: Session, engine: Engine) -> None:
-    """Acknowledge for a client that does not do so itself: it has what has left this process."""
+    """Acknowledge for a client that does not do so itself: closing in order, it has what had left this process."""
     if not session.acknowledges and (settled := session.outbox.settled_id()):
         engine.acknowledge(session.info.user, session.info.client, settled)
-        session.outbox.written_id = 0
+
+
+def confirm_alive(session: Session, engine: Engine) -> None:
+    """Acknowledge for such a client at each tick: heard from since the last one, it has what had left by then."""
+    if session.acknowledges:
+        return
+    if session.settled_id and not session.quiet and not session.held_back:
+        engine.acknowledge(session.info.user, session.info.client, session.settled_id)
+        if session.outbox.written_id == session.settled_id:
+            session.outbox.written_id = 0
+    session.settled_id = session.outbox.settled_id()
 
 
 class Replay:
@@ -31,18 +39,16 @@ class Replay:
         session.replaying = True
         return await self._engine.inbox(session.info.user, session.info.client, after, _PAGE)
 
-    async def run(self, session: Session, page: InboxPage) -> None:
-        """Send this page and all that follow it."""
-        last_id = 0
+    async def run(self, session: Session, page: InboxPage, after: int | None = None) -> None:
+        """Send this page and all that follow it; `after` as for the first page."""
         while not session.closed:
-            lost = page.lost
+            session.lost_before = page.lost
             for message in page.messages:
-                last_id = session.outbox.written_id = message.id or last_id
-                session.outbox.send(session.codec.push(msgspec.structs.replace(message, lost=lost)))
-                lost = 0
-            await session.outbox.drained()
+                await session.outbox.drained()
+                session.send_durable(message)
+                after = message.id
             if not page.messages and not session.passed_over:
                 break
             session.passed_over = False
-            page = await self._engine.inbox(session.info.user, session.info.client, last_id or None, _PAGE)
+            page = await self._engine.inbox(session.info.user, session.info.client, after, _PAGE)
         session.replaying = False

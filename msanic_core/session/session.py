@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from msanic_core.engine.base import SessionInfo
     from msanic_core.identity import Identity
     from msanic_core.session.outbox import Outbox, Socket
-    from msanic_core.wire import Codec
+    from msanic_core.wire import Codec, Push
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
@@ -49,8 +49,8 @@ class Session:
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
-                 "groups", "identity", "info", "online", "outbox", "passed_over", "quiet", "replaying", "running",
-                 "socket", "stalled", "tokens", "waiting")  # fmt: skip
+                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quiet", "replaying",
+                 "running", "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -79,10 +79,14 @@ class Session:
         self.closed = False
         self.replaying = False
         self.passed_over = False
+        self.lost_before = 0
+        """How many durable messages the inbox has dropped unsent: the next one that is sent says so."""
         self.online: asyncio.Task[None] | None = None
         """The `ws_online` hooks of this session, while they run: `ws_offline` comes after them."""
-        self.tokens = limits.burst
+        self.tokens: float = limits.burst
         self.quiet = 0
+        self.settled_id = 0
+        """Highest durable id that had left this process at the last heartbeat tick."""
         self.stalled = (0, 0)
         self._limits = limits
         self._receiver = receiver
@@ -108,7 +112,7 @@ class Session:
 
     def refill(self, seconds: float) -> None:
         """Put tokens back for the time that has passed."""
-        self.tokens = min(self._limits.burst, self.tokens + max(1, round(self._limits.rate * seconds)))
+        self.tokens = min(self._limits.burst, self.tokens + self._limits.rate * seconds)
 
     def wait_in_line(self, command: Any) -> None:
         """Keep a command for later; hold the client back when too many wait."""
@@ -132,6 +136,14 @@ class Session:
     def held_back(self) -> bool:
         """Whether we ourselves do not read from the client, so that its silence says nothing."""
         return self._paused or self.outbox.blocked
+
+    def send_durable(self, push: Push) -> None:
+        """Send a message that has an id, and with it how many before it were lost."""
+        assert push.id is not None, "only durable messages have a place in the inbox"
+        frame = self.codec.push(msgspec.structs.replace(push, lost=self.lost_before))
+        self.lost_before = 0
+        self.outbox.written_id = push.id
+        self.outbox.send(frame)
 
     def start_of_read(self) -> None:
         """Several messages may follow at once: what answers them leaves together."""

@@ -208,8 +208,8 @@ def _check_keys(pairs: list[tuple[Any, Any]]) -> None:
 
 
 def _check_depth(message: Any, max_depth: int) -> None:
-    level = [message]
-    for _ in range(max_depth):
+    level: list[Any] = [[message]]  # around it one list more, for it need not be a map or array itself
+    for _ in range(max_depth + 1):
         level = [
             child
             for container in level

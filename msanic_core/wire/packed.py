@@ -9,10 +9,11 @@ from msanic_core.wire.envelope import Push, WireEncodeError
 
 
 def pack_push(push: Push) -> bytes:
-    """Pack a push with all its fields. Raises `WireEncodeError` when `data` holds what no codec can encode."""
+    """Pack a push with all its fields. Raises `WireEncodeError` when `data` holds what a codec cannot encode."""
     fields = (push.cmd, push.data, push.code, push.hint, push.req, push.id, push.lost)
     try:
         packed: bytes = msgpack.packb(fields, default=_to_builtins, use_bin_type=True)
+        msgspec.json.encode(push.data)  # the keys of a map may suit msgpack only
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WireEncodeError(f"data of {push.cmd!r} cannot be encoded: {error}") from error
     return packed

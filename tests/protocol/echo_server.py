@@ -57,7 +57,7 @@ async def serve(options: argparse.Namespace) -> None:
         await server.startup()  # type: ignore[no-untyped-call]
         sys.stdout.write(f"ready {sock.getsockname()[1]}\n")
         sys.stdout.flush()
-        await server.serve_forever()
+        await server.serve_forever()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:

@@ -395,7 +395,12 @@ def test_valid_utf8(peer: Peer, text: bytes) -> None:
 @pytest.mark.parametrize("name", INVALID_TEXTS)
 def test_invalid_utf8(port: int, name: str) -> None:
     text = INVALID_TEXTS[name]
-    for sent in (frame(TEXT, text), octets(TEXT, text), fragments(TEXT, b"good ", text), fragments(TEXT, b"", text, b"")):
+    for sent in (
+        frame(TEXT, text),
+        octets(TEXT, text),
+        fragments(TEXT, b"good ", text),
+        fragments(TEXT, b"", text, b""),
+    ):
         with meeting(port) as peer:
             peer.send(sent + AFTERMATH)
             peer.refused(1007)
@@ -415,7 +420,9 @@ def test_cut_off_utf8(port: int, text: bytes) -> None:
             peer.refused(1007)
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999])
+@pytest.mark.parametrize(
+    "code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1014, 3000, 3999, 4000, 4999]
+)
 @pytest.mark.parametrize("reason", [b"", b"going home", "κόσμε".encode(), b"*" * 123])
 def test_close_is_answered_with_its_code(peer: Peer, code: int, reason: bytes) -> None:
     peer.send(frame(CLOSE, close_payload(code, reason)))
@@ -447,7 +454,14 @@ def test_close_with_a_reason_that_is_not_utf8(peer: Peer, reason: bytes) -> None
 
 @pytest.mark.parametrize(
     "after",
-    [frame(TEXT, b"late"), frame(PING, b"late"), frame(CLOSE, close_payload(1001)), frame(CONTINUATION), frame(3), b"\0"],
+    [
+        frame(TEXT, b"late"),
+        frame(PING, b"late"),
+        frame(CLOSE, close_payload(1001)),
+        frame(CONTINUATION),
+        frame(3),
+        b"\0",
+    ],
     ids=["text", "ping", "close", "continuation", "violation", "garbage"],
 )
 def test_nothing_after_close_is_answered(peer: Peer, after: bytes) -> None:

@@ -20,10 +20,10 @@ BOUND = 10.0
 class RawClient:
     """One TCP connection to the server: requests as they are written, frames as they come."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, sock: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.socket = sock
         self._reader = reader
         self._writer = writer
-        self.socket: socket.socket = writer.get_extra_info("socket")
 
     async def send(self, data: bytes | str) -> None:
         self._writer.write(data.encode() if isinstance(data, str) else data)
@@ -38,12 +38,17 @@ class RawClient:
         data = payload.encode() if isinstance(payload, str) else payload
         size = len(data)
         extended = b"" if size < 126 else size.to_bytes(2 if size < 65536 else 8, "big")
-        return bytes((0x80 | opcode, 0x80 | (size if size < 126 else 126 if size < 65536 else 127))) + extended + bytes(4) + data
+        return (
+            bytes((0x80 | opcode, 0x80 | (size if size < 126 else 126 if size < 65536 else 127)))
+            + extended
+            + bytes(4)
+            + data
+        )
 
     @staticmethod
-    def handshake(path: str = "/ws", **headers: str | None) -> str:
+    def handshake(path: str = "/ws", **headers: Any) -> str:
         """An upgrade request as Firefox sends it; a header that is given replaces that one, None leaves it out."""
-        fields: dict[str, str | None] = {
+        fields = {
             "Host": "server.example",
             "Connection": "keep-alive, Upgrade",
             "Upgrade": "websocket",
@@ -112,19 +117,31 @@ class RawClient:
         self._writer.transport.abort()
 
 
+class _Plugin(SimpleNamespace):
+    """Two that have the same hook functions are still two."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 Raw = Callable[..., AbstractAsyncContextManager[RawClient]]
 MakePlugin = Callable[..., SimpleNamespace]
 
 
 @pytest.fixture
 def raw() -> Raw:
-    """Connect to a port; `options` go to `asyncio.open_connection`."""
+    """Connect to a port; `receive_buffer`: bytes the kernel holds for the client, by default as many as it likes."""
 
     @asynccontextmanager
-    async def connect(port: int, **options: Any) -> AsyncIterator[RawClient]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
+    async def connect(port: int, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
+        sock = socket.socket()
+        sock.setblocking(False)
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=sock)
         try:
-            yield RawClient(reader, writer)
+            yield RawClient(sock, reader, writer)
         finally:
             writer.transport.abort()
 
@@ -136,6 +153,6 @@ def plugin() -> MakePlugin:
     """Make a plugin of hook functions: `plugin(ws_command=lambda: [...])`."""
 
     def make(**hooks: Callable[..., Any]) -> SimpleNamespace:
-        return SimpleNamespace(**{name: hookimpl(function) for name, function in hooks.items()})
+        return _Plugin(**{name: hookimpl(function) for name, function in hooks.items()})
 
     return make

@@ -146,7 +146,7 @@ def test_while_stopping_readiness_is_503_and_no_session_is_opened() -> None:
             assert (answer.status_code, answer.json()["draining"]) == (503, True)
             upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
             assert (await http.get(f"{server.url}/ws", headers=upgrade)).status_code == 503
-            with pytest.raises(OSError, match="refused|failed"):
+            with pytest.raises(OSError, match=r"refused|failed"):
                 await server.connect("bob")
             release.set()
             await stop

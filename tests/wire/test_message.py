@@ -159,8 +159,16 @@ def test_parse_close_allows_the_codes_another_library_allows() -> None:
             assert caught.value.code == 1002
 
 
-@pytest.mark.parametrize(("payload", "code"), [(b"\x03", 1002), (b"\x03\xe8\xff", 1007), (b"\x03\xe8ab\xc3", 1007)])
-def test_parse_close_refuses(payload: bytes, code: int) -> None:
+@pytest.mark.parametrize(
+    ("payload", "code", "reason"),
+    [
+        (b"\x03", 1002, "close frame with half a code"),
+        (b"\x03\xed", 1002, "close code 1005 must not be sent"),
+        (b"\x03\xe8\xff", 1007, "close reason is not UTF-8"),
+        (b"\x03\xe8ab\xc3", 1007, "close reason is not UTF-8"),
+    ],
+)
+def test_parse_close_refuses(payload: bytes, code: int, reason: str) -> None:
     with pytest.raises(ProtocolViolation) as caught:
         parse_close(payload)
-    assert caught.value.code == code
+    assert (caught.value.code, caught.value.reason) == (code, reason)

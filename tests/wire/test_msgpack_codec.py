@@ -185,10 +185,28 @@ def test_number_of_maps_and_arrays(empty: bytes) -> None:
     assert refusal(HEAD + b"\xde\x00\x63" + pairs, limited) == "message: more than 100 maps and arrays"
 
 
+@pytest.mark.parametrize(
+    ("payload", "got"),
+    [
+        (b"\xcb" + b"\x80" * 8, "float"),
+        (b"\xcf" + b"\x80" * 8, "int"),
+        (b"\xc4\xff" + b"\x80" * 255, "bytes"),
+        (b"\xd9\xfc" + "\u0400".encode() * 126, "str"),
+    ],
+    ids=lambda value: str(value)[:8],
+)
+@pytest.mark.parametrize("limits", [(10_000, 4), (4, 4), (4, 10_000)], ids=str)
+def test_a_single_value_full_of_bytes_that_could_be_headers(payload: bytes, got: str, limits: tuple[int, int]) -> None:
+    by = MsgpackCodec(max_containers=limits[0], max_depth=limits[1])
+    assert refusal(payload, by) == f"message: expected object, got {got}"
+
+
 def test_number_of_integer_keys() -> None:
     most = dict.fromkeys(range(MAX_INTEGER_KEYS), 0)
     assert request_with(most).data == most
-    assert request_with({str(n): 0 for n in range(5000)}).data
+    strings = {str(n): 0 for n in range(5000)}
+    assert request_with(strings).data == strings
+    assert request_with([strings, {1: 1}]).data == [strings, {1: 1}]
     hint = f"message: a map with integer keys and more than {MAX_INTEGER_KEYS} entries"
     assert refusal(pack({"cmd": 1, "data": {**most, MAX_INTEGER_KEYS: 0}})) == hint
     assert refusal(pack({"cmd": 1, "data": {**most, "one": 0}})) == hint
@@ -268,6 +286,22 @@ def test_data_decoder() -> None:
     ):
         with pytest.raises(DataError) as caught:
             decode(request_with(data).data)
+        assert caught.value.hint == hint
+
+
+class Count(msgspec.Struct):
+    n: int
+
+
+def test_data_decoder_does_not_guess() -> None:
+    for type_, data, hint in (
+        (Count, {"n": "5"}, "data.n: expected int, got str"),
+        (Count, {"n": 5.0}, "data.n: expected int, got float"),
+        (int, "5", "data: expected int, got str"),
+        (list[Count], [{"n": True}], "data[0].n: expected int, got bool"),
+    ):
+        with pytest.raises(DataError) as caught:
+            codec.data_decoder(type_)(request_with(data).data)
         assert caught.value.hint == hint
 
 

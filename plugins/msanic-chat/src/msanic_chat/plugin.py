@@ -5,8 +5,8 @@ from weakref import WeakKeyDictionary
 from sanic import Blueprint
 
 from msanic_chat.commands import announce_lost, chat_commands
-from msanic_chat.page import chat_blueprint
 from msanic_chat.rooms import Rooms
+from msanic_chat.routes import chat_blueprint
 from msanic_chat.settings import ChatSettings
 from msanic_core import Server, SessionInfo, hookimpl
 from msanic_core.commands import AnyCommand

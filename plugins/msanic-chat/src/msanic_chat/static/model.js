@@ -33,7 +33,7 @@ export class Conversation {
   }
 
   enter(user) {
-    if (!this.users.includes(user)) this.users = [...this.users, user].sort();
+    if (!this.users.includes(user)) this.users = [...this.users, user];
   }
 
   exit(user) {

@@ -109,7 +109,7 @@ export class View {
     const isRoom = conversation?.isRoom ?? false;
     $("chat").classList.toggle("with-people", isRoom);
     $("show-people").hidden = !isRoom;
-    const users = isRoom ? conversation.users : [];
+    const users = isRoom ? [...conversation.users].sort((one, other) => one.localeCompare(other)) : [];
     $("show-people").textContent = `${users.length} ${users.length === 1 ? "person" : "people"}`;
     $("users").replaceChildren(...users.map((user) => this.#person(user, user === me)));
   }

@@ -1,0 +1,37 @@
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from msanic_chat import ChatPlugin
+from msanic_chat.settings import MAX_ANSWER, ChatSettings
+
+from msanic_core import PluginError
+from msanic_core.testing import serving
+
+
+def test_the_readme_has_the_defaults() -> None:
+    defaults = {"history": 50, "max_text": 2000, "max_room": 60, "max_rooms": 32, "empty_rooms": 100}
+    assert msgspec.to_builtins(ChatSettings()) == defaults
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ({"history": -1}, "[plugins.chat] does not fit: history: "),
+        ({"max_room": 61}, "[plugins.chat] does not fit: max_room: "),
+        ({"hystory": 1}, "[plugins.chat] has an unknown key 'hystory'"),
+        (
+            {"history": 100, "max_text": 2001},
+            f"history times max_text is 200100, and at most {MAX_ANSWER} characters are allowed: lower one of them",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_stop_the_start(table: dict[str, Any], text: str) -> None:
+    async def main() -> None:
+        async with serving({"chat": ChatPlugin()}, {"plugins": {"chat": table}}):
+            pass
+
+    with pytest.raises(PluginError) as caught:
+        asyncio.run(main())
+    assert text in str(caught.value)

@@ -1,0 +1,473 @@
+"""The socket adapter under clients that read too slowly, answer too late, vanish, or do it right."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sanic import Blueprint, HTTPResponse, Request
+from websockets.exceptions import ConnectionClosed
+
+from msanic_core import Context, Identity, OfflineReason, command
+from msanic_core.testing import TestServer, serving
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from tests.server.conftest import MakePlugin, Raw, RawClient
+
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+UNLIMITED = {"ws": {"rate": 0}}
+
+
+class Ends:
+    """Collects the reasons for which sessions end."""
+
+    def __init__(self, plugin: MakePlugin) -> None:
+        reasons: asyncio.Queue[OfflineReason] = asyncio.Queue()
+
+        def ws_offline(reason: OfflineReason) -> None:
+            reasons.put_nowait(reason)
+
+        self._reasons = reasons
+        self.plugin = plugin(ws_offline=ws_offline)
+
+    async def next(self) -> OfflineReason:
+        async with asyncio.timeout(10):
+            return await self._reasons.get()
+
+    def none_yet(self) -> bool:
+        return self._reasons.empty()
+
+
+@pytest.fixture
+def ends(plugin: MakePlugin) -> Ends:
+    return Ends(plugin)
+
+
+def echoing(plugin: MakePlugin) -> SimpleNamespace:
+    """A plugin with `test.echo`, which answers at once, and `test.wait`, which waits for `go_on`."""
+    go_on = asyncio.Event()
+
+    @command("test.echo")
+    def echo(ctx: Context, data: Any) -> Any:
+        return data
+
+    @command("test.wait")
+    async def wait(ctx: Context, data: Any) -> Any:
+        await go_on.wait()
+        return data
+
+    made = plugin(ws_command=lambda: [echo, wait])
+    made.go_on = go_on
+    return made
+
+
+async def opened(server: TestServer, client: RawClient, user: str = "ada") -> None:
+    await client.send(client.handshake(f"/ws?user={user}"))
+    assert (await client.head())[0] == 101
+    await client.send_frame(PING, b"open")
+    assert await client.next_frame() == (PONG, b"open")
+
+
+async def flood(client: RawClient, data: bytes, most: int) -> int:
+    """Send until the server reads no more; returns the bytes it took, and fails when they are more than `most`."""
+    sent = refused = 0
+    while sent < most:
+        try:
+            sent += client.socket.send(data[sent % len(data) :])
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+            if refused == 100:
+                # A hundred turns of the loop that is the server's too, and it has read nothing.
+                await client.send(data[sent % len(data) :])
+                return sent
+            await asyncio.sleep(0.001)
+    pytest.fail(f"the server took {sent} bytes of a client that does not read")
+
+
+# What a client that reads nothing can make the server hold: the kernel's buffers in both directions.
+HELD = 16 << 20
+
+
+@pytest.mark.parametrize("kind", ["pings", "small commands", "big commands"])
+def test_a_client_that_floods_and_never_reads_is_held_back(raw: Raw, plugin: MakePlugin, kind: str) -> None:
+    async def main() -> None:
+        async with serving({"echo": echoing(plugin)}, UNLIMITED) as server, raw(server.port, 4096) as client:
+            await opened(server, client)
+            session = server.node.registry.all()[0]
+            data = {
+                "pings": client.frame(PING, b"x" * 125) * 500,
+                "small commands": client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": "x" * 40})) * 500,
+                "big commands": client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": "x" * 60_000})),
+            }[kind]
+            await flood(client, data, most=HELD)
+            # The answers to one read may come on top of the 64 KiB at which the transport says stop.
+            assert session.socket.buffered() < 1 << 20
+            assert not session.closed
+
+    asyncio.run(main())
+
+
+def test_a_client_that_takes_nothing_is_closed_as_slow(raw: Raw, ends: Ends, plugin: MakePlugin) -> None:
+    async def main() -> None:
+        plugins = {"ends": ends.plugin, "echo": echoing(plugin)}
+        async with serving(plugins, {"ws": {"outbox_stall": 0.3}}) as server, raw(server.port, 4096) as client:
+            await opened(server, client)
+            command = client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": "x" * 60_000}))
+            await client.send(command * 200)
+            assert await ends.next() is OfflineReason.SLOW
+            while (frame := await client.next_frame())[0] != CLOSE:
+                assert frame[0] == TEXT
+            assert frame[1] == (4001).to_bytes(2, "big") + b"reads too slowly"
+
+    asyncio.run(main())
+
+
+def test_a_client_that_reads_again_in_time_gets_everything(raw: Raw, plugin: MakePlugin) -> None:
+    async def main() -> None:
+        async with serving({"echo": echoing(plugin)}, UNLIMITED) as server, raw(server.port, 4096) as client:
+            await opened(server, client)
+            count = 4000
+            frames = b"".join(
+                client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": [n, "x" * 2000]})) for n in range(count)
+            )
+            sending = asyncio.create_task(client.send(frames))
+            session = server.node.registry.all()[0]
+            async with asyncio.timeout(10):
+                while not session.outbox.blocked:
+                    await asyncio.sleep(0)
+            assert [(await client.next_message())["data"][0] for _ in range(count)] == list(range(count))
+            await sending
+
+    asyncio.run(main())
+
+
+def test_a_full_queue_holds_the_client_back_and_loses_nothing(raw: Raw, plugin: MakePlugin) -> None:
+    limits = {"ws": {"queue": 4, "rate": 0, "ping_interval": 0.05, "ping_timeout": 0.05}}
+
+    async def main() -> None:
+        echo = echoing(plugin)
+        async with serving({"echo": echo}, limits) as server, raw(server.port, 4096) as client:
+            await opened(server, client)
+            session = server.node.registry.all()[0]
+            frame = client.frame(TEXT, json.dumps({"cmd": "test.wait", "data": "x" * 10_000}))
+            sent = await flood(client, frame, most=HELD)
+            # What the one read before the pause brought, and no more. Silence is not held against a client held back.
+            assert len(session.waiting) < 100
+            assert not session.closed
+            echo.go_on.set()
+            for _ in range(sent // len(frame)):
+                while (message := await client.next_frame())[0] == PING:
+                    await client.send_frame(PONG, message[1])
+                assert json.loads(message[1])["code"] == 0
+
+    asyncio.run(main())
+
+
+def segments(sock: socket.socket) -> int:
+    """How many TCP segments with data have arrived (`tcpi_data_segs_in` of Linux)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return int(struct.unpack_from("I", info, 152)[0])
+
+
+def test_commands_of_one_read_are_answered_in_one_write(raw: Raw, plugin: MakePlugin) -> None:
+    async def main() -> None:
+        async with serving({"echo": echoing(plugin)}) as server, raw(server.port) as client:
+            await opened(server, client)
+            before = segments(client.socket)
+            commands = [client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": number})) for number in range(16)]
+            await client.send(b"".join(commands))
+            assert [(await client.next_message())["data"] for _ in range(16)] == list(range(16))
+            assert segments(client.socket) - before == 1
+            await client.send(commands[0])
+            await client.next_message()
+            await client.send(commands[0])
+            await client.next_message()
+            assert segments(client.socket) - before == 3
+
+    asyncio.run(main())
+
+
+def test_pushes_of_one_turn_of_the_loop_leave_in_one_write(raw: Raw) -> None:
+    async def main() -> None:
+        async with serving({}) as server, raw(server.port) as client:
+            await opened(server, client)
+            before = segments(client.socket)
+            for number in range(10):
+                await server.server.push("ada", "test.news", number)
+            assert [(await client.next_message())["data"] for _ in range(10)] == list(range(10))
+            assert segments(client.socket) - before == 1
+
+    asyncio.run(main())
+
+
+def test_a_client_that_never_answers_the_close_frame_is_cut(raw: Raw, ends: Ends) -> None:
+    async def main() -> None:
+        async with serving({"ends": ends.plugin}, {"ws": {"close_timeout": 0.1}}) as server, raw(server.port) as client:
+            await opened(server, client)
+            assert await server.server.kick("ada") == 1
+            assert await client.close_frame() == (4504, "kicked")
+            assert await client.at_end()
+            assert await ends.next() is OfflineReason.KICKED
+
+    asyncio.run(main())
+
+
+def test_a_client_that_does_not_even_read_is_cut(raw: Raw, ends: Ends, plugin: MakePlugin) -> None:
+    """The close frame waits behind data that nobody takes."""
+
+    async def main() -> None:
+        server_ = serving({"ends": ends.plugin, "echo": echoing(plugin)}, {"ws": {"rate": 0, "close_timeout": 0.1}})
+        async with server_ as server, raw(server.port, 4096) as client:
+            await opened(server, client)
+            connection = server.node.registry.all()[0].socket
+            await flood(client, client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": "x" * 60_000})), most=HELD)
+            await server.server.kick("ada")
+            async with asyncio.timeout(10):
+                while connection.buffered():
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_only_the_first_close_counts(raw: Raw) -> None:
+    async def main() -> None:
+        async with serving({}) as server, raw(server.port) as client:
+            await opened(server, client)
+            connection = server.node.registry.all()[0].socket
+            connection.close(4000, "ä" * 100)
+            connection.close(1000, "")
+            connection.write(b"late")
+            connection.ping()
+            # A reason has at most 123 bytes, and ends with a whole character.
+            assert await client.close_frame() == (4000, "ä" * 61)
+            await client.send_frame(CLOSE, (4000).to_bytes(2, "big"))
+            assert await client.at_end()
+            connection.close(1000, "")
+            connection.write(b"late")
+            connection.ping()
+            connection.pause_reading()
+            connection.resume_reading()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4321])
+def test_a_close_of_the_client_is_answered_with_its_code(ends: Ends, code: int) -> None:
+    async def main() -> None:
+        async with serving({"ends": ends.plugin}) as server:
+            ws = await server.connect("ada")
+            await ws.close(code, "bye")
+            assert ws.protocol.close_rcvd is not None
+            assert ws.protocol.close_rcvd.code == code
+            assert await ends.next() is OfflineReason.CLOSED
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("way", ["reset", "end of stream", "half a frame, then end of stream"])
+def test_a_connection_that_ends_without_a_close_frame(raw: Raw, ends: Ends, way: str) -> None:
+    async def main() -> None:
+        async with serving({"ends": ends.plugin}) as server, raw(server.port) as client:
+            await opened(server, client)
+            if way == "reset":
+                client.reset()
+            else:
+                await client.send(client.frame(TEXT, "abc")[:-1] if way.startswith("half") else b"")
+                client.half_close()
+                assert await client.at_end()
+            assert await ends.next() is OfflineReason.LOST
+            assert not server.node.registry.all()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_ends_before_the_session_begins_is_no_session(
+    raw: Raw, ends: Ends, plugin: MakePlugin
+) -> None:
+    async def main() -> None:
+        logging_in, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def authenticate() -> Identity:
+            logging_in.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            raise AssertionError
+
+        plugins = {"ends": ends.plugin, "login": plugin(authenticate=authenticate)}
+        async with serving(plugins, {"auth": {"mode": "plugin"}}) as server, raw(server.port) as client:
+            await client.send(client.handshake())
+            await logging_in.wait()
+            client.reset()
+            async with asyncio.timeout(10):
+                await cancelled.wait()
+        assert ends.none_yet()
+
+    asyncio.run(main())
+
+
+def test_a_client_that_vanished_is_found_by_a_ping(raw: Raw, ends: Ends) -> None:
+    async def main() -> None:
+        limits = {"ws": {"ping_interval": 0.1, "ping_timeout": 0.1}}
+        async with serving({"ends": ends.plugin}, limits) as server, raw(server.port) as client:
+            await opened(server, client)
+            for _ in range(2):
+                assert await client.next_frame() == (PING, b"")
+                await client.send_frame(PONG)
+            assert ends.none_yet()
+            assert await client.next_frame() == (PING, b"")
+            assert await client.close_frame() == (4002, "no answer to pings")
+            assert await ends.next() is OfflineReason.HEARTBEAT
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("violation", "code"),
+    [
+        (b"\x81\x81\0\0\0\0\xff", 1007),
+        (b"\x83\x80\0\0\0\0", 1002),
+        (b"\xc1\x80\0\0\0\0", 1002),
+        (b"\x80\x80\0\0\0\0", 1002),
+        (b"\x82\xff" + (1 << 40).to_bytes(8, "big"), 1009),
+    ],
+    ids=["UTF-8", "opcode", "reserved bit", "continuation", "size"],
+)
+def test_a_violation_ends_the_session_with_its_reason(raw: Raw, ends: Ends, violation: bytes, code: int) -> None:
+    async def main() -> None:
+        async with serving({"ends": ends.plugin}) as server, raw(server.port) as client:
+            await opened(server, client)
+            await client.send(violation)
+            assert (await client.close_frame())[0] == code
+            assert await ends.next() is OfflineReason.PROTOCOL
+
+    asyncio.run(main())
+
+
+def test_nothing_is_pushed_after_a_close_frame_of_the_parser(raw: Raw, plugin: MakePlugin) -> None:
+    async def main() -> None:
+        async with serving({"echo": echoing(plugin)}) as server, raw(server.port) as client:
+            await opened(server, client)
+            echo = client.frame(TEXT, '{"cmd": "test.echo"}')
+            await client.send(echo + echo + b"\x83\x80\0\0\0\0")
+            # Before the socket is closed, which takes the parser some milliseconds.
+            await asyncio.sleep(0)
+            await server.server.push("ada", "test.news", durable=False)
+            while (frame := await client.next_frame())[0] == TEXT:
+                pass
+            assert frame == (CLOSE, frame[1])
+            assert await client.at_end()
+
+    asyncio.run(main())
+
+
+def test_too_many_requests(ends: Ends) -> None:
+    async def main() -> None:
+        async with serving({"ends": ends.plugin}, {"ws": {"rate": 1, "burst": 20}}) as server:
+            ws = await server.connect("ada")
+            for _ in range(30):
+                await ws.ping()
+            with pytest.raises(ConnectionClosed):
+                await ws.recv()
+            assert (ws.close_code, ws.close_reason) == (4003, "too many requests")
+            assert await ends.next() is OfflineReason.RATE
+
+    asyncio.run(main())
+
+
+HEAD = "GET /livez HTTP/1.1\r\nHost: server.example\r\nX-Drip: "
+
+
+async def drip(client: RawClient) -> None:
+    """Send one byte after the other until the server closes the connection."""
+    ended = asyncio.ensure_future(client.at_end())
+    try:
+        while not ended.done():
+            await client.send(b"x")
+            await asyncio.wait({ended}, timeout=0.02)
+    except ConnectionError:
+        pass
+    assert await ended
+
+
+@pytest.mark.parametrize("before", ["", "GET /livez HTTP/1.1\r\n\r\n"], ids=["first request", "second request"])
+@pytest.mark.parametrize("beginning", ["", HEAD], ids=["from the start", "in a header"])
+def test_a_head_that_drips_is_cut_off(raw: Raw, caplog: pytest.LogCaptureFixture, before: str, beginning: str) -> None:
+    async def main() -> None:
+        async with serving({}, {"http": {"head_timeout": 0.2}}) as server, raw(server.port) as client:
+            if before:
+                await client.send(before)
+                assert (await client.response())[0] == 200
+            await client.send(beginning)
+            await drip(client)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one write", "while the first is worked on"])
+def test_a_pipelined_head_that_drips_is_cut_off(raw: Raw, plugin: MakePlugin, together: bool) -> None:
+    async def main() -> None:
+        working, go_on = asyncio.Event(), asyncio.Event()
+        blueprint = Blueprint("slow")
+
+        @blueprint.get("/")
+        async def slow(request: Request) -> HTTPResponse:
+            working.set()
+            await go_on.wait()
+            return HTTPResponse("{}")
+
+        plugins = {"slow": plugin(http_blueprint=lambda: blueprint)}
+        async with serving(plugins, {"http": {"head_timeout": 0.2}}) as server, raw(server.port) as client:
+            await client.send("GET /slow/ HTTP/1.1\r\n\r\n" + (HEAD if together else ""))
+            await working.wait()
+            await client.send("" if together else HEAD)
+            async with raw(server.port) as other:
+                await drip(other)
+            go_on.set()
+            assert (await client.response())[0] == 200
+            await drip(client)
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_never_asks_anything_is_cut_off(raw: Raw) -> None:
+    async def main() -> None:
+        async with serving({}, {"http": {"head_timeout": 0.1}}) as server, raw(server.port) as client:
+            assert await client.at_end()
+
+    asyncio.run(main())
+
+
+def test_a_head_in_pieces_is_read_in_time(raw: Raw) -> None:
+    async def main() -> None:
+        async with serving({}, {"http": {"head_timeout": 5.0}}) as server, raw(server.port) as client:
+            for byte in HEAD + "\r\n\r\n":
+                await client.send(byte)
+                await asyncio.sleep(0)
+            assert (await client.response())[0] == 200
+
+    asyncio.run(main())
+
+
+def test_a_connection_may_be_idle_between_requests_for_longer_than_a_head_may_take(raw: Raw) -> None:
+    async def main() -> None:
+        settings = {"http": {"head_timeout": 0.1}}
+        async with serving({}, settings) as server, raw(server.port) as client, raw(server.port) as slow:
+            assert (await client.request("GET", "/livez"))[0] == 200
+            for _ in range(2):
+                async with raw(server.port) as slow:
+                    await drip(slow)
+            assert (await client.request("GET", "/livez"))[0] == 200
+
+    asyncio.run(main())

@@ -1,0 +1,374 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from msanic_core.codes import OfflineReason
+from msanic_core.session.replay import confirm_alive, confirm_written
+from msanic_core.session.session import Session
+from msanic_core.wire import Push
+
+Build = Callable[..., Any]
+Sent = Callable[[Any], list[dict[str, Any]]]
+
+
+async def push(house: Any, *numbers: int) -> None:
+    for number in numbers:
+        await house.engine.push("ada", Push("n.n", number), True)
+
+
+async def replay(house: Any, session: Session, after: int | None = None) -> None:
+    """A whole replay, to its end."""
+    page = await house.replay.first_page(session, after)
+    await asyncio.wait_for(house.replay.run(session, page), 10)
+    await turns(2)
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def numbers(messages: list[dict[str, Any]]) -> list[int]:
+    return [message["data"] for message in messages]
+
+
+def losses(messages: list[dict[str, Any]]) -> list[int]:
+    return [message.get("lost", 0) for message in messages]
+
+
+async def left(house: Any, client: str = "") -> list[Any]:
+    """What still waits for a client."""
+    page = await house.engine.inbox("ada", client, None, 1000)
+    return [message.data for message in page.messages]
+
+
+def in_house(build: Build, test: Callable[[Any], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        await test(await build(**options))
+
+    asyncio.run(run())
+
+
+# Order
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 350])
+def test_everything_comes_in_order_and_once(build: Build, sent: Sent, count: int) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(count))
+        session = await house.session()
+        await replay(house, session)
+        assert numbers(sent(session)) == list(range(count))
+        assert not session.replaying
+        await push(house, count)
+        await turns(2)
+        assert numbers(sent(session)) == list(range(count + 1))
+
+    in_house(build, test)
+
+
+def test_what_is_pushed_meanwhile_does_not_overtake(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(250))
+        session = await house.session(outbox=2000)
+        pushed = 250
+
+        async def keep_pushing() -> None:
+            nonlocal pushed
+            while session.replaying and pushed < 600:
+                await push(house, pushed)
+                await house.engine.push("ada", Push("passing.message", -1), False)
+                pushed += 1
+                await asyncio.sleep(0)
+
+        page = await house.replay.first_page(session, None)
+        pushing = asyncio.create_task(keep_pushing())
+        await asyncio.wait_for(house.replay.run(session, page), 10)
+        await pushing
+        await push(house, pushed)
+        await turns(2)
+        assert pushed > 255, "the replay waited for the outbox, and meanwhile messages came"
+        durable = [message for message in sent(session) if "id" in message]
+        assert numbers(durable) == list(range(pushed + 1))
+
+    in_house(build, test)
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_one_pushed_between_the_first_page_and_the_rest(build: Build, sent: Sent, before: int) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(before))
+        session = await house.session()
+        page = await house.replay.first_page(session, None)
+        await push(house, before)
+        await asyncio.wait_for(house.replay.run(session, page), 10)
+        await turns(2)
+        assert numbers(sent(session)) == list(range(before + 1))
+
+    in_house(build, test)
+
+
+def test_a_replay_waits_for_room_and_not_for_a_whole_page(build: Build, sent: Sent) -> None:
+    """A page of an inbox may well be larger than an outbox."""
+
+    async def test(house: Any) -> None:
+        for number in range(80):
+            await house.engine.push("ada", Push("n.n", number, hint="x" * 1000), True)
+        session = await house.session(outbox=5000)
+        await replay(house, session)
+        assert not session.closed
+        assert numbers(sent(session)) == list(range(80))
+        socket: Any = session.socket
+        assert max(map(len, socket.writes)) <= 5000
+
+    in_house(build, test)
+
+
+def test_a_message_larger_than_the_outbox_is_sent_all_the_same(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        for number, size in enumerate((10, 9000, 10, 9000)):
+            await house.engine.push("ada", Push("n.n", number, hint="x" * size), True)
+        session = await house.session(outbox=5000)
+        await replay(house, session)
+        assert not session.closed
+        assert numbers(sent(session)) == [0, 1, 2, 3]
+
+    in_house(build, test)
+
+
+def test_a_client_that_does_not_read_holds_up_its_own_replay_only(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(300))
+        stuck, other = await house.session(outbox=2000), await house.session(outbox=2000)
+        stuck.writable(False)
+        page = await house.replay.first_page(stuck, None)
+        waiting = asyncio.create_task(house.replay.run(stuck, page))
+        await replay(house, other)
+        assert numbers(sent(other)) == list(range(300))
+        assert sent(stuck) == []
+        stuck.writable(True)
+        await asyncio.wait_for(waiting, 10)
+        await turns(2)
+        assert numbers(sent(stuck)) == list(range(300))
+
+    in_house(build, test)
+
+
+def test_a_replay_ends_with_its_session(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(300))
+        session = await house.session(outbox=2000)
+        session.writable(False)
+        page = await house.replay.first_page(session, None)
+        running = asyncio.create_task(house.replay.run(session, page))
+        await turns(3)
+        session.lost(OfflineReason.LOST)
+        await asyncio.wait_for(running, 10)
+        assert len(sent(session)) < 300
+        assert len(await left(house)) == 300
+        await house.offline.drain(asyncio.get_running_loop().time() + 5)
+
+    in_house(build, test)
+
+
+# Resuming
+
+
+def test_after_an_id_only_what_is_newer(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(5))
+        session = await house.session()
+        await replay(house, session, after=3)
+        assert numbers(sent(session)) == [3, 4]
+
+    in_house(build, test)
+
+
+def test_after_the_newest_id_nothing_old_comes_again(build: Build, sent: Sent) -> None:
+    """The client's acknowledged position lies behind the id that it resumes from."""
+
+    async def test(house: Any) -> None:
+        await push(house, *range(5))
+        session = await house.session()
+        page = await house.replay.first_page(session, 5)
+        await push(house, 5)
+        await asyncio.wait_for(house.replay.run(session, page, 5), 10)
+        await turns(2)
+        assert numbers(sent(session)) == [5]
+
+    in_house(build, test)
+
+
+# Losses
+
+
+LIMITS = [{"max_messages": 4}, {"max_bytes": 450}, {"max_age": 10.0}]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=["messages", "bytes", "age"])
+def test_the_first_message_says_how_many_were_trimmed(build: Build, sent: Sent, limits: dict[str, Any]) -> None:
+    async def test(house: Any) -> None:
+        for number in range(10):
+            await house.engine.push("ada", Push("n.n", number, hint="x" * 90), True)
+            house.now += 2.2
+        session = await house.session()
+        await replay(house, session)
+        assert numbers(sent(session)) == [6, 7, 8, 9]
+        assert losses(sent(session)) == [6, 0, 0, 0]
+
+    in_house(build, test, **limits)
+
+
+def test_what_is_trimmed_during_a_replay_is_said_too(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(150))
+        session = await house.session(outbox=2000)
+        session.writable(False)
+        page = await house.replay.first_page(session, None)
+        running = asyncio.create_task(house.replay.run(session, page))
+        await turns(3)
+        await push(house, *range(150, 300))
+        session.writable(True)
+        await asyncio.wait_for(running, 10)
+        await turns(2)
+        messages = sent(session)
+        assert numbers(messages) == [*range(100), *range(150, 300)], "one page, then what was left by then"
+        assert losses(messages) == [0] * 100 + [50] + [0] * 149
+
+    in_house(build, test, max_messages=150)
+
+
+def test_when_nothing_is_left_the_next_message_says_it(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(3))
+        house.now += 61
+        session = await house.session()
+        await replay(house, session)
+        assert sent(session) == []
+        await push(house, 3, 4)
+        await turns(2)
+        assert numbers(sent(session)) == [3, 4]
+        assert losses(sent(session)) == [3, 0]
+
+    in_house(build, test, max_age=60.0)
+
+
+def test_a_loss_is_not_counted_twice(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, *range(3))
+        house.now += 61
+        session = await house.session()
+        page = await house.replay.first_page(session, None)
+        assert page.lost == 3
+        await push(house, 3)
+        await asyncio.wait_for(house.replay.run(session, page), 10)
+        await turns(2)
+        assert losses(sent(session)) == [3]
+
+    in_house(build, test, max_age=60.0)
+
+
+# Receipts
+
+
+def test_a_plain_client_that_closes_in_order_has_what_was_written(build: Build) -> None:
+    async def test(house: Any) -> None:
+        session = await house.session()
+        await replay(house, session)
+        await push(house, 0, 1)
+        await turns(1)
+        session.lost(OfflineReason.CLOSED)
+        assert await left(house) == []
+
+    in_house(build, test)
+
+
+def test_it_does_not_have_what_the_socket_had_not_taken(build: Build) -> None:
+    async def test(house: Any) -> None:
+        session = await house.session()
+        await replay(house, session)
+        await push(house, 0, 1)
+        socket: Any = session.socket
+        socket.stuck = 10
+        session.writable(False)
+        session.lost(OfflineReason.CLOSED)
+        assert await left(house) == [0, 1]
+
+    in_house(build, test)
+
+
+@pytest.mark.parametrize("reason", sorted(set(OfflineReason) - {OfflineReason.CLOSED}))
+def test_after_any_other_end_it_gets_everything_again(build: Build, reason: OfflineReason) -> None:
+    async def test(house: Any) -> None:
+        session = await house.session()
+        await replay(house, session)
+        await push(house, 0, 1)
+        await turns(1)
+        session.lost(reason)
+        assert await left(house) == [0, 1]
+
+    in_house(build, test)
+
+
+def test_a_plain_client_that_is_heard_from_afterwards_has_what_was_written(build: Build) -> None:
+    async def test(house: Any) -> None:
+        def tick() -> None:
+            confirm_alive(session, house.engine)
+            session.quiet += 1
+
+        session = await house.session()
+        await replay(house, session)
+        await push(house, 0, 1)
+        await turns(1)
+        for _ in range(5):
+            tick()
+        assert await left(house) == [0, 1], "it left this process, and nobody knows more"
+        await push(house, 2)
+        await turns(1)
+        session.control()
+        assert await left(house) == [0, 1, 2]
+        tick()
+        assert await left(house) == [2], "the third may have left after the client last spoke"
+        tick()
+        assert await left(house) == [2]
+        session.message("x")
+        tick()
+        assert await left(house) == []
+
+    in_house(build, test)
+
+
+def test_a_client_that_acknowledges_itself_is_not_spoken_for(build: Build) -> None:
+    async def test(house: Any) -> None:
+        session = await house.session(acknowledges=True)
+        await replay(house, session)
+        await push(house, 0)
+        await turns(1)
+        for _ in range(3):
+            session.control()
+            confirm_alive(session, house.engine)
+        confirm_written(session, house.engine)
+        session.lost(OfflineReason.CLOSED)
+        assert await left(house) == [0]
+
+    in_house(build, test)
+
+
+def test_each_client_has_its_own_place(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        for client in ("phone", "laptop"):
+            session = await house.session(client=client, acknowledges=True)
+            await replay(house, session)
+            session.lost(OfflineReason.CLOSED)
+        await house.offline.drain(asyncio.get_running_loop().time() + 5)
+        await push(house, *range(5))
+        house.engine.acknowledge("ada", "phone", 3)
+        sessions = {client: await house.session(client=client) for client in ("phone", "laptop")}
+        for session in sessions.values():
+            await replay(house, session)
+        assert numbers(sent(sessions["phone"])) == [3, 4]
+        assert numbers(sent(sessions["laptop"])) == [0, 1, 2, 3, 4]
+
+    in_house(build, test)
