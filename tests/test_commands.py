@@ -36,6 +36,11 @@ def named(name: str, number: int | None = None) -> AnyCommand:
     return command(name, id=number)(handler)
 
 
+@pytest.fixture
+def codecs() -> Codecs:
+    return Codecs()
+
+
 def test_a_command_holds_its_declaration() -> None:
     assert isinstance(say, Command)
     assert (say.name, say.id, say.concurrent, say.is_async, say.data_type) == ("chat.say", 2001, True, True, Say)

@@ -45,6 +45,7 @@ def test_defaults_are_those_promised() -> None:
         "server.workers": 1,
         "server.drain_timeout": 20.0,
         "server.backlog": 1024,
+        "server.proxies": 0,
         "auth.mode": "plugin",
         "auth.timeout": 10.0,
         "ws.path": "/ws",

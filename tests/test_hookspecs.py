@@ -24,6 +24,7 @@ from msanic_core.engine.memory import MemoryEngine
 from msanic_core.errors import AuthenticationError
 from msanic_core.identity import Identity
 from msanic_core.plugins import PluginSet, State, load_plugins
+from msanic_core.server.hooks import caller
 from msanic_core.session.registry import Registry
 from msanic_core.wire import Codecs, Push
 
@@ -51,6 +52,11 @@ class Sent:
         return False
 
 
+@pytest.fixture
+def codecs() -> Codecs:
+    return Codecs()
+
+
 def example(hook: str) -> types.ModuleType:
     """Run the code below "Example::" of the hook's documentation, as the module of a plugin."""
     doc = inspect.getdoc(HOOKS[hook]) or ""
@@ -72,8 +78,9 @@ async def called(hook: str, codecs: Codecs, **available: Any) -> tuple[Any, list
     sent = Sent()
     engine = MemoryEngine(InboxLimits(10, 10_000, 60.0))
     await engine.start("n1", sent)
-    server = Server("n1", engine, Registry(), Database("sqlite://:memory:"), {})
-    (implementation,) = loaded(hook, codecs).implementations(hook)
+    plugins = loaded(hook, codecs)
+    server = Server("n1", engine, Registry(), Database("sqlite://:memory:"), {}, caller(plugins))
+    (implementation,) = plugins.implementations(hook)
     result = implementation.call(server=server, **available)
     return await result if inspect.isawaitable(result) else result, sent.messages
 
@@ -143,7 +150,8 @@ def test_the_example_of_authenticate_answers_passes_on_and_refuses(codecs: Codec
 
 def test_the_example_of_plugin_settings_gives_settings(codecs: Codecs) -> None:
     settings = settings_from({"plugins": {"load": [], "example": {"history": 5}}})
-    (plugin,) = load_plugins(settings, codecs, {"example": example("plugin_settings")}).plugins
+    plugins = load_plugins(settings, codecs, {"example": example("plugin_settings")}).plugins
+    (plugin,) = [each for each in plugins if each.name == "example"]
     assert plugin.settings is not None
     assert msgspec.to_builtins(plugin.settings) == {"history": 5}
 

@@ -34,13 +34,14 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
 async def _serve(settings: Settings, sock: socket.socket) -> int:
     codecs = Codecs(max_containers=settings.ws.max_containers, max_depth=settings.ws.max_depth)
     node = Node(settings, load_plugins(settings, codecs), codecs)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Before the start: a plugin that has started is stopped, too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
     running = await RunningNode.start(node, sock)
     sys.stderr.write(banner(node, sock) + "\n")
     sys.stderr.flush()
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
     for number in (signal.SIGINT, signal.SIGTERM):
         # A second signal ends the process at once.

@@ -136,7 +136,9 @@ class Connection(WSListener):
         self._closing = self.gone = self._begun = True
         text = reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
         self._transport.send_close(code, text)  # type: ignore[arg-type] # any number is accepted
-        # The client's close frame has to be read, however full its queue was.
+        # The client's close frame has to be read, however full its queue was, and where it is: after what came early.
+        rest, self._rest = self._rest, b""
+        _feed(self._parser, rest)
         self._held = self._blocked = False
         self._adjust_reading()
         asyncio.get_running_loop().call_later(self._close_timeout, self._cut)

@@ -11,7 +11,7 @@ from msanic_core.commands import NO_DATA
 
 Install = Callable[[str, str], None]
 
-CHAT = '''
+PARLOUR = '''
 import msgspec
 from msanic_core.commands import command
 from msanic_core.hookspecs import hookimpl
@@ -19,14 +19,14 @@ from msanic_core.hookspecs import hookimpl
 class Say(msgspec.Struct):
     room: str
 
-@command("chat.say", id=2001)
+@command("parlour.say", id=2001)
 def say(ctx, data: Say):
     """Say something in a room.
 
     All of it.
     """
 
-@command("chat.list")
+@command("parlour.list")
 def list_(ctx):
     pass
 
@@ -37,23 +37,23 @@ def ws_command():
 
 
 def test_table_is_sorted_by_name(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    install("chat", CHAT)
-    assert main(["commands", "--set", "plugins.load=chat"]) == 0
+    install("parlour", PARLOUR)
+    assert main(["commands", "--set", "plugins.load=parlour"]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
     assert [line.split(maxsplit=4) for line in captured.out.splitlines()] == [
         ["NAME", "ID", "PLUGIN", "DATA", "SUMMARY"],
-        ["chat.list", "-", "chat", "-", "-"],
-        ["chat.say", "2001", "chat", "Say", "Say something in a room."],
+        ["parlour.list", "-", "parlour", "-", "-"],
+        ["parlour.say", "2001", "parlour", "Say", "Say something in a room."],
     ]
 
 
 def test_json(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
-    install("chat", CHAT)
-    assert main(["commands", "--json", "--set", "plugins.load=chat"]) == 0
+    install("parlour", PARLOUR)
+    assert main(["commands", "--json", "--set", "plugins.load=parlour"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "chat.list", "id": None, "plugin": "chat", "data": None, "summary": ""},
-        {"name": "chat.say", "id": 2001, "plugin": "chat", "data": "Say", "summary": "Say something in a room."},
+        {"name": "parlour.list", "id": None, "plugin": "parlour", "data": None, "summary": ""},
+        {"name": "parlour.say", "id": 2001, "plugin": "parlour", "data": "Say", "summary": "Say something in a room."},
     ]
 
 

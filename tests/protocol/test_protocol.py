@@ -1,9 +1,9 @@
 """RFC 6455 as a client sees it on the wire: the adapter under a raw TCP socket that may break every rule.
 
 In the spirit of the Autobahn test suite and in its order: framing, pings, reserved bits, opcodes, fragmentation, UTF-8,
-closing, limits, big messages. Each test runs on asyncio's own loop and on uvloop. A case that ends the connection asserts
-the exact close code, that nothing follows the close frame, and that the server closed TCP; each test asserts that the
-next client is served.
+closing, limits. Each test runs on asyncio's own loop and on uvloop. A case that ends the connection asserts the exact
+close code, that nothing follows the close frame, and that the server closed TCP; each test asserts that the next client
+is served.
 """
 
 import base64
@@ -236,7 +236,7 @@ def test_big_message_in_fragments(peer: Peer, size: int) -> None:
 ANSWERED: dict[str, tuple[bytes, list[Answer]]] = {
     "ping without payload": (frame(PING), [(PONG, b"")]),
     "ping with text": (frame(PING, b"Hello"), [(PONG, b"Hello")]),
-    "ping with octets": (frame(PING, b"\x00\xff\xfe\xfd\xfc\xfb\x00\xff"), [(PONG, b"\x00\xff\xfe\xfd\xfc\xfb\x00\xff")]),
+    "ping with octets": (frame(PING, b"\x00\xff\xfe\xfd\xfc\x00"), [(PONG, b"\x00\xff\xfe\xfd\xfc\x00")]),
     "ping with 125 bytes": (frame(PING, b"\xfe" * 125), [(PONG, b"\xfe" * 125)]),
     "ten pings": (b"".join(frame(PING, b"%d" % i) for i in range(10)), [(PONG, b"%d" % i) for i in range(10)]),
     "pong nobody asked for": (frame(PONG) + frame(TEXT, b"a"), [(TEXT, b"a")]),
@@ -254,8 +254,9 @@ ANSWERED: dict[str, tuple[bytes, list[Answer]]] = {
         [(TEXT, b"fragment")],
     ),
     "pings between the fragments of two messages": (
-        frame(TEXT, b"1", fin=False) + frame(CONTINUATION, b"2", fin=False) + frame(PING, b"p") + frame(CONTINUATION, b"3")
-        + frame(BINARY, b"4", fin=False) + frame(PING, b"q") + frame(CONTINUATION, b"5") + frame(TEXT, b"6"),
+        frame(TEXT, b"1", fin=False) + frame(CONTINUATION, b"2", fin=False) + frame(PING, b"p")
+        + frame(CONTINUATION, b"3") + frame(BINARY, b"4", fin=False) + frame(PING, b"q")
+        + frame(CONTINUATION, b"5") + frame(TEXT, b"6"),
         [(PONG, b"p"), (TEXT, b"123"), (PONG, b"q"), (BINARY, b"45"), (TEXT, b"6")],
     ),
     "invalid UTF-8 in a binary message": (fragments(BINARY, b"\xff", b"\xc0"), [(BINARY, b"\xff\xc0")]),
@@ -502,7 +503,7 @@ TOO_BIG = {
     "frame that is only announced": frame(BINARY, LIMIT + b"x")[:8],
     "huge frame that is only announced": bytes((0x82, 0xFF)) + (1 << 62).to_bytes(8, "big"),
     "two fragments": fragments(TEXT, LIMIT, b"x") + AFTERMATH,
-    "fragments with a ping between": frame(BINARY, LIMIT, fin=False) + frame(PONG) + frame(CONTINUATION, b"x") + AFTERMATH,
+    "fragments with a pong between": frame(BINARY, LIMIT, fin=False) + frame(PONG) + frame(CONTINUATION, b"x"),
     "fragments without an end": frame(TEXT, LIMIT, fin=False) + frame(CONTINUATION, b"x", fin=False) + AFTERMATH,
     "too many fragments": fragments(TEXT, *[b"x"] * (MAX_FRAGMENTS + 1)) + AFTERMATH,
     "too many empty fragments": fragments(TEXT, *[b""] * (MAX_FRAGMENTS + 1)) + AFTERMATH,

@@ -290,6 +290,24 @@ def test_without_a_word_nobody_gets_in() -> None:
     asyncio.run(main())
 
 
+def test_what_a_refused_client_sends_is_ignored(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
+    """Also what came with the handshake and ends within a frame."""
+
+    async def main() -> None:
+        async with serving({}, PLUGIN_LOGIN) as server, raw(server.port) as client:
+            early = client.frame(TEXT, "no") + client.frame(TEXT, "x" * 50_000)
+            await client.send(client.handshake().encode() + early[:30_000])
+            assert (await client.head())[0] == 101
+            assert await client.close_frame() == (4501, "not authenticated")
+            await client.send(early[30_000:] + client.frame(9, b"no"))
+            await client.send_frame(CLOSE, (4501).to_bytes(2, "big"))
+            assert await client.at_end()
+
+    with caplog.at_level(logging.INFO, "msanic_core.websocket"):
+        asyncio.run(main())
+    assert not [record for record in caplog.records if record.name == "msanic_core.websocket"]
+
+
 def test_a_reason_is_cut_to_what_a_close_frame_holds(plugin: MakePlugin) -> None:
     def authenticate() -> None:
         raise AuthenticationError("ö" * 100)
@@ -306,7 +324,8 @@ def test_a_login_ends_when_its_identity_expires(plugin: MakePlugin) -> None:
 
     async def main() -> None:
         hooks = plugin(
-            authenticate=lambda: Identity("ada", expires_at=time.time() - 1), ws_offline=lambda reason: reasons.append(reason)
+            authenticate=lambda: Identity("ada", expires_at=time.time() - 1),
+            ws_offline=lambda reason: reasons.append(reason),
         )
         settings = {**PLUGIN_LOGIN, "ws": {"ping_interval": 0.1}}
         async with serving({"login": hooks}, settings) as server:
@@ -597,7 +616,11 @@ def test_tokens_never_reach_the_log(raw: Raw, plugin: MakePlugin, caplog: pytest
                 await client.send(client.handshake("/ws?user=slow&token=SECRET", **secret))
                 await hanging.wait()
                 client.reset()
-            for path, origin, status in [("/pages/fails", None, 500), ("/none", None, 404), ("/ws", "http://evil", 403)]:
+            for path, origin, status in [
+                ("/pages/fails", None, 500),
+                ("/none", None, 404),
+                ("/ws", "http://evil", 403),
+            ]:
                 async with raw(server.port) as client:
                     await client.send(client.handshake(f"{path}?token=SECRET", **secret, Origin=origin))
                     assert (await client.response())[0] == status

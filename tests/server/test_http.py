@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from tests.server.conftest import MakePlugin, Raw
 
 
-def page(name: str, path: str = "/page", *, prefix: str | None = None, methods: tuple[str, ...] = ("GET",)) -> Blueprint:
+def page(
+    name: str, path: str = "/page", *, prefix: str | None = None, methods: tuple[str, ...] = ("GET",)
+) -> Blueprint:
     """A blueprint with one route, which answers with the blueprint's name."""
     blueprint = Blueprint(name, url_prefix=prefix)
 
@@ -139,10 +141,10 @@ def test_blueprints_that_cannot_be_mounted(plugin: MakePlugin, blueprint: Callab
 def failing(plugin: MakePlugin, error: Callable[[], Exception]) -> dict[str, Any]:
     blueprint = Blueprint("pages")
 
-    @blueprint.route("/fails", methods=["GET", "POST"])
     async def fails(request: Request) -> HTTPResponse:
         raise error()
 
+    blueprint.add_route(fails, "/fails")
     return {"shop": plugin(http_blueprint=lambda: blueprint)}
 
 

@@ -71,7 +71,7 @@ class House:
         *,
         engine: MemoryEngine | None = None,
         yield_after: float = 0.02,
-        cancel_after: float = 0.05,
+        cancel_after: float = 0.2,
         **inbox: Any,
     ) -> None:
         self.now = 1000.0

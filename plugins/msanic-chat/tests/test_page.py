@@ -118,6 +118,7 @@ def test_on_a_phone(visit: Any) -> None:
         await bob.say("long" * 200)
         await expect(ada.messages).to_have_count(1)
         assert await ada.page.evaluate("document.documentElement.scrollWidth") == 360
+        assert await ada.page.evaluate("document.querySelector('#scroll').scrollWidth") == 360
         menu = ada.page.get_by_role("button", name="Rooms and people")
         field = ada.page.get_by_label("Room to join")
         await expect(field).to_be_hidden()
