@@ -9,13 +9,14 @@ from msanic_core.codes import CloseCode, OfflineReason, ReplyCode
 from msanic_core.errors import AuthenticationError, CommandError, ConfigError, MsanicError, PluginError
 
 if TYPE_CHECKING:
-    from msanic_core.commands import command
+    from msanic_core.commands import AnyCommand, command
     from msanic_core.context import Context, Server
     from msanic_core.engine.base import SessionInfo
     from msanic_core.hookspecs import hookimpl, hookspec
     from msanic_core.identity import Identity
 
 __all__ = [
+    "AnyCommand",
     "AuthenticationError",
     "CloseCode",
     "CommandError",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnyCommand": "commands",
     "Context": "context",
     "Identity": "identity",
     "Server": "context",

@@ -85,8 +85,10 @@ class Dispatcher:
                 result = self._runner.start(result)
         except DataError as error:
             self._reply(session, job, None, ReplyCode.ERR_ARG, error.hint)
-        except (Exception, asyncio.CancelledError) as error:
-            # CancelledError: what the handler waited for first had been cancelled already.
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # A CancelledError, too: what the handler waited for first had been cancelled already.
             self._failed(session, job, error)
         else:
             if result.__class__ is Carrier:

@@ -25,7 +25,8 @@ class Database:
     async def connection(self) -> BaseDBAsyncClient:
         """The connection (a pool where the database has one), for `execute_query` and its kin.
 
-        Raises Tortoise's `DBConnectionError` on first use if the database cannot be reached.
+        The first query connects; it raises Tortoise's `DBConnectionError`, of SQLite `OperationalError`, if the database
+        cannot be reached, and the next one tries again.
         """
         async with self._opening:
             if self._context is None:

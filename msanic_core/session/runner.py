@@ -65,7 +65,7 @@ class Carrier:
     async def _carry(suspended: "_Suspended") -> tuple[Any, BaseException | None]:
         try:
             return await suspended, None
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             return None, error

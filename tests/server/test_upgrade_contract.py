@@ -313,16 +313,6 @@ def test_handshakes_of_browsers(raw: Raw, headers: dict[str, str]) -> None:
     asyncio.run(main())
 
 
-def test_a_body_before_the_upgrade_is_not_taken_for_frames(raw: Raw) -> None:
-    async def main() -> None:
-        async with serving({}) as server, raw(server.port) as client:
-            await client.send(client.handshake(Content_Length="5").encode() + b"hello" + client.frame(9, b"p"))
-            assert (await client.head())[0] == 101
-            assert await client.next_frame() == (PONG, b"p")
-
-    asyncio.run(main())
-
-
 def test_the_handler_answers_over_http_when_it_does_not_upgrade(raw: Raw, plugin: MakePlugin) -> None:
     """The route's handler may return a response or nothing: Sanic allows that to what has the mark `is_websocket`."""
 

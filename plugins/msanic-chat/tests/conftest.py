@@ -146,7 +146,8 @@ def visit(browser: tuple[asyncio.Runner, Browser]) -> Visit:
                 return visitor
 
             try:
-                await main(server, arrive)
+                async with asyncio.timeout(60):
+                    await main(server, arrive)
                 assert [visitor.errors for visitor in visitors] == [[] for _ in visitors]
             finally:
                 for context in list(chromium.contexts):

@@ -1,4 +1,6 @@
 import asyncio
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,8 +13,9 @@ from msanic_core.testing import serving
 
 
 def test_the_readme_has_the_defaults() -> None:
-    defaults = {"history": 50, "max_text": 2000, "max_room": 60, "max_rooms": 32, "empty_rooms": 100}
-    assert msgspec.to_builtins(ChatSettings()) == defaults
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    shown = tomllib.loads(readme.split("```toml\n")[1].split("```")[0])
+    assert shown == {"plugins": {"chat": msgspec.to_builtins(ChatSettings())}}
 
 
 @pytest.mark.parametrize(
