@@ -95,7 +95,8 @@ class Node:
 
         # Sanic's mark for handlers that may return without a response.
         websocket.is_websocket = True  # type: ignore[attr-defined]
-        app.add_route(websocket, self.settings.ws.path, name="websocket")
+        # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
+        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True)
         app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
         mount(app, self.plugins.implementations("http_blueprint"), self.server)
         app.error_handler.add(Exception, answer_error)

@@ -114,6 +114,8 @@ class Handshake:
             )
         if not _is_key(headers.get("sec-websocket-key", "")):
             return error_response(ReplyCode.FAIL, "Sec-WebSocket-Key must be 16 bytes in base64", status=400)
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            return error_response(ReplyCode.FAIL, "a handshake has no body", status=400)
         if not self._origin_allowed(headers.get("origin"), request.host):
             log.warning("refused: Origin %r is neither the host nor in [ws] origins", headers.get("origin"))
             return error_response(ReplyCode.FORBID, "this Origin is not allowed, see [ws] origins")

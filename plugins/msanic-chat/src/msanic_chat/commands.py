@@ -8,8 +8,7 @@ from collections.abc import Callable
 from msanic_chat.messages import InRoom, Joined, Message, Presence, Said, Say, Sent, Tell, Told, Users
 from msanic_chat.rooms import Rooms, group_of, room_of
 from msanic_chat.settings import ChatSettings
-from msanic_core import CommandError, Context, ReplyCode, Server, SessionInfo, command
-from msanic_core.commands import AnyCommand
+from msanic_core import AnyCommand, CommandError, Context, ReplyCode, Server, SessionInfo, command
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 

@@ -8,8 +8,7 @@ from msanic_chat.commands import announce_lost, chat_commands
 from msanic_chat.rooms import Rooms
 from msanic_chat.routes import chat_blueprint
 from msanic_chat.settings import ChatSettings
-from msanic_core import Server, SessionInfo, hookimpl
-from msanic_core.commands import AnyCommand
+from msanic_core import AnyCommand, Server, SessionInfo, hookimpl
 
 
 class ChatPlugin:

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from msanic_core import Context, command, hookimpl
-from msanic_core.commands import AnyCommand
+from msanic_core import AnyCommand, Context, command, hookimpl
 
 
 class Ping(msgspec.Struct):
