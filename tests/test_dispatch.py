@@ -233,7 +233,7 @@ both_encodings = pytest.mark.parametrize("encoding", ["json", "msgpack"])
 def test_an_answer_has_the_form_of_its_question(encoding: str) -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         async with client(server, encoding=encoding) as ada:
-            for cmd, data, answer in [
+            cases: list[tuple[str | int, Any, Any]] = [
                 ("test.echo", {"a": [1, None]}, {"a": [1, None]}),
                 (2001, "ä", "ä"),
                 ("test.plain", {"ignored": True}, "ada"),
@@ -241,7 +241,8 @@ def test_an_answer_has_the_form_of_its_question(encoding: str) -> None:
                 ("test.point", {"x": 1, "y": 2}, {"x": 2, "y": 1}),
                 (2003, {"x": 1}, {"x": 0, "y": 1}),
                 ("test.turns", [7, 0], 7),
-            ]:
+            ]
+            for cmd, data, answer in cases:
                 for req in (None, 1, "one", {"deep": [1]}):
                     reply = await ada.ask(cmd, data, req)
                     assert reply == {"cmd": cmd, "data": answer, "code": 0, "req": req, "hint": ""}
@@ -587,9 +588,9 @@ def test_pipelined_failures_do_not_stop_the_line() -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         async with client(server) as ada:
             names = ["raise", "cancelled", "cancel", "group", "object", "answer", "plain"]
-            commands = [("test.turns", [0, 0.001])]
-            commands += [(f"fail.{name}", later) for name in names for later in (True, False)]  # type: ignore[misc]
-            commands += [("test.point", None), ("no.such", None), ("test.echo", "end")]  # type: ignore[list-item]
+            commands: list[tuple[str, Any]] = [("test.turns", [0, 0.001])]
+            commands += [(f"fail.{name}", later) for name in names for later in (True, False)]
+            commands += [("test.point", None), ("no.such", None), ("test.echo", "end")]
             ada.connection.transport.write(
                 b"".join(
                     frame(json.dumps({"cmd": cmd, "data": data, "req": number}))

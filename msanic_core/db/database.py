@@ -25,20 +25,29 @@ class Database:
     async def connection(self) -> BaseDBAsyncClient:
         """The connection (a pool where the database has one), for `execute_query` and its kin.
 
-        The first query connects; it raises Tortoise's `DBConnectionError`, of SQLite `OperationalError`, if the database
-        cannot be reached, and the next one tries again.
+        Raises Tortoise's `DBConnectionError` if the database cannot be reached; the next call tries again.
         """
         async with self._opening:
             if self._context is None:
-                from tortoise.context import TortoiseContext
-
-                context = TortoiseContext()
-                with warnings.catch_warnings():
-                    # Tortoise insists on an app with a module, and warns when that holds no models.
-                    warnings.simplefilter("ignore", RuntimeWarning)
-                    await context.init(db_url=self.url, modules={"msanic_core": [__name__]})
-                self._context = context
+                self._context = await self._open()
             return self._context.db()
+
+    async def _open(self) -> TortoiseContext:
+        from tortoise.context import TortoiseContext
+        from tortoise.exceptions import DBConnectionError
+
+        context = TortoiseContext()
+        with warnings.catch_warnings():
+            # Tortoise insists on an app with a module, and warns when that holds no models.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            await context.init(db_url=self.url, modules={"msanic_core": [__name__]})
+        try:
+            # Left to the first query, a failure would leave Tortoise's lock taken, and every later query would hang.
+            await context.db().create_connection(with_db=True)
+        except Exception as error:
+            await context.close_connections()
+            raise DBConnectionError(f"the database cannot be reached: {error}") from error
+        return context
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -23,11 +23,16 @@ _CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if
 
 
 def error_response(
-    code: int, hint: str = "", *, status: int | None = None, headers: Mapping[str, str] | None = None
+    code: int,
+    hint: str = "",
+    *,
+    data: object = None,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> HTTPResponse:
     """The envelope `{code, data, hint}` as a response. `status`: by default the code's own, or 400."""
     row = REPLY_CODES.get(code)
-    body = msgspec.json.encode({"code": int(code), "data": None, "hint": hint or (row.hint if row else "")})
+    body = msgspec.json.encode({"code": int(code), "data": data, "hint": hint or (row.hint if row else "")})
     return HTTPResponse(
         body, status or (row.http_status if row else 400), dict(headers or {}), content_type="application/json"
     )
@@ -36,7 +41,7 @@ def error_response(
 def answer_error(request: Request, error: Exception) -> HTTPResponse:
     """Turn an exception of a route into the envelope. What is not meant for clients stays in the log, under an id."""
     if isinstance(error, CommandError):
-        return error_response(error.code, error.hint)
+        return error_response(error.code, error.hint, data=error.data)
     if isinstance(error, SanicException) and error.status_code < 500:
         code = _CODES_BY_STATUS.get(error.status_code, ReplyCode.FAIL)
         hint = str(error) or "the request failed"
@@ -120,6 +125,4 @@ def _routes_of(blueprint: Blueprint) -> list[tuple[str, str]]:
 
 def _routes(app: "Sanic[Any, Any]") -> list[tuple[str, str]]:
     # Paths that differ only in what they call their parameters are the same path.
-    return [
-        (_PARAMETER.sub("<", f"/{route.path}"), method) for route in app.router.routes for method in route.methods
-    ]
+    return [(_PARAMETER.sub("<", f"/{route.path}"), method) for route in app.router.routes for method in route.methods]

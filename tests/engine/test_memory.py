@@ -139,7 +139,7 @@ class InboxMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 25.0, 61.0]))
     def wait(self, seconds: float) -> None:
         self.now[0] += seconds
-        if self.now[0] - self.used_at > 60.0:
+        if not self.online and self.now[0] - self.used_at > 60.0:
             # Nobody came for as long as a message is kept: clients may be forgotten, with what they have missed.
             self.known.clear()
 

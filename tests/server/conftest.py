@@ -149,6 +149,16 @@ def raw() -> Raw:
 
 
 @pytest.fixture
+def ipv6_loopback() -> str:
+    """The address, where there is IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    return "::1"
+
+
+@pytest.fixture
 def plugin() -> MakePlugin:
     """Make a plugin of hook functions: `plugin(ws_command=lambda: [...])`."""
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from packaging.version import Version
 
 from msanic_core import Context, Identity, command
@@ -77,7 +76,6 @@ def test_passwords_are_not_shown() -> None:
     assert shown({}, {"db": {"url": url}})["database"] == "postgres://msanic:***@db.example/msanic"
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
-def test_an_ipv6_address_is_in_brackets() -> None:
-    rows = shown({}, host="::1")
+def test_an_ipv6_address_is_in_brackets(ipv6_loopback: str) -> None:
+    rows = shown({}, host=ipv6_loopback)
     assert (rows["http"], rows["websocket"]) == ("http://[::1]:PORT/", "ws://[::1]:PORT/ws")

@@ -149,21 +149,28 @@ def failing(plugin: MakePlugin, error: Callable[[], Exception]) -> dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code", "hint"),
+    ("error", "status", "code", "data", "hint"),
     [
-        (lambda: CommandError(ReplyCode.FORBID), 403, 15, "forbidden"),
-        (lambda: CommandError(ReplyCode.TEND, "back at nine"), 410, 10, "back at nine"),
-        (lambda: CommandError(101, "sold out"), 400, 101, "sold out"),
-        (lambda: Unauthorized("who are you?", scheme="Bearer"), 401, 13, "who are you?"),
-        (lambda: SanicException("a teapot", status_code=418), 418, 11, "a teapot"),
+        (lambda: CommandError(ReplyCode.FORBID), 403, 15, None, "forbidden"),
+        (lambda: CommandError(ReplyCode.TEND, "back at nine"), 410, 10, None, "back at nine"),
+        (lambda: CommandError(101, "sold out", {"left": 0}), 400, 101, {"left": 0}, "sold out"),
+        (lambda: Unauthorized("who are you?", scheme="Bearer"), 401, 13, None, "who are you?"),
+        (lambda: SanicException("a teapot", status_code=418), 418, 11, None, "a teapot"),
     ],
 )
 def test_errors_for_clients(
-    raw: Raw, plugin: MakePlugin, caplog: pytest.LogCaptureFixture, error: Any, status: int, code: int, hint: str
+    raw: Raw,
+    plugin: MakePlugin,
+    caplog: pytest.LogCaptureFixture,
+    error: Any,
+    status: int,
+    code: int,
+    data: Any,
+    hint: str,
 ) -> None:
     with caplog.at_level(logging.WARNING):
         answers = get(raw, failing(plugin, error), "/shop/fails")
-    assert answers == [(status, {"code": code, "data": None, "hint": hint})]
+    assert answers == [(status, {"code": code, "data": data, "hint": hint})]
     assert not caplog.records
 
 

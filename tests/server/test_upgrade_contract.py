@@ -24,7 +24,8 @@ from sanic import Request
 from sanic.http.constants import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
-from msanic_core import AuthenticationError, Identity
+from msanic_core import AuthenticationError, Identity, SessionInfo
+from msanic_core.engine.base import SessionPolicy
 from msanic_core.server.http_connection import HttpConnection
 from msanic_core.server.websocket import Connection, _PicowsLog
 from msanic_core.testing import serving
@@ -280,6 +281,30 @@ def test_what_comes_during_the_login_is_not_lost(raw: Raw, plugin: MakePlugin, c
             assert (await client.head())[0] == 101
             assert [(await client.next_message())["data"][1] for _ in range(count)] == list(range(count))
             await sending
+
+    asyncio.run(main())
+
+
+def test_what_comes_before_the_session_begins_is_not_lost(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the upgrade the engine may take its time; nothing is read until then."""
+
+    async def main() -> None:
+        go_on = asyncio.Event()
+        async with serving({}) as server, raw(server.port) as client:
+            register = server.node.engine.register
+
+            async def slow(session: SessionInfo, policy: SessionPolicy) -> bool:
+                await go_on.wait()
+                return await register(session, policy)
+
+            monkeypatch.setattr(server.node.engine, "register", slow)
+            await client.send(client.handshake().encode() + client.frame(TEXT, '{"cmd": 1001, "data": 1}'))
+            assert (await client.head())[0] == 101
+            await client.send_frame(TEXT, '{"cmd": 1001, "data": 2}')
+            async with raw(server.port) as plain:
+                assert (await plain.request("GET", "/livez"))[0] == 200
+            go_on.set()
+            assert [(await client.next_message())["data"] for _ in range(2)] == [1, 2]
 
     asyncio.run(main())
 

@@ -112,7 +112,11 @@ class House:
             self.offline,
             acknowledges=acknowledges,
         )
-        session.outbox = Outbox(socket, self.flusher, outbox, lambda: self.offline.lose(session, OfflineReason.SLOW))
+
+        def overflow() -> None:
+            self.offline.lose(session, OfflineReason.SLOW)
+
+        session.outbox = Outbox(socket, self.flusher, outbox, overflow)
         self.registry.add(session)
         assert await self.engine.register(info, POLICY)
         return session
