@@ -51,8 +51,8 @@ def data_type_of(handler: Callable[..., Any], where: str) -> Any:
         raise PluginError(f"{where}: a decorator hides that it is async; make the decorator's wrapper async def")
     parameters = list(signature_of(handler).parameters.values())
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    others = [each for each in parameters if each.kind is not each.KEYWORD_ONLY or each.default is each.empty]
-    if not 1 <= len(positional) <= 2 or len(others) > len(positional) or positional[0].name in ("self", "cls"):
+    others = [each for each in parameters if each not in positional and each.default is each.empty]
+    if not 1 <= len(positional) <= 2 or others or positional[0].name in ("self", "cls"):
         takes = ", ".join(map(str, parameters)) or "nothing"
         raise PluginError(f"{where}: a handler takes the context and, if it wants it, data; this one takes {takes}")
     if len(positional) == 1:

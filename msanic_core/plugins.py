@@ -6,7 +6,7 @@ their results may have to be awaited and one that fails must not take the others
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -266,14 +266,14 @@ def _read_commands(implementation: Implementation) -> None:
     plugin.commands += tuple(commands)
 
 
-def _command_map(plugins: Iterable[Plugin], codecs: "Codecs") -> CommandMap:
-    active = {plugin.name: plugin for plugin in plugins if plugin.state is State.ACTIVE}
-    for clash in find_clashes(_entries(active.values())):
-        first, second = active[clash.first[0]], active[clash.second[0]]
+def _command_map(plugins: Sequence[Plugin], codecs: "Codecs") -> CommandMap:
+    by_name = {plugin.name: plugin for plugin in plugins}
+    for clash in find_clashes(_entries(plugins)):
+        first, second = by_name[clash.first[0]], by_name[clash.second[0]]
         error = describe_clash(clash, first.label, second.label)
         first.fail_together(error)
         second.fail_together(error)
-    return CommandMap.build(_entries(active.values()), codecs)
+    return CommandMap.build(_entries(plugins), codecs)
 
 
 def _entries(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:

@@ -193,5 +193,12 @@ def test_the_nearest_name_is_a_hint(cmd: str | int, expected: str | None, codecs
     assert commands.nearest(cmd) == expected
 
 
+def test_a_name_that_is_too_long_to_be_one_is_not_compared(codecs: Codecs) -> None:
+    longest = "a." + "b" * 253
+    commands = CommandMap.build([("long", named(longest))], codecs)
+    assert commands.nearest("a." + "b" * 252 + "c") == longest
+    assert commands.nearest(longest + "c") is None
+
+
 def test_nothing_is_near_in_an_empty_map(codecs: Codecs) -> None:
     assert CommandMap.build([], codecs).nearest("chat.say") is None

@@ -144,6 +144,13 @@ def test_a_module_that_fails(source: str, what: str, install: Install) -> None:
     assert "\n" not in plugin.error
 
 
+def test_where_a_module_failed_is_in_the_log(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    module = install("msanic-chat", "1.2", "chat", "raise ValueError")
+    with caplog.at_level("DEBUG", "msanic_core.plugins"):
+        the_only()
+    assert f"{module}.py" in caplog.text
+
+
 def test_a_module_without_the_object(install: Install) -> None:
     module = install("msanic-chat", "1.2", "chat", attribute="plugin")
     assert f"AttributeError: module '{module}' has no attribute 'plugin'; repair it" in the_only().error

@@ -404,6 +404,15 @@ def test_settings_come_from_the_plugins_table(install: Install, load: Load) -> N
     assert msgspec.to_builtins(named(plugins, "chat").settings) == {"token": "x", "history": 100, "since": "now"}
 
 
+def test_each_plugin_has_settings_of_its_own_type(install: Install, load: Load) -> None:
+    install("msanic-chat", "1.2", "chat", SETTINGS)
+    install("msanic-news", "1", "news", dedent(SETTINGS).replace("token", "paper"))
+    plugins = load({"chat": {"token": "x"}, "news": {"paper": "y"}})
+    plugins.check()
+    assert msgspec.to_builtins(named(plugins, "chat").settings)["token"] == "x"
+    assert msgspec.to_builtins(named(plugins, "news").settings)["paper"] == "y"
+
+
 def test_settings_take_every_type_a_file_has(install: Install, load: Load) -> None:
     source = """
         import datetime

@@ -33,9 +33,10 @@ class SessionInfo(msgspec.Struct, frozen=True):
 
 
 class SessionPolicy(msgspec.Struct, frozen=True):
-    """How many sessions a user may have: 1 means that the newest replaces the older one, more that they are counted."""
+    """What a new connection of a user means for the others: it replaces them, or counts up to `limit` sessions."""
 
     limit: int
+    replace: bool = False
 
 
 class InboxLimits(msgspec.Struct, frozen=True):
@@ -83,9 +84,9 @@ class Engine(Protocol):
         """Release everything. Called once, after the node's last session is gone."""
 
     async def register(self, session: SessionInfo, policy: SessionPolicy) -> bool:
-        """Record a session. With a limit of 1 the user's other session is closed as replaced, wherever it is.
+        """Record a session. A policy that replaces closes the user's other sessions, wherever they are.
 
-        False: the user has `policy.limit` sessions already and nothing was recorded.
+        False: the user has `policy.limit` sessions already, which are not replaced; nothing was recorded.
         """
 
     async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:

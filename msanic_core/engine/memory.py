@@ -48,9 +48,9 @@ class MemoryEngine:
     async def register(self, session: SessionInfo, policy: SessionPolicy) -> bool:
         """See `Engine.register`."""
         others = self._sessions.setdefault(session.user, {})
-        if policy.limit > 1 and len(others) >= policy.limit:
+        if not policy.replace and len(others) >= policy.limit:
             return False
-        replaced = list(others) if policy.limit == 1 else []
+        replaced = list(others) if policy.replace else []
         others[session.id] = session
         for session_id in replaced:
             self.delivery.close(session_id, OfflineReason.REPLACED)

@@ -22,6 +22,7 @@ from msanic_core.server import hooks
 from msanic_core.server.handshake import Handshake
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import answer_error, mount
+from msanic_core.server.login import Login
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.registry import LocalDelivery, Registry
@@ -57,7 +58,7 @@ class Node:
             OfflineLimits(settings.offline.yield_after, settings.offline.cancel_after),
         )
         self.delivery = LocalDelivery(self.registry, self.offline)
-        replay = Replay(self.engine)
+        replay = Replay(self.engine, self.offline)
         self.runner = Runner(asyncio.get_running_loop())
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build(
@@ -80,7 +81,7 @@ class Node:
             self.dispatcher,
             replay,
             codecs,
-            plugins.implementations("authenticate"),
+            Login(settings, self.server, self.engine, plugins.implementations("authenticate")),
             hooks.announcer(plugins, self.server, settings.offline.cancel_after),
         )
         self.app = self._build_app()

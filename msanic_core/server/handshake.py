@@ -3,14 +3,13 @@
 import asyncio
 import base64
 import binascii
-import inspect
 import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from sanic import HTTPResponse, Request
@@ -19,10 +18,9 @@ from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
 from msanic_core.config import Settings
 from msanic_core.context import Server
 from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
-from msanic_core.errors import AuthenticationError
-from msanic_core.identity import Identity, check_name
-from msanic_core.plugins import Implementation
+from msanic_core.identity import Identity
 from msanic_core.server.http import error_response
+from msanic_core.server.login import Login, Refusal
 from msanic_core.server.websocket import Connection, take_over
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
@@ -34,14 +32,6 @@ from msanic_core.wire import REJECT_COMMAND, SUBPROTOCOL_NAMES, Codec, Codecs, P
 log = logging.getLogger("msanic_core.handshake")
 
 _KEY_BYTES = 16
-_TIMESTAMP_DIGITS = 20
-
-
-class Refusal(NamedTuple):
-    """Why a connection is closed right after its upgrade: a browser sees no HTTP status, but it sees this."""
-
-    code: CloseCode
-    text: str
 
 
 class Handshake:
@@ -57,7 +47,7 @@ class Handshake:
         receiver: Receiver,
         replay: Replay,
         codecs: Codecs,
-        authenticate: Sequence[Implementation],
+        login: Login,
         announce: Callable[[SessionInfo], Coroutine[Any, Any, None]],
     ) -> None:
         self._settings = settings
@@ -68,11 +58,11 @@ class Handshake:
         self._receiver = receiver
         self._replay = replay
         self._codecs = codecs
-        self._authenticate = authenticate
+        self._login = login
         self._announce = announce
         ws = settings.ws
         self._limits = SessionLimits(ws.queue, ws.rate, ws.burst)
-        self._policy = SessionPolicy(1 if ws.sessions == "single" else ws.max_sessions_per_user)
+        self._policy = SessionPolicy(ws.max_sessions_per_user, replace=ws.sessions == "single")
         self._flusher = Flusher(asyncio.get_running_loop())
         self._context = copy_context()
         self._opening: Counter[str] = Counter()
@@ -128,9 +118,9 @@ class Handshake:
 
     async def _open(self, request: Request, address: str) -> None:
         ws = self._settings.ws
-        answer = self._refuse_crowd(address) or await self._login(request)
+        answer = self._refuse_crowd(address) or await self._login.identify(request)
         if not self.accepting:
-            answer = Refusal(CloseCode.RESTART, CLOSE_CODES[CloseCode.RESTART].reason)
+            answer = Refusal.of(CloseCode.RESTART)
         connection = Connection(ws.max_message, ws.max_fragments, ws.close_timeout, self.connections.discard)
         subprotocol = _choose_subprotocol(request)
         take_over(request, connection, max_message=ws.max_message, subprotocol=subprotocol)
@@ -148,7 +138,7 @@ class Handshake:
 
     async def _begin(self, request: Request, identity: Identity, connection: Connection, codec: Codec) -> None:
         user = identity.user
-        if reason := await self._check_time(request, user):
+        if reason := await self._login.check_time(request, user):
             connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
             log.info("refused %s: %s", user, reason)
             connection.close(CloseCode.NOT_AUTHENTICATED, reason)
@@ -164,52 +154,10 @@ class Handshake:
     def _refuse_crowd(self, address: str) -> Refusal | None:
         ws = self._settings.ws
         if len(self._registry) + self._opening.total() > ws.max_connections:
-            return Refusal(CloseCode.TRY_LATER, CLOSE_CODES[CloseCode.TRY_LATER].reason)
+            return Refusal.of(CloseCode.TRY_LATER)
         if self._registry.at_address(address) + self._opening[address] > ws.max_connections_per_address:
             return Refusal(CloseCode.CONNECTION_LIMIT, "too many connections from this address")
         return None
-
-    async def _login(self, request: Request) -> Identity | Refusal:
-        refused = CloseCode.NOT_AUTHENTICATED
-        try:
-            if client := request.args.get("client"):
-                check_name("client", client)
-            if self._settings.auth.mode == "anonymous":
-                return Identity(request.args.get("user") or f"guest-{uuid.uuid4().hex[:12]}")
-        except ValueError as error:
-            return Refusal(refused, str(error))
-        limit = asyncio.timeout(self._settings.auth.timeout)
-        try:
-            async with limit:
-                for implementation in self._authenticate:
-                    identity = implementation.call(request=request, server=self._server)
-                    if inspect.isawaitable(identity):
-                        identity = await identity
-                    if identity is not None:
-                        return _checked(identity)
-        except AuthenticationError as error:
-            return Refusal(refused, str(error) or CLOSE_CODES[refused].reason)
-        except Exception:
-            if limit.expired():
-                return Refusal(refused, "the login took too long")
-            # Whatever else a plugin raises may tell what is nobody's business.
-            log.exception("plugin %s: authenticate raised", implementation.plugin.name)
-            return Refusal(refused, "the login failed")
-        return Refusal(refused, CLOSE_CODES[refused].reason)
-
-    async def _check_time(self, request: Request, user: str) -> str:
-        """The replay guard of msanic: a handshake may be used once. Returns what is wrong with it, or nothing."""
-        if self._settings.ws.handshake_time != "require":
-            return ""
-        given = request.headers.get("timestamp") or request.args.get("Timestamp") or ""
-        if not given.isascii() or not given.isdigit():
-            return "Timestamp is missing: seconds since the epoch, as header or parameter"
-        # Python reads no number of thousands of digits.
-        if len(given) > _TIMESTAMP_DIGITS or int(given) > time.time():
-            return "Timestamp lies in the future"
-        if not await self._engine.newer_handshake(user, int(given)):
-            return "Timestamp is not newer than that of the last connection"
-        return ""
 
     async def _admit(self, session: Session, connection: Connection) -> None:
         """Register a session and begin. It is in the registry first: from then on a newer connection can replace it."""
@@ -268,12 +216,6 @@ class Handshake:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _checked(identity: object) -> Identity:
-    if not isinstance(identity, Identity):
-        raise TypeError(f"authenticate must return an Identity or None, not {type(identity).__name__}")
-    return identity
 
 
 def _is_of_host(origin: str, host: str) -> bool:

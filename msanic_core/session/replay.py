@@ -1,7 +1,12 @@
 """Hands a session what waits in its user's inbox, in order, before anything newer."""
 
+import logging
+
+from msanic_core.codes import CloseCode, OfflineReason
 from msanic_core.engine.base import Engine, InboxPage
-from msanic_core.session.session import Session
+from msanic_core.session.session import Offline, Session
+
+log = logging.getLogger("msanic_core.replay")
 
 _PAGE = 100
 
@@ -31,8 +36,9 @@ class Replay:
     message is sent twice or out of order.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, offline: Offline) -> None:
         self._engine = engine
+        self._offline = offline
 
     async def first_page(self, session: Session, after: int | None) -> InboxPage:
         """Begin: the session is marked as replaying and the first part of its inbox is read."""
@@ -40,7 +46,17 @@ class Replay:
         return await self._engine.inbox(session.info.user, session.info.client, after, _PAGE)
 
     async def run(self, session: Session, page: InboxPage, after: int | None = None) -> None:
-        """Send this page and all that follow it; `after` as for the first page."""
+        """Send this page and all that follow it; `after` as for the first page.
+
+        When the inbox cannot be read further the session is closed with 1013, to be replayed on its next connection.
+        """
+        try:
+            await self._send_all(session, page, after)
+        except Exception:
+            log.exception("the inbox of session %s cannot be replayed", session.info.id)
+            self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+
+    async def _send_all(self, session: Session, page: InboxPage, after: int | None) -> None:
         while not session.closed:
             session.lost_before = page.lost
             for message in page.messages:

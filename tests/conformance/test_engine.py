@@ -13,7 +13,7 @@ from msanic_core.wire import Push, WireEncodeError
 
 Start = Callable[..., Awaitable[Any]]
 
-SINGLE = SessionPolicy(1)
+SINGLE = SessionPolicy(1, replace=True)
 MULTI = SessionPolicy(3)
 
 

@@ -183,7 +183,7 @@ def test_guests_that_come_and_go_leave_nothing_behind() -> None:
     engine, _ = new_engine()
     for number in range(50):
         session = info(f"s{number}", f"guest-{number}")
-        at_once(engine.register(session, SessionPolicy(1)))
+        at_once(engine.register(session, SessionPolicy(1, replace=True)))
         at_once(engine.join(session, "lobby"))
         at_once(engine.inbox(session.user, "", None, 100))
         message_id = at_once(engine.push(session.user, Push("a.b"), True))

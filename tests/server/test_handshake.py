@@ -225,6 +225,17 @@ def test_multiple_sessions_have_a_limit(plugin: MakePlugin) -> None:
     asyncio.run(main())
 
 
+def test_a_limit_of_one_refuses_the_second_where_single_would_replace_the_first() -> None:
+    async def main() -> None:
+        async with serving({}, {"ws": {"sessions": "multi", "max_sessions_per_user": 1}}) as server:
+            first = await server.connect("ada")
+            assert await closed(await server.connect("ada")) == (4505, "too many connections of this user")
+            await (await first.ping())
+            await first.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("offered", "chosen"),
     [

@@ -192,7 +192,7 @@ def test_a_session_that_is_being_registered_while_the_server_begins_to_stop_is_c
                 await release.wait()
                 return await original(*arguments)
 
-            server.node.engine.register = slow_register  # type: ignore[method-assign]
+            server.node.engine.register = slow_register  # type: ignore[method-assign, assignment]
             client = await server.connect("ada")
             await entered.wait()
             stop = asyncio.create_task(server.running.stop())

@@ -80,7 +80,7 @@ class House:
         self.engine = engine or MemoryEngine(limits, lambda: self.now)
         self.offline = OfflineChain(self.registry, self.engine, hooks, OfflineLimits(yield_after, cancel_after))
         self.delivery = LocalDelivery(self.registry, self.offline)
-        self.replay = Replay(self.engine)
+        self.replay = Replay(self.engine, self.offline)
         self.receiver = RecordingReceiver()
         self.codecs = Codecs()
         self.flusher = Flusher(asyncio.get_running_loop())

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import InboxLimits, InboxPage
+from msanic_core.engine.memory import MemoryEngine
 from msanic_core.session.replay import confirm_alive, confirm_written
 from msanic_core.session.session import Session
 from msanic_core.wire import Push
@@ -372,3 +374,34 @@ def test_each_client_has_its_own_place(build: Build, sent: Sent) -> None:
         assert numbers(sent(sessions["laptop"])) == [0, 1, 2, 3, 4]
 
     in_house(build, test)
+
+
+# Failure
+
+
+def test_an_inbox_that_cannot_be_read_further_ends_the_session_and_loses_nothing(build: Build, sent: Sent) -> None:
+    class Failing(MemoryEngine):
+        """Gives the first page and fails on the second, until it is well again."""
+
+        well = False
+
+        async def inbox(self, user: str, client: str, after: int | None, limit: int) -> InboxPage:
+            if after is not None and not self.well:
+                raise ConnectionError("the store is away")
+            return await super().inbox(user, client, after, limit)
+
+    async def run() -> None:
+        engine = Failing(InboxLimits(1000, 1_000_000, 3600.0))
+        house = await build(engine=engine)
+        await push(house, *range(150))
+        session = await house.session()
+        await replay(house, session)
+        assert session.closed
+        assert session.socket.closed[0] == 1013
+        assert numbers(sent(session)) == list(range(100))
+        engine.well = True
+        again = await house.session()
+        await replay(house, again)
+        assert numbers(sent(again)) == list(range(150))
+
+    asyncio.run(run())

@@ -1,0 +1,97 @@
+"""Whose connection it is: the plugins' `authenticate` hooks, anonymous logins, and the replay guard."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sanic import Request
+
+from msanic_core.codes import CLOSE_CODES, CloseCode
+from msanic_core.config import Settings
+from msanic_core.context import Server
+from msanic_core.engine.base import Engine
+from msanic_core.errors import AuthenticationError
+from msanic_core.identity import Identity, check_name
+from msanic_core.plugins import Implementation
+from msanic_core.server import hooks
+
+log = logging.getLogger("msanic_core.login")
+
+_TIMESTAMP_DIGITS = 20
+
+
+class Refusal(NamedTuple):
+    """Why a connection is closed right after its upgrade: a browser sees no HTTP status, but it sees this."""
+
+    code: CloseCode
+    text: str
+
+    @classmethod
+    def of(cls, code: CloseCode) -> "Refusal":
+        """With the code's own text."""
+        return cls(code, CLOSE_CODES[code].reason)
+
+
+class Login:
+    """Asks who is connecting. By default nobody may: some plugin has to know the client."""
+
+    def __init__(
+        self, settings: Settings, server: Server, engine: Engine, authenticate: Sequence[Implementation]
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._engine = engine
+        self._authenticate = authenticate
+
+    async def identify(self, request: Request) -> Identity | Refusal:
+        """Return the first answer of an `authenticate` hook; with anonymous logins `?user=`, or a random guest."""
+        try:
+            if client := request.args.get("client"):
+                check_name("client", client)
+            if self._settings.auth.mode == "anonymous":
+                return Identity(request.args.get("user") or f"guest-{uuid.uuid4().hex[:12]}")
+        except ValueError as error:
+            return Refusal(CloseCode.NOT_AUTHENTICATED, str(error))
+        return await self._ask_plugins(request)
+
+    async def check_time(self, request: Request, user: str) -> str:
+        """The replay guard of msanic: a handshake may be used once. Returns what is wrong with it, or nothing."""
+        if self._settings.ws.handshake_time != "require":
+            return ""
+        given = request.headers.get("timestamp") or request.args.get("Timestamp") or ""
+        if not given.isascii() or not given.isdigit():
+            return "Timestamp is missing: seconds since the epoch, as header or parameter"
+        # Python reads no number of thousands of digits.
+        if len(given) > _TIMESTAMP_DIGITS or int(given) > time.time():
+            return "Timestamp lies in the future"
+        if not await self._engine.newer_handshake(user, int(given)):
+            return "Timestamp is not newer than that of the last connection"
+        return ""
+
+    async def _ask_plugins(self, request: Request) -> Identity | Refusal:
+        limit = asyncio.timeout(self._settings.auth.timeout)
+        try:
+            async with limit:
+                for implementation in self._authenticate:
+                    identity = await hooks.call(implementation, request=request, server=self._server)
+                    if identity is not None:
+                        return _checked(identity)
+        except AuthenticationError as error:
+            refusal = Refusal.of(CloseCode.NOT_AUTHENTICATED)
+            return refusal._replace(text=str(error) or refusal.text)
+        except Exception:
+            if limit.expired():
+                return Refusal(CloseCode.NOT_AUTHENTICATED, "the login took too long")
+            # Whatever else a plugin raises may tell what is nobody's business.
+            log.exception("plugin %s: authenticate raised", implementation.plugin.name)
+            return Refusal(CloseCode.NOT_AUTHENTICATED, "the login failed")
+        return Refusal.of(CloseCode.NOT_AUTHENTICATED)
+
+
+def _checked(identity: object) -> Identity:
+    if not isinstance(identity, Identity):
+        raise TypeError(f"authenticate must return an Identity or None, not {type(identity).__name__}")
+    return identity
