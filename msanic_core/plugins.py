@@ -124,6 +124,8 @@ class _Registration:
         # In the order of the names, so that hooks are called in the same order on every machine.
         for plugin, namespace in self._loaded:
             self._add_implementations(plugin, namespace)
+        # Every fault has been told in our words; this is pluggy's word that none was overlooked.
+        self._manager.check_pending()
         by_name = {plugin.name: plugin for plugin, _ in self._loaded}
         return {
             hook: [
