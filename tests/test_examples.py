@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,6 +52,22 @@ def test_hello() -> None:
             assert json.loads(await ada.recv())["data"] == {"by": "bob", "name": "Ada"}
             await bob.close()
             assert json.loads(await ada.recv())["data"] == {"user": "bob", "reason": "closed"}
+            await ada.close()
+
+    asyncio.run(run())
+
+
+def test_hello_can_be_installed_beside_the_first_party_plugins() -> None:
+    async def run() -> None:
+        installed = {
+            each.name: each.load() for each in entry_points(group="msanic_core") if each.name in ("chat", "echo")
+        }
+        plugins = {**installed, "hello": load("hello_plugin/msanic_hello.py")}
+        assert len(plugins) == 3
+        async with serving(plugins) as server:
+            ada = await server.connect("ada")
+            assert await ask(ada, "echo.ping", {"text": "hi"}) == {"text": "hi"}
+            assert await ask(ada, "hello.greet", {"name": "Ada"}) == {"text": "Hello, Ada!"}
             await ada.close()
 
     asyncio.run(run())

@@ -9,7 +9,7 @@ class Greet(msgspec.Struct):
     name: str
 
 
-@command("hello.greet", id=2001)
+@command("hello.greet", id=4001)
 async def greet(ctx: Context, data: Greet) -> dict:
     await ctx.broadcast(None, "hello.greeted", {"by": ctx.user, "name": data.name})
     return {"text": f"Hello, {data.name}!"}
