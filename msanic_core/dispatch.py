@@ -59,10 +59,15 @@ class Dispatcher:
             self._unknown(session, codec, request)
             return
         job = _Job(codec, request, bound)
-        if session.crowded if bound.concurrent else (session.busy or session.waiting):
+        if session.outbox.blocked or (session.crowded if bound.concurrent else (session.busy or session.waiting)):
             session.wait_in_line(job)
         else:
             self._start(session, job)
+
+    def writable(self, session: Session) -> None:
+        """See `Receiver.writable`."""
+        if session.waiting:
+            self._loop.call_soon(self._next, session)
 
     async def stop(self, deadline: float) -> int:
         """Wait for running handlers until the loop's clock shows `deadline`; returns how many had to be cancelled."""
@@ -120,7 +125,8 @@ class Dispatcher:
     def _next(self, session: Session) -> None:
         session.start_of_read()
         while session.waiting:
-            if session.crowded if session.waiting[0].bound.concurrent else session.busy:
+            concurrent = session.waiting[0].bound.concurrent
+            if session.outbox.blocked or (session.crowded if concurrent else session.busy):
                 break
             self._start(session, session.waiting.popleft())
         session.end_of_read()

@@ -101,7 +101,15 @@ class Bench:
             await self.gate.wait()
             raise CommandError(100, data)
 
-        own = [echo, plain, point, turns, overlap, together, wait_at_gate, slow, refusal]
+        @command("test.large")
+        async def large(ctx: Context) -> str:
+            return "x" * 20_000
+
+        @command("test.large_concurrent", concurrent=True)
+        async def large_concurrent(ctx: Context) -> str:
+            return "x" * 20_000
+
+        own = [echo, plain, point, turns, overlap, together, wait_at_gate, slow, refusal, large, large_concurrent]
         return [*own, *failing_commands()]
 
     def plugin(self) -> SimpleNamespace:
@@ -353,6 +361,21 @@ def test_a_client_that_sends_too_fast_is_held_back_and_loses_nothing() -> None:
             assert bench.most_waiting <= 64 + 256 * 1024 / size
 
     on_server(test)
+
+
+def test_answers_wait_for_a_client_that_reads_as_fast_as_it_can() -> None:
+    """Far more than an outbox holds, asked for in one write: no command begins while the answers have nowhere to go."""
+    count = 600
+
+    async def test(server: TestServer, bench: Bench) -> None:
+        async with client(server) as ada:
+            for cmd in ("test.large", "test.large_concurrent"):
+                ada.connection.transport.write(
+                    b"".join(frame(json.dumps({"cmd": cmd, "req": number})) for number in range(count))
+                )
+                assert [(await ada.next())["req"] for _ in range(count)] == list(range(count))
+
+    on_server(test, outbox_bytes=50_000)
 
 
 def test_a_held_back_client_holds_back_no_other() -> None:

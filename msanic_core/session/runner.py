@@ -60,6 +60,8 @@ class Carrier:
                 done(result, failure)
             if not kept:
                 return
+            # A parked carrier keeps nothing of the last handler alive.
+            suspended = result = failure = done = None
 
     @staticmethod
     async def _carry(suspended: "_Suspended") -> tuple[Any, BaseException | None]:

@@ -32,6 +32,9 @@ class Receiver(Protocol):
     def receive(self, session: Session, payload: str | bytes) -> None:
         """Work off one complete message: text as str, binary as bytes."""
 
+    def writable(self, session: Session) -> None:
+        """Go on with what waits: the socket takes answers again."""
+
 
 class Offline(Protocol):
     """Where a session goes when it is lost: the offline chain."""
@@ -43,9 +46,9 @@ class Offline(Protocol):
 class Session:
     """A connection that has logged in. The socket adapter calls what `MessageReceiver` lists.
 
-    `waiting` holds decoded commands that came while another one was `busy`; when `limits.queue` of them wait, the
-    socket is not read from until half are done. `tokens` is the bucket for commands and control frames; `quiet` counts
-    heartbeat ticks without any frame from the client.
+    `waiting` holds decoded commands that came while another one was `busy`, or while answers had nowhere to go; when
+    `limits.queue` of them wait, the socket is not read from until half are done. `tokens` is the bucket for commands
+    and control frames; `quiet` counts heartbeat ticks without any frame from the client.
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
@@ -157,6 +160,8 @@ class Session:
     def writable(self, yes: bool) -> None:
         """The socket takes data again, or takes no more."""
         self.outbox.block(not yes)
+        if yes:
+            self._receiver.writable(self)
 
     def lost(self, reason: OfflineReason) -> None:
         """The connection is gone or going, for a reason that lies with the client or the network."""

@@ -81,6 +81,17 @@ def test_a_limit_above_one_refuses_and_records_nothing(start: Start) -> None:
     asyncio.run(run())
 
 
+def test_a_limit_of_one_refuses_too_unless_it_replaces(start: Start) -> None:
+    async def run() -> None:
+        bench = await start()
+        assert await connect(bench, info("s1"), SessionPolicy(1))
+        assert not await connect(bench, info("s2"), SessionPolicy(1))
+        assert not bench.node.closed
+        assert [each.id for each in await bench.engine.sessions("ada")] == ["s1"]
+
+    asyncio.run(run())
+
+
 def test_lost_says_when_and_whether_it_was_the_last(start: Start) -> None:
     async def run() -> None:
         bench = await start()

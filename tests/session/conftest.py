@@ -61,6 +61,8 @@ class RecordingReceiver:
     def receive(self, session: Session, payload: str | bytes) -> None:
         self.messages.append(payload)
 
+    def writable(self, session: Session) -> None: ...
+
 
 class House:
     """A registry, an engine and an offline chain that belong together, and sessions for them."""

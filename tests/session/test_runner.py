@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any
@@ -459,6 +460,24 @@ def test_a_handler_that_cancels_itself(run: Run, handler: Callable[[list[str]], 
     run(test)
 
 
+def test_a_cancellation_between_two_turns_of_the_loop(run: Run) -> None:
+    async def test(bench: Bench) -> None:
+        async def handler(turns: int) -> str:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task = asyncio.current_task()
+            assert task is not None
+            bench.loop.call_soon(task.cancel)
+            await asyncio.sleep(0)
+            return "went on"
+
+        for turns in (0, 1, 2):
+            with pytest.raises(asyncio.CancelledError):
+                await bench.result(handler(turns))
+
+    run(test)
+
+
 @pytest.mark.parametrize("warm", [False, True], ids=["new carrier", "parked carrier"])
 def test_a_handler_that_cancels_itself_but_does_not_wait(run: Run, warm: bool) -> None:
     async def test(bench: Bench) -> None:
@@ -530,6 +549,30 @@ def test_carriers_are_used_again_but_not_kept_without_bound(run: Run) -> None:
         await asyncio.gather(*ended)
         await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) <= 1 + 64
+
+    run(test)
+
+
+def test_a_parked_carrier_keeps_nothing_alive(run: Run) -> None:
+    class Large:
+        pass
+
+    async def test(bench: Bench) -> None:
+        kept: list[weakref.ref[Any]] = []
+
+        async def handler(fails: bool) -> Large:
+            large = Large()
+            kept.append(weakref.ref(large))
+            await asyncio.sleep(0)
+            if fails:
+                raise LookupError(large)
+            return large
+
+        for fails in (False, True):
+            await bench.start(handler(fails))
+            await asyncio.sleep(0)
+            gc.collect()
+            assert kept.pop()() is None
 
     run(test)
 
