@@ -40,7 +40,8 @@ class Identity(msgspec.Struct):
 
     `user`: the user id, a name as `check_name` allows it. `claims`: whatever else the login said (roles, tenant), for
     handlers to read. `expires_at`: when the login runs out, in seconds since the epoch (as `time.time()`); None:
-    never. A session is closed with 4005 when its login runs out. Raises `ValueError` if `user` is no valid name.
+    never. A session is closed with 4005 when its login runs out. Raises `ValueError` if `user` is no valid name or
+    `expires_at` no time.
     """
 
     user: str
@@ -49,3 +50,5 @@ class Identity(msgspec.Struct):
 
     def __post_init__(self) -> None:
         check_name("user id", self.user)
+        if self.expires_at is not None and not isinstance(self.expires_at, int | float):
+            raise ValueError(f"expires_at must be a number of seconds, not {type(self.expires_at).__name__}")

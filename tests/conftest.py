@@ -5,13 +5,21 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
+from msanic_core.config import settings_from
+from msanic_core.plugins import PluginSet, load_plugins
+from msanic_core.wire import Codecs
+
+pytest.register_assert_rewrite("tests.support")
+
 Install = Callable[..., str]
+Load = Callable[..., PluginSet]
 
 PRELUDE = """\
 import msgspec
@@ -51,6 +59,21 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     for module in modules:
         sys.modules.pop(module, None)
     importlib.invalidate_caches()
+
+
+@pytest.fixture
+def codecs() -> Codecs:
+    return Codecs()
+
+
+@pytest.fixture
+def load(install: Install, codecs: Codecs) -> Load:
+    """Load what is installed, with the [plugins] section given."""
+
+    def load(section: Mapping[str, Any] | None = None, extra: Mapping[str, object] | None = None) -> PluginSet:
+        return load_plugins(settings_from({"plugins": dict(section or {})}), codecs, extra)
+
+    return load
 
 
 def _redis_server() -> str:

@@ -56,3 +56,10 @@ def test_an_identity_that_is_decoded_is_checked_too() -> None:
     assert msgspec.convert({"user": "ann", "expires_at": 5.0}, Identity) == Identity("ann", {}, 5.0)
     with pytest.raises(msgspec.ValidationError, match="user id must not be empty"):
         msgspec.convert({"user": ""}, Identity)
+
+
+def test_a_login_expires_at_a_time_or_never() -> None:
+    assert Identity("ada", expires_at=1.5).expires_at == 1.5
+    assert Identity("ada", expires_at=2).expires_at == 2
+    with pytest.raises(ValueError, match="expires_at must be a number of seconds, not str"):
+        Identity("ada", expires_at="2026-01-01")  # type: ignore[arg-type]

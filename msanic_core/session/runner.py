@@ -3,8 +3,8 @@
 A task per message costs more than most handlers. Yet inside a handler `asyncio.timeout`, task groups and every library
 that asks for the current task must work from the first line on. So a carrier, a real task that is parked, lends its
 identity to the first step; if the coroutine finishes within it, the carrier never ran. If the coroutine waits, the
-carrier takes it over and drives it to its end. `asyncio._enter_task` and `_leave_task` are asyncio's interface for
-those who step coroutines themselves (Python documentation, "Extending asyncio").
+carrier takes it over, drives it to its end and ends with it. `asyncio._enter_task` and `_leave_task` are asyncio's
+interface for those who step coroutines themselves (Python documentation, "Extending asyncio").
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from typing import Any
 
 Done = Callable[[Any, BaseException | None], None]
 
-_SPARE_CARRIERS = 64
 _CANCEL_GRACE = 1.0
 
 
 class Carrier:
-    """A parked task that can take over a coroutine which has already begun."""
+    """A parked task that can take over a coroutine which has already begun, and ends with it.
+
+    Its identity is then the handler's for good: whoever keeps the task of a handler holds that of no other one.
+    """
 
     __slots__ = ("_done", "_runner", "_suspended", "_wake", "task")
 
@@ -42,26 +44,18 @@ class Carrier:
         self._done = done
 
     async def _live(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                await self._wake
-            except asyncio.CancelledError as error:
-                if self._suspended is None:
-                    raise
-                self._suspended.cancelled = error
-            suspended, self._suspended = self._suspended, None
-            assert suspended is not None, "a carrier is only woken for a coroutine"
-            result, failure = await self._carry(suspended)
-            done, self._done = self._done, None
-            self._wake = loop.create_future()
-            kept = self._runner.release(self)
-            if done is not None:
-                done(result, failure)
-            if not kept:
-                return
-            # A parked carrier keeps nothing of the last handler alive.
-            suspended = result = failure = done = None
+        try:
+            await self._wake
+        except asyncio.CancelledError as error:
+            if self._suspended is None:
+                raise
+            self._suspended.cancelled = error
+        suspended, self._suspended = self._suspended, None
+        assert suspended is not None, "a carrier is only woken for a coroutine"
+        result, failure = await self._carry(suspended)
+        self._runner.forget(self)
+        if self._done is not None:
+            self._done(result, failure)
 
     @staticmethod
     async def _carry(suspended: "_Suspended") -> tuple[Any, BaseException | None]:
@@ -116,7 +110,7 @@ class Runner:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._spare: list[Carrier] = []
+        self._spare: Carrier | None = None
         self._working: set[Carrier] = set()
         self._base = copy_context()
         self._idle: asyncio.Future[None] | None = None
@@ -126,7 +120,7 @@ class Runner:
 
         Each coroutine has a copy of the server's context variables for itself.
         """
-        carrier = self._spare.pop() if self._spare else Carrier(self, self._loop)
+        carrier, self._spare = self._spare or Carrier(self, self._loop), None
         task = carrier.task
         context = self._base.copy()
         asyncio._enter_task(self._loop, task)
@@ -152,21 +146,13 @@ class Runner:
             carrier.then(done)
         carrier.take_over(suspended)
 
-    def release(self, carrier: Carrier) -> bool:
-        """A carrier is free again; False when it is of no further use."""
+    def forget(self, carrier: Carrier) -> None:
+        """A carrier has ended, or its coroutine has."""
         self._working.discard(carrier)
+        if carrier is self._spare:
+            self._spare = None
         if self._idle is not None and not self._working and not self._idle.done():
             self._idle.set_result(None)
-        if len(self._spare) >= _SPARE_CARRIERS or carrier.task.cancelling():
-            return False
-        self._spare.append(carrier)
-        return True
-
-    def forget(self, carrier: Carrier) -> None:
-        """A carrier has ended."""
-        self._working.discard(carrier)
-        if carrier in self._spare:
-            self._spare.remove(carrier)
 
     async def stop(self, deadline: float) -> int:
         """Wait for running coroutines until the loop's clock shows `deadline`, then cancel them; returns how many."""
@@ -174,7 +160,7 @@ class Runner:
             self._idle = self._loop.create_future()
             await asyncio.wait({self._idle}, timeout=max(0.0, deadline - self._loop.time()))
         late = [carrier.task for carrier in self._working]
-        parked = [carrier.task for carrier in self._spare]
+        parked = [] if self._spare is None else [self._spare.task]
         for task in [*late, *parked]:
             task.cancel()
         if late or parked:
@@ -182,5 +168,6 @@ class Runner:
         return len(late)
 
     def _take_back(self, carrier: Carrier) -> None:
-        if not self.release(carrier):
-            carrier.task.cancel()
+        """The coroutine ended in its first step: the carrier never ran and serves the next, unless it was cancelled."""
+        if not carrier.task.cancelling():
+            self._spare = carrier

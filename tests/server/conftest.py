@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from msanic_core import hookimpl
+from tests.support.websockets import Ends
 
 BOUND = 10.0
 """Seconds that anything may take which is expected to happen."""
@@ -166,3 +167,8 @@ def plugin() -> MakePlugin:
         return _Plugin(**{name: hookimpl(function) for name, function in hooks.items()})
 
     return make
+
+
+@pytest.fixture
+def ends(plugin: MakePlugin) -> Ends:
+    return Ends(plugin)

@@ -1,6 +1,5 @@
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -9,63 +8,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import InboxLimits, SessionInfo
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.errors import MsanicError
-from msanic_core.session.offline import OfflineHook
-
-Build = Callable[..., Any]
-Call = tuple[str, SessionInfo, OfflineReason]
-
-
-class Plugins:
-    """`ws_offline` hooks that write down how they were called, and then do what their name says."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.ended: list[str] = []
-        self.gate = asyncio.Event()
-
-    def hooks(self, *names: str) -> list[OfflineHook]:
-        return [OfflineHook(name, self._bind(name)) for name in names]
-
-    def _bind(self, name: str) -> Callable[[SessionInfo, OfflineReason], Awaitable[None]]:
-        async def call(session: SessionInfo, reason: OfflineReason) -> None:
-            self.calls.append((name, session, reason))
-            try:
-                await self._behave(name)
-            finally:
-                self.ended.append(name)
-
-        return call
-
-    async def _behave(self, name: str) -> None:
-        if name == "raises":
-            raise LookupError("on purpose")
-        if name == "times out":
-            raise TimeoutError("a time limit of its own")
-        if name == "hangs":
-            await asyncio.get_running_loop().create_future()
-        if name == "waits":
-            await self.gate.wait()
-        if name == "is stubborn":
-            try:
-                await asyncio.get_running_loop().create_future()
-            except asyncio.CancelledError:
-                await self.gate.wait()
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _, _ in self.calls]
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await test()
-
-    asyncio.run(main())
-
-
-async def drain(house: Any, seconds: float = 5.0) -> int:
-    cancelled: int = await house.offline.drain(asyncio.get_running_loop().time() + seconds)
-    return cancelled
+from tests.support.offline import Build, Plugins, drain, run
 
 
 def test_every_plugin_is_told_once_in_order(build: Build) -> None:
@@ -248,68 +191,6 @@ def test_a_ws_online_that_hangs_or_fails_does_not_hold_up_the_chain(build: Build
             assert await drain(house) == 0
             assert plugins.names == ["a"], ending
             session.online.cancel()
-
-    run(test)
-
-
-# Drain
-
-
-def test_drain_waits_for_hooks_that_no_longer_hold_up_their_chain(build: Build) -> None:
-    async def test() -> None:
-        plugins = Plugins()
-        house = await build(plugins.hooks("waits", "next"), yield_after=0.001, cancel_after=120.0)
-        house.offline.lose(await house.session(), OfflineReason.LOST)
-        asyncio.get_running_loop().call_later(0.02, plugins.gate.set)
-        assert await drain(house) == 0
-        assert plugins.ended == ["next", "waits"]
-
-    run(test)
-
-
-def test_drain_takes_in_sessions_that_are_lost_meanwhile(build: Build) -> None:
-    async def test() -> None:
-        plugins = Plugins()
-        house = await build(plugins.hooks("waits"), yield_after=60.0, cancel_after=120.0)
-        one, two = await house.session(), await house.session()
-        house.offline.lose(one, OfflineReason.LOST)
-        draining = asyncio.create_task(drain(house))
-        await asyncio.sleep(0)
-        house.offline.lose(two, OfflineReason.LOST)
-        plugins.gate.set()
-        assert await draining == 0
-        assert plugins.ended == ["waits", "waits"]
-
-    run(test)
-
-
-def test_at_the_deadline_hooks_are_cancelled(build: Build) -> None:
-    async def test() -> None:
-        plugins = Plugins()
-        house = await build(plugins.hooks("hangs"), yield_after=0.001, cancel_after=120.0)
-        house.offline.lose(await house.session(), OfflineReason.LOST)
-        assert await drain(house, 0.02) == 1
-        assert plugins.ended == ["hangs"]
-        assert await drain(house, 0.0) == 0
-
-    run(test)
-
-
-def test_a_hook_that_will_not_be_cancelled_does_not_stop_the_stop(
-    build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("msanic_core.session.offline._CANCEL_GRACE", 0.02)
-
-    async def test() -> None:
-        plugins = Plugins()
-        house = await build(plugins.hooks("is stubborn"), yield_after=0.001, cancel_after=120.0)
-        house.offline.lose(await house.session(), OfflineReason.LOST)
-        async with asyncio.timeout(10):
-            assert await drain(house, 0.02) == 1
-        assert plugins.ended == []
-        plugins.gate.set()
-        assert await drain(house) == 0
-        assert plugins.ended == ["is stubborn"]
 
     run(test)
 

@@ -1,0 +1,45 @@
+"""What the tests of an engine do as a node does it: sessions that come and go, and messages for an inbox."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import SessionInfo, SessionPolicy
+from msanic_core.wire import Push
+
+Start = Callable[..., Awaitable[Any]]
+
+SINGLE = SessionPolicy(1, replace=True)
+MULTI = SessionPolicy(3)
+
+
+def info(session_id: str, user: str = "ada", **fields: Any) -> SessionInfo:
+    return SessionInfo(session_id, user, "node-1", fields.pop("opened_at", 0.0), "127.0.0.1", **fields)
+
+
+async def connect(bench: Any, session: SessionInfo, policy: SessionPolicy = MULTI) -> bool:
+    """What a node does for a new session: it is known locally, then registered, then its inbox is read."""
+    bench.node.sessions[session.id] = session
+    registered: bool = await bench.engine.register(session, policy)
+    if registered:
+        await bench.engine.inbox(session.user, session.client, None, 100)
+    else:
+        del bench.node.sessions[session.id]
+    return registered
+
+
+async def disconnect(bench: Any, session: SessionInfo, reason: OfflineReason = OfflineReason.CLOSED) -> SessionInfo:
+    bench.node.sessions.pop(session.id, None)
+    lost: SessionInfo = await bench.engine.lost(session, reason, ["chat"])
+    await bench.engine.done(session.id, "chat")
+    return lost
+
+
+async def push_numbers(bench: Any, numbers: range, user: str = "ada") -> list[int]:
+    return [await bench.engine.push(user, Push("n.n", number), True) for number in numbers]
+
+
+async def waiting(bench: Any, client: str = "", after: int | None = None, limit: int = 100) -> tuple[list[Any], int]:
+    """The data of what waits, and how many messages before it were lost."""
+    page = await bench.engine.inbox("ada", client, after, limit)
+    return [message.data for message in page.messages], page.lost

@@ -1,0 +1,49 @@
+"""What the tests of replays do with a house and its sessions, and how they read what was sent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msanic_core.session.session import Session
+from msanic_core.wire import Push
+
+Build = Callable[..., Any]
+Sent = Callable[[Any], list[dict[str, Any]]]
+
+
+async def push(house: Any, *numbers: int) -> None:
+    for number in numbers:
+        await house.engine.push("ada", Push("n.n", number), True)
+
+
+async def replay(house: Any, session: Session, after: int | None = None) -> None:
+    """A whole replay, to its end."""
+    page = await house.replay.first_page(session, after)
+    await asyncio.wait_for(house.replay.run(session, page, after), 10)
+    await turns(2)
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def numbers(messages: list[dict[str, Any]]) -> list[int]:
+    return [message["data"] for message in messages]
+
+
+def losses(messages: list[dict[str, Any]]) -> list[int]:
+    return [message.get("lost", 0) for message in messages]
+
+
+async def left(house: Any, client: str = "") -> list[Any]:
+    """What still waits for a client."""
+    page = await house.engine.inbox("ada", client, None, 1000)
+    return [message.data for message in page.messages]
+
+
+def in_house(build: Build, test: Callable[[Any], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        await test(await build(**options))
+
+    asyncio.run(run())

@@ -1,0 +1,86 @@
+"""What the tests of the socket adapter share: sessions that are opened, floods, and how sessions end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from msanic_core import Context, OfflineReason, command
+from msanic_core.testing import TestServer
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from tests.server.conftest import MakePlugin, RawClient
+
+
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+UNLIMITED = {"ws": {"rate": 0}}
+
+
+class Ends:
+    """Collects the reasons for which sessions end."""
+
+    def __init__(self, plugin: MakePlugin) -> None:
+        reasons: asyncio.Queue[OfflineReason] = asyncio.Queue()
+
+        def ws_offline(reason: OfflineReason) -> None:
+            reasons.put_nowait(reason)
+
+        self._reasons = reasons
+        self.plugin = plugin(ws_offline=ws_offline)
+
+    async def next(self) -> OfflineReason:
+        async with asyncio.timeout(10):
+            return await self._reasons.get()
+
+    def none_yet(self) -> bool:
+        return self._reasons.empty()
+
+
+def echoing(plugin: MakePlugin) -> SimpleNamespace:
+    """A plugin with `test.echo`, which answers at once, and `test.wait`, which waits for `go_on`."""
+    go_on = asyncio.Event()
+
+    @command("test.echo")
+    def echo(ctx: Context, data: Any) -> Any:
+        return data
+
+    @command("test.wait")
+    async def wait(ctx: Context, data: Any) -> Any:
+        await go_on.wait()
+        return data
+
+    made = plugin(ws_command=lambda: [echo, wait])
+    made.go_on = go_on
+    return made
+
+
+async def opened(server: TestServer, client: RawClient, user: str = "ada") -> None:
+    await client.send(client.handshake(f"/ws?user={user}"))
+    assert (await client.head())[0] == 101
+    await client.send_frame(PING, b"open")
+    assert await client.next_frame() == (PONG, b"open")
+
+
+async def flood(client: RawClient, data: bytes, most: int) -> int:
+    """Send until the server reads no more; returns the bytes it took, and fails when they are more than `most`."""
+    sent = refused = 0
+    while sent < most:
+        try:
+            sent += client.socket.send(data[sent % len(data) :])
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+            if refused == 100:
+                # A hundred turns of the loop that is the server's too, and it has read nothing.
+                await client.send(data[sent % len(data) :])
+                return sent
+            await asyncio.sleep(0.001)
+    pytest.fail(f"the server took {sent} bytes of a client that does not read")
+
+
+# What a client that reads nothing can make the server hold: the kernel's buffers in both directions.
+HELD = 16 << 20
