@@ -69,11 +69,14 @@ class Dispatcher:
         if session.waiting:
             self._loop.call_soon(self._next, session)
 
-    async def stop(self, deadline: float) -> int:
-        """Wait for running handlers until the loop's clock shows `deadline`; returns how many had to be cancelled."""
-        cancelled = await self._runner.stop(deadline)
+    async def stop(self, deadline: float, grace: float = 1.0) -> int:
+        """Wait for running handlers until the loop's clock shows `deadline`; returns how many had to be cancelled.
+
+        `grace`: seconds that those which are cancelled may take to end, and then late replies to reach the inbox.
+        """
+        cancelled = await self._runner.stop(deadline, grace)
         if self._late:
-            await asyncio.wait(self._late, timeout=max(0.0, deadline - self._loop.time()))
+            await asyncio.wait(self._late, timeout=max(grace, deadline - self._loop.time()))
         return cancelled
 
     def _start(self, session: Session, job: _Job) -> None:

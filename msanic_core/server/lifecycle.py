@@ -59,10 +59,10 @@ class RunningNode:
             self._listener.server.close()
         await self._listener.before_stop()  # type: ignore[no-untyped-call]
         await self._close_sessions()
-        # A tenth of the time is kept for what comes after handlers and chains.
-        deadline = began + 0.9 * timeout
-        late_handlers = await node.dispatcher.stop(deadline)
-        late_hooks = await node.offline.drain(deadline)
+        # A part of the time is kept for those that are cancelled, and for what comes after handlers and chains.
+        deadline, grace = began + 0.8 * timeout, timeout / 20
+        late_handlers = await node.dispatcher.stop(deadline, grace)
+        late_hooks = await node.offline.drain(deadline, grace)
         await self._close_sockets(deadline)
         if late_handlers or late_hooks:
             log.warning(

@@ -16,9 +16,6 @@ from msanic_core.session.session import Session
 
 log = logging.getLogger("msanic_core.offline")
 
-_CANCEL_GRACE = 1.0
-"""Seconds a hook that was cancelled may take to end."""
-
 
 class OfflineHook(NamedTuple):
     """One plugin's `ws_offline`, ready to be called."""
@@ -60,8 +57,11 @@ class OfflineChain:
         self._track(self._run(session, reason))
         return True
 
-    async def drain(self, deadline: float) -> int:
-        """Wait for all chains until the loop's clock shows `deadline`; returns how many hooks had to be cancelled."""
+    async def drain(self, deadline: float, grace: float = 1.0) -> int:
+        """Wait for all chains until the loop's clock shows `deadline`; returns how many hooks had to be cancelled.
+
+        `grace`: seconds that those which are cancelled may take to end.
+        """
         loop = asyncio.get_running_loop()
         while self._tasks and loop.time() < deadline:
             await asyncio.wait(self._tasks, timeout=deadline - loop.time())
@@ -69,7 +69,7 @@ class OfflineChain:
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=_CANCEL_GRACE)
+            await asyncio.wait(late, timeout=grace)
         return len(late)
 
     async def _run(self, session: Session, reason: OfflineReason) -> None:

@@ -14,8 +14,6 @@ from typing import Any
 
 Done = Callable[[Any, BaseException | None], None]
 
-_CANCEL_GRACE = 1.0
-
 
 class Carrier:
     """A parked task that can take over a coroutine which has already begun, and ends with it.
@@ -154,8 +152,11 @@ class Runner:
         if self._idle is not None and not self._working and not self._idle.done():
             self._idle.set_result(None)
 
-    async def stop(self, deadline: float) -> int:
-        """Wait for running coroutines until the loop's clock shows `deadline`, then cancel them; returns how many."""
+    async def stop(self, deadline: float, grace: float = 1.0) -> int:
+        """Wait for running coroutines until the loop's clock shows `deadline`, then cancel them; returns how many.
+
+        `grace`: seconds that those which are cancelled may take to end.
+        """
         if self._working:
             self._idle = self._loop.create_future()
             await asyncio.wait({self._idle}, timeout=max(0.0, deadline - self._loop.time()))
@@ -164,7 +165,7 @@ class Runner:
         for task in [*late, *parked]:
             task.cancel()
         if late or parked:
-            await asyncio.wait([*late, *parked], timeout=_CANCEL_GRACE)
+            await asyncio.wait([*late, *parked], timeout=grace)
         return len(late)
 
     def _take_back(self, carrier: Carrier) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from msanic_core.codes import OfflineReason
 from tests.support.offline import Build, Plugins, drain, run
 
@@ -48,17 +46,13 @@ def test_at_the_deadline_hooks_are_cancelled(build: Build) -> None:
     run(test)
 
 
-def test_a_hook_that_will_not_be_cancelled_does_not_stop_the_stop(
-    build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("msanic_core.session.offline._CANCEL_GRACE", 0.02)
-
+def test_a_hook_that_will_not_be_cancelled_does_not_stop_the_stop(build: Build) -> None:
     async def test() -> None:
         plugins = Plugins()
         house = await build(plugins.hooks("is stubborn"), yield_after=0.001, cancel_after=120.0)
         house.offline.lose(await house.session(), OfflineReason.LOST)
         async with asyncio.timeout(10):
-            assert await drain(house, 0.02) == 1
+            assert await drain(house, 0.02, grace=0.02) == 1
         assert plugins.ended == []
         plugins.gate.set()
         assert await drain(house) == 0

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from tests.support.runner import Bench, Outcome, Run, forever
 
 
@@ -46,11 +44,7 @@ def test_stop_cancels_the_late_ones_and_says_how_many(run: Run) -> None:
     run(test)
 
 
-def test_stop_does_not_wait_for_ever_for_a_handler_that_swallows_its_cancellation(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("msanic_core.session.runner._CANCEL_GRACE", 0.02)
-
+def test_stop_does_not_wait_for_ever_for_a_handler_that_swallows_its_cancellation(run: Run) -> None:
     async def test(bench: Bench) -> None:
         gate = asyncio.Event()
 
@@ -63,7 +57,7 @@ def test_stop_does_not_wait_for_ever_for_a_handler_that_swallows_its_cancellatio
 
         ended = bench.start(stubborn())
         await asyncio.sleep(0)
-        assert await bench.runner.stop(bench.loop.time()) == 1
+        assert await bench.runner.stop(bench.loop.time(), grace=0.02) == 1
         assert not ended.done()
         gate.set()
         assert await ended == ("went on", None)

@@ -60,6 +60,6 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-async def drain(house: Any, seconds: float = 5.0) -> int:
-    cancelled: int = await house.offline.drain(asyncio.get_running_loop().time() + seconds)
+async def drain(house: Any, seconds: float = 5.0, grace: float = 1.0) -> int:
+    cancelled: int = await house.offline.drain(asyncio.get_running_loop().time() + seconds, grace)
     return cancelled
