@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-FIRST_PLUGIN_CODE = 100
-
 
 class ReplyCode(IntEnum):
     """What `code` in a reply says."""

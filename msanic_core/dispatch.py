@@ -92,6 +92,8 @@ class Dispatcher:
             if bound.is_async:
                 result = self._runner.start(result)
         except DataError as error:
+            info = session.info
+            log.info("session %s of %s: %s: %s", info.id, info.user, bound.command.name, error.hint)
             self._reply(session, job, None, ReplyCode.ERR_ARG, error.hint)
         except (KeyboardInterrupt, SystemExit):
             raise

@@ -35,7 +35,3 @@ class CommandError(MsanicError):
 
 class AuthenticationError(MsanicError):
     """Raised by an `authenticate` hook to refuse a login. The text is told to the client as the close reason."""
-
-
-class EncodingError(MsanicError):
-    """A value handed to push, broadcast or returned by a handler cannot be put on the wire."""

@@ -49,6 +49,28 @@ def test_what_is_no_request_is_answered_and_harms_nobody(message: str | bytes) -
     on_server(test)
 
 
+BAD_INPUT = {
+    **GARBAGE,
+    "unknown command": '{"cmd":"test.nothing"}',
+    "wrong type": '{"cmd":"test.point","data":{"x":"one","y":2}}',
+    "missing field": '{"cmd":"test.point","data":{}}',
+}
+
+
+@pytest.mark.parametrize("message", BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_leaves_one_line_in_the_log(message: str | bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(server: TestServer, bench: Bench) -> None:
+        async with client(server, encoding="msgpack" if isinstance(message, bytes) else "json") as ada:
+            await ada.connection.send(message)
+            hint = (await ada.next())["hint"]
+            [record] = [each for each in caplog.records if each.name == "msanic_core.commands"]
+            assert "of ada: " in record.getMessage()
+            assert hint in record.getMessage()
+
+    with caplog.at_level(logging.INFO):
+        on_server(test)
+
+
 def test_a_request_without_a_usable_cmd_gets_its_req_back() -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         for encoding in ("json", "msgpack"):

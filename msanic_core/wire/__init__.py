@@ -2,7 +2,6 @@
 
 from msanic_core.wire.codecs import SUBPROTOCOL_NAMES, Codecs
 from msanic_core.wire.envelope import (
-    PING_COMMANDS,
     REJECT_COMMAND,
     Codec,
     DataError,
@@ -21,7 +20,6 @@ __all__ = [
     "CLOSE",
     "CONTINUATION",
     "PING",
-    "PING_COMMANDS",
     "PONG",
     "REJECT_COMMAND",
     "SUBPROTOCOL_NAMES",

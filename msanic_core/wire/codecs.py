@@ -1,4 +1,4 @@
-"""The encodings a server speaks, and how one is chosen: by the subprotocol of a connection, by the kind of a frame."""
+"""The encodings a server speaks, and how that of a connection's pushes is chosen: by its subprotocol."""
 
 from msanic_core.wire.envelope import Codec
 from msanic_core.wire.json_codec import JsonCodec
@@ -25,7 +25,3 @@ class Codecs:
         if name == _MSGPACK:
             return self.msgpack
         raise KeyError(name)
-
-    def by_frame(self, payload: str | bytes) -> Codec:
-        """Give the codec a message came in and its answer goes out in: JSON for text, msgpack for binary."""
-        return self.json if isinstance(payload, str) else self.msgpack

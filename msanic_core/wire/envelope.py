@@ -18,9 +18,6 @@ import msgspec
 REJECT_COMMAND = 1002
 """The `cmd` of an answer to what has no readable `cmd` of its own."""
 
-PING_COMMANDS = ("sys.ping", 1001)
-"""The `cmd` of a client's heartbeat, in either form."""
-
 DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeError)
 """What msgspec raises for input that it cannot decode."""
 

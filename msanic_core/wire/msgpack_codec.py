@@ -57,7 +57,7 @@ class MsgpackCodec:
     def __init__(self, *, max_containers: int = 10_000, max_depth: int = 64) -> None:
         self._max_containers = max_containers
         self._max_depth = max_depth
-        self._pack = msgpack.Packer(default=_to_builtins, use_bin_type=True).pack
+        self._pack = msgpack.Packer(default=to_builtins, use_bin_type=True).pack
 
     def decode(self, payload: str | bytes) -> Request:
         """See `Codec.decode`."""
@@ -239,5 +239,6 @@ def _same(raw: Any) -> Any:
     return raw
 
 
-def _to_builtins(value: Any) -> Any:
+def to_builtins(value: Any) -> Any:
+    """Make of a value that msgpack has no form for one that it has; bytes stay bytes. Raises `TypeError`."""
     return msgspec.to_builtins(value, builtin_types=_BINARY_TYPES)

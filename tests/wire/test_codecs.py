@@ -18,12 +18,6 @@ def test_unknown_subprotocol(name: str) -> None:
         Codecs().by_subprotocol(name)
 
 
-def test_by_frame() -> None:
-    codecs = Codecs()
-    assert codecs.by_frame('{"cmd":1}') is codecs.json
-    assert codecs.by_frame(b"\x81\xa3cmd\x01") is codecs.msgpack
-
-
 def test_limits_reach_the_codec() -> None:
     three_deep = msgpack.packb({"cmd": 1, "data": [[1]]})
     Codecs(max_containers=3, max_depth=3).msgpack.decode(three_deep)
