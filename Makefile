@@ -8,7 +8,7 @@ PLUGINS := $(wildcard plugins/*)
 PACKAGES := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 EDITABLE := -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
 
-.PHONY: serve test check services clean
+.PHONY: serve test check bench bench-quick services clean
 
 # The demo: core and first-party plugins, memory engine, SQLite, the chat on http://127.0.0.1:8800/
 serve: $(VENV)/.installed
@@ -23,6 +23,14 @@ check: $(VENV)/.test-installed
 	$(BIN)/mypy
 	$(BIN)/mypy $(wildcard plugins/*/src)
 
+# Side by side with the peers: half an hour, then benchmarks/RESULTS.md and the plots are new.
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
+
+# The same in a minute, to see that everything works; makes the environments in benchmarks/.env the first time.
+bench-quick: $(VENV)/.installed
+	$(BIN)/python -m benchmarks --quick
+
 # Programs that some tests need and only the system has; without them those tests are skipped.
 services:
 	$(SUDO) apt-get update
@@ -30,7 +38,7 @@ services:
 		redis-server postgresql mariadb-server chromium
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) benchmarks/.env
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
