@@ -58,11 +58,10 @@ class Dispatcher:
         if bound is None:
             self._unknown(session, codec, request)
             return
-        job = _Job(codec, request, bound)
         if session.outbox.blocked or (session.crowded if bound.concurrent else (session.busy or session.waiting)):
-            session.wait_in_line(job)
+            session.wait_in_line(_Job(codec, request, bound))
         else:
-            self._start(session, job)
+            self._start(session, codec, request, bound)
 
     def writable(self, session: Session) -> None:
         """See `Receiver.writable`."""
@@ -79,8 +78,7 @@ class Dispatcher:
             await asyncio.wait(self._late, timeout=max(grace, deadline - self._loop.time()))
         return cancelled
 
-    def _start(self, session: Session, job: _Job) -> None:
-        bound = job.bound
+    def _start(self, session: Session, codec: Codec, request: Request, bound: Bound) -> None:
         context = session.contexts.get(bound.plugin)
         if context is None:
             context = session.contexts[bound.plugin] = Context(self._server, session, bound.plugin)
@@ -88,23 +86,23 @@ class Dispatcher:
             if bound.decoders is None:
                 result = bound.handler(context)
             else:
-                result = bound.handler(context, bound.decoders[job.codec.name](job.request.data))
+                result = bound.handler(context, bound.decoders[codec.name](request.data))
             if bound.is_async:
                 result = self._runner.start(result)
         except DataError as error:
             info = session.info
             log.info("session %s of %s: %s: %s", info.id, info.user, bound.command.name, error.hint)
-            self._reply(session, job, None, ReplyCode.ERR_ARG, error.hint)
+            self._reply(session, _Job(codec, request, bound), None, ReplyCode.ERR_ARG, error.hint)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             # A CancelledError, too: what the handler waited for first had been cancelled already.
-            self._failed(session, job, error)
+            self._failed(session, _Job(codec, request, bound), error)
         else:
             if result.__class__ is Carrier:
-                self._suspended(session, job, result)
+                self._suspended(session, _Job(codec, request, bound), result)
             else:
-                self._reply(session, job, result, ReplyCode.PASS, "")
+                self._reply(session, _Job(codec, request, bound), result, ReplyCode.PASS, "")
 
     def _suspended(self, session: Session, job: _Job, carrier: Carrier) -> None:
         concurrent = job.bound.concurrent
@@ -128,13 +126,11 @@ class Dispatcher:
             self._failed(session, job, failure)
 
     def _next(self, session: Session) -> None:
-        session.start_of_read()
         while session.waiting:
             concurrent = session.waiting[0].bound.concurrent
             if session.outbox.blocked or (session.crowded if concurrent else session.busy):
                 break
-            self._start(session, session.waiting.popleft())
-        session.end_of_read()
+            self._start(session, *session.waiting.popleft())
         session.line_moved()
 
     def _failed(self, session: Session, job: _Job, error: BaseException) -> None:

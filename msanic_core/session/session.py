@@ -40,7 +40,7 @@ class Offline(Protocol):
     """Where a session goes when it is lost: the offline chain."""
 
     def lose(self, session: Session, reason: OfflineReason, code: int | None = None, text: str = "") -> bool:
-        """End a session, once. `code` and `text` replace the close code and reason that belong to `reason`."""
+        """End a session, once. `code` and `text` replace the close code and text that belong to `reason`."""
 
 
 class Session:
@@ -148,24 +148,15 @@ class Session:
         self.outbox.written_id = push.id
         self.outbox.send(frame)
 
-    def start_of_read(self) -> None:
-        """Several messages may follow at once: what answers them leaves together."""
-        self.outbox.corked = True
-
-    def end_of_read(self) -> None:
-        """The last message of one read was worked off."""
-        self.outbox.corked = False
-        self.outbox.flush()
-
     def writable(self, yes: bool) -> None:
         """The socket takes data again, or takes no more."""
         self.outbox.block(not yes)
         if yes:
             self._receiver.writable(self)
 
-    def lost(self, reason: OfflineReason) -> None:
+    def lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """The connection is gone or going, for a reason that lies with the client or the network."""
-        self._offline.lose(self, reason)
+        self._offline.lose(self, reason, code, text)
 
     def close(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """End the connection; only the offline chain calls this, after the registry let the session go."""
@@ -173,5 +164,7 @@ class Session:
         self.waiting.clear()
         if code is None:
             code = OFFLINE_CLOSE_CODES[reason]
+        if not text and code in CLOSE_CODES:
+            text = CLOSE_CODES[code].reason
         self.outbox.close()
-        self.socket.close(code, text or CLOSE_CODES[code].reason)
+        self.socket.close(code, text)

@@ -12,8 +12,9 @@ from msanic_core.wire.envelope import (
 )
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
 from msanic_core.wire.json_codec import JsonCodec
-from msanic_core.wire.message import Assembler, ProtocolViolation, parse_close
+from msanic_core.wire.message import ProtocolViolation, parse_close
 from msanic_core.wire.msgpack_codec import MsgpackCodec
+from msanic_core.wire.reader import MessageReader
 
 __all__ = [
     "BINARY",
@@ -24,12 +25,12 @@ __all__ = [
     "REJECT_COMMAND",
     "SUBPROTOCOL_NAMES",
     "TEXT",
-    "Assembler",
     "Codec",
     "Codecs",
     "DataError",
     "EnvelopeError",
     "JsonCodec",
+    "MessageReader",
     "MsgpackCodec",
     "ProtocolViolation",
     "Push",
