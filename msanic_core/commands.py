@@ -126,11 +126,13 @@ class Clash(NamedTuple):
 class CommandMap:
     """Every command of every plugin, by name and by id. Built once, at start, with `build`."""
 
-    __slots__ = ("_by_key", "_codes", "_sorted")
+    __slots__ = ("_by_key", "_codes", "_sorted", "get")
 
     def __init__(self, bound: Iterable[Bound]) -> None:
         self._sorted = tuple(sorted(bound, key=lambda each: each.command.name))
         self._by_key: dict[str | int, Bound] = {key: each for each in self._sorted for key in _keys(each.command)}
+        self.get: Callable[[str | int], Bound | None] = self._by_key.get
+        """Return what answers a command, given its name or its id; None if nothing does."""
         self._codes: dict[str, list[str]] = {}
         for each in self._sorted:
             type_, code = each.command.name.split(".")
@@ -147,10 +149,6 @@ class CommandMap:
             first, second = clash.first[0], clash.second[0]
             raise PluginError(describe_clash(clash, f"plugin {first!r}", f"plugin {second!r}"), (first, second))
         return cls(_bind(plugin, each, codecs) for plugin, each in entries)
-
-    def get(self, cmd: str | int) -> Bound | None:
-        """Return what answers `cmd`, a name or an id; None if nothing does."""
-        return self._by_key.get(cmd)
 
     def nearest(self, cmd: str | int) -> str | None:
         """Return the name most like the unknown `cmd`, for a hint; None if none is like it, or `cmd` is a number."""

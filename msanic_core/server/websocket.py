@@ -29,7 +29,6 @@ _REASON_BYTES = 123
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 section 1.3."""
 _PING_FRAME = server_frame(PING, b"")
-_NOTHING = bytearray()
 
 
 class MessageReceiver(Protocol):
@@ -140,7 +139,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Work off what was read."""
-        self._feed(self._buffer, nbytes)
+        if not self._deaf:
+            try:
+                self._reader.feed(self._buffer, nbytes)
+            except ProtocolViolation as violation:
+                self._violated(violation)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; it is not read from yet."""
@@ -178,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def keep(self, rest: bytes) -> None:
         """Take in what came with the HTTP request, for `attach`."""
-        self._feed(bytearray(rest), len(rest))
+        self._reader.feed(bytearray(rest), len(rest))
 
     def _begin(self) -> None:
         self._begun = True
@@ -193,17 +196,16 @@ class Connection(asyncio.BufferedProtocol):
         if not self._transport.is_closing():
             (self._transport.resume_reading if reading else self._transport.pause_reading)()
         if self._reader.waiting:
-            asyncio.get_running_loop().call_soon(self._feed, _NOTHING, 0)
+            asyncio.get_running_loop().call_soon(self._go_on)
 
-    def _feed(self, data: bytearray, end: int) -> None:
-        if self._deaf:
-            return
-        try:
-            self._reader.feed(data, end)
-        except ProtocolViolation as violation:
-            log.info("close %d: %s", violation.code, violation.reason)
-            self._end(OfflineReason.PROTOCOL, violation.code, violation.reason)
-            self._hang_up()
+    def _go_on(self) -> None:
+        """Work off what was kept while reading was paused."""
+        self.buffer_updated(0)
+
+    def _violated(self, violation: ProtocolViolation) -> None:
+        log.info("close %d: %s", violation.code, violation.reason)
+        self._end(OfflineReason.PROTOCOL, violation.code, violation.reason)
+        self._hang_up()
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:

@@ -103,7 +103,7 @@ class Outbox:
             self._frames = []
             self._size = 0
             self._socket.write(data)
-        if self.has_room():
+        if self._drained is not None and self.has_room():
             self._release()
 
     def has_room(self) -> bool:

@@ -98,20 +98,24 @@ class Session:
 
     def message(self, payload: str | bytes) -> None:
         """A complete message came in."""
-        if self.spend():
+        # As `control`, without the call: this is once per message.
+        self.quiet = 0
+        self.tokens -= 1
+        if self.tokens < 0:
+            self._overdraw()
+        if not self.closed:
             self._receiver.receive(self, payload)
 
     def control(self) -> None:
-        """A ping or pong came in."""
-        self.spend()
-
-    def spend(self) -> bool:
-        """Count one frame; False when the session is lost, be it because this was one too many."""
+        """A ping or pong came in: it counts as a message does."""
         self.quiet = 0
         self.tokens -= 1
-        if self.tokens < 0 and self._limits.rate:
+        if self.tokens < 0:
+            self._overdraw()
+
+    def _overdraw(self) -> None:
+        if self._limits.rate:
             self._offline.lose(self, OfflineReason.RATE)
-        return not self.closed
 
     def refill(self, seconds: float) -> None:
         """Put tokens back for the time that has passed."""

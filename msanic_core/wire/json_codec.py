@@ -15,9 +15,11 @@ from msanic_core.wire.envelope import (
     encode_error,
     push_fields,
 )
-from msanic_core.wire.frame import TEXT, server_frame
+from msanic_core.wire.frame import SHORT_HEADERS, TEXT, server_frame
 
 _NULL = msgspec.Raw(b"null")
+_SHORT_HEADERS = SHORT_HEADERS[TEXT]
+_SHORT = len(_SHORT_HEADERS) - 1
 
 
 class _JsonRequest(Request, gc=False):
@@ -57,7 +59,7 @@ class JsonCodec:
         try:
             if not isinstance(payload, str):
                 # The decoder passes over `data` and `req` without looking at their bytes.
-                payload = str(payload, "utf-8")
+                payload = payload.decode()
             return self._decode(payload)
         except DECODE_ERRORS as error:
             raise EnvelopeError(decode_hint(error, "message"), self._req_of(payload, error)) from None
@@ -97,7 +99,8 @@ class JsonCodec:
             payload = self._encode(_Reply(cmd, data, code, req, hint))
         except Exception as error:
             raise encode_error(error, cmd, "JSON") from error
-        return server_frame(TEXT, payload)
+        length = len(payload)
+        return _SHORT_HEADERS[length] + payload if length <= _SHORT else server_frame(TEXT, payload)
 
     def push(self, push: Push) -> bytes:
         """See `Codec.push`."""

@@ -40,7 +40,7 @@ class MessageReader:
     replaced, or set `held`, meanwhile. `max_message`: bytes of a message. `max_fragments`: frames of a message.
     """
 
-    __slots__ = ("_assembler", "_kept", "_max_fragments", "_max_message", "_wanted", "control",
+    __slots__ = ("_assembler", "_kept", "_longest_short", "_max_fragments", "_max_message", "_wanted", "control",
                  "held", "message")  # fmt: skip
 
     def __init__(
@@ -53,6 +53,7 @@ class MessageReader:
         self._max_message = max_message
         self._max_fragments = max_fragments
         self.control = control
+        self._longest_short = _MASKED + min(_LENGTH_16 - 1, max_message)
         self._assembler: Assembler | None = None
         self._kept: bytearray | None = None
         self._wanted = 0
@@ -88,7 +89,7 @@ class MessageReader:
                 length = data[position + 1]
                 start = position + _SHORT_HEADER
                 stop = start + length - _MASKED
-                if _MASKED < length < _MASKED | _LENGTH_16 and stop <= end:
+                if _MASKED < length <= self._longest_short and stop <= end:
                     position = stop
                     self.message(_text(apply_mask(data[start:stop], data[start - _KEY_BYTES : start])))
                     continue
