@@ -269,5 +269,3 @@ def take_over(request: Request, connection: Connection, *, subprotocol: str | No
 
 def _ignore(*_arguments: object) -> None:
     """Drop what comes when nobody is there for it, or no longer."""
-
-

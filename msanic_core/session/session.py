@@ -52,7 +52,8 @@ class Session:
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
-                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quiet", "replaying",
+                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quick",
+                 "quiet", "replaying",
                  "running", "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
 
     def __init__(
@@ -76,6 +77,8 @@ class Session:
         self.outbox: Outbox
         self.groups: set[str] = set()
         self.contexts: dict[str, Any] = {}
+        self.quick = True
+        """Whether the dispatcher's quick way to decode is worth trying for this client."""
         self.busy = False
         self.running = 0
         self.waiting: deque[Any] = deque()

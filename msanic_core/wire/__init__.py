@@ -2,12 +2,14 @@
 
 from msanic_core.wire.codecs import SUBPROTOCOL_NAMES, Codecs
 from msanic_core.wire.envelope import (
+    DECODE_ERRORS,
     REJECT_COMMAND,
     Codec,
     DataError,
     EnvelopeError,
     Push,
     Request,
+    TypedDecoder,
     WireEncodeError,
 )
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
@@ -20,6 +22,7 @@ __all__ = [
     "BINARY",
     "CLOSE",
     "CONTINUATION",
+    "DECODE_ERRORS",
     "PING",
     "PONG",
     "REJECT_COMMAND",
@@ -35,6 +38,7 @@ __all__ = [
     "ProtocolViolation",
     "Push",
     "Request",
+    "TypedDecoder",
     "WireEncodeError",
     "parse_close",
     "server_frame",

@@ -1,6 +1,6 @@
 """The envelope in JSON (RFC 8259), in text frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,9 +11,11 @@ from msanic_core.wire.envelope import (
     EnvelopeError,
     Push,
     Request,
+    TypedDecoder,
     decode_hint,
     encode_error,
     push_fields,
+    typed_requests,
 )
 from msanic_core.wire.frame import SHORT_HEADERS, TEXT, server_frame
 
@@ -83,6 +85,13 @@ class JsonCodec:
                 raise DataError(hint) from None
 
         return decode_data
+
+    def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
+        """See `Codec.typed_decoder`."""
+        if not types:
+            return TypedDecoder(self.decode, frozenset())
+        requests = typed_requests(types, ("req", msgspec.Raw, _NULL))
+        return TypedDecoder(msgspec.json.Decoder(requests).decode, frozenset(types))
 
     def plain(self, raw: Any) -> Any:
         """See `Codec.plain`."""

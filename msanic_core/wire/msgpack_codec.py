@@ -6,7 +6,7 @@ cheap and never too few. Where they are many, a message is walked through withou
 decoded, and where they are too many its maps and arrays are counted while it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import msgpack
@@ -18,9 +18,11 @@ from msanic_core.wire.envelope import (
     EnvelopeError,
     Push,
     Request,
+    TypedDecoder,
     decode_hint,
     encode_error,
     push_fields,
+    typed_requests,
 )
 from msanic_core.wire.frame import BINARY, SHORT_HEADERS, server_frame
 
@@ -36,6 +38,16 @@ _MAX_PROMISED = 1 << 17
 _unpack = msgpack.unpackb
 
 _BINARY_TYPES = (bytes, bytearray, memoryview)
+_SCALARS = (
+    msgspec.inspect.BoolType,
+    msgspec.inspect.BytesType,
+    msgspec.inspect.EnumType,
+    msgspec.inspect.FloatType,
+    msgspec.inspect.IntType,
+    msgspec.inspect.LiteralType,
+    msgspec.inspect.NoneType,
+    msgspec.inspect.StrType,
+)
 _KEY_TYPES = frozenset({str, int, bytes})
 
 _SHORT_HEADERS = SHORT_HEADERS[BINARY]
@@ -119,6 +131,14 @@ class MsgpackCodec:
                 raise DataError(decode_hint(error, "data")) from None
 
         return decode_struct if isinstance(type_, type) and issubclass(type_, msgspec.Struct) else decode_other
+
+    def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
+        """See `Codec.typed_decoder`. It knows commands with flat `data`: what cannot be told to make much of little."""
+        flat = {cmd: type_ for cmd, type_ in types.items() if _is_flat(type_)}
+        if not flat:
+            return TypedDecoder(self.decode, frozenset())
+        requests = typed_requests(flat, ("req", str | int | None, None))
+        return TypedDecoder(msgspec.msgpack.Decoder(requests).decode, frozenset(flat))
 
     def plain(self, raw: Any) -> Any:
         """See `Codec.plain`."""
@@ -259,6 +279,24 @@ def _refuse(message: Any) -> NoReturn:
     except DECODE_ERRORS as error:
         raise EnvelopeError(decode_hint(error, "message"), req) from None
     raise EnvelopeError("message: not a request", req)
+
+
+def _is_flat(type_: Any) -> bool:
+    """Whether values of this type are made of structs and scalars: no list, no dict, nothing that may be anything."""
+    pending: list[Any] = [msgspec.inspect.type_info(type_)]
+    seen: set[int] = set()
+    while pending:
+        node = pending.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, msgspec.inspect.StructType):
+            pending += [field.type for field in node.fields]
+        elif isinstance(node, msgspec.inspect.UnionType):
+            pending += node.types
+        elif not isinstance(node, _SCALARS):
+            return False
+    return True
 
 
 def _same(raw: Any) -> Any:

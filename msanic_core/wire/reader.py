@@ -91,7 +91,12 @@ class MessageReader:
                 stop = start + length - _MASKED
                 if _MASKED < length <= self._longest_short and stop <= end:
                     position = stop
-                    self.message(_text(apply_mask(data[start:stop], data[start - _KEY_BYTES : start])))
+                    payload = apply_mask(data[start:stop], data[start - _KEY_BYTES : start])
+                    try:
+                        text = payload.decode()
+                    except UnicodeDecodeError:
+                        raise _not_text() from None
+                    self.message(text)
                     continue
             behind = self._frame(data, position, end)
             if behind is None:
@@ -150,7 +155,11 @@ def _text(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise ProtocolViolation(_INVALID_TEXT, "a text message is not UTF-8") from None
+        raise _not_text() from None
+
+
+def _not_text() -> ProtocolViolation:
+    return ProtocolViolation(_INVALID_TEXT, "a text message is not UTF-8")
 
 
 def _check_header(first: int, length: int) -> None:

@@ -61,6 +61,7 @@ class Client:
             piece = data[start : start + chop]
             buffer = bytearray(piece + BEHIND)
             self.reader.feed(buffer, len(piece))
+            assert buffer == piece + BEHIND
             buffer[:] = b"\x55" * len(buffer)
             buffer.clear()  # a BufferError if somebody still looks at it
 
@@ -143,6 +144,7 @@ VIOLATIONS: dict[str, tuple[Refusal, bytes]] = {
     },
     "fragment not UTF-8": (FRAGMENT_NOT_UTF8, begun(TEXT, b"\xff")),
     "second fragment not UTF-8": (FRAGMENT_NOT_UTF8, begun(TEXT, b"gr\xc3") + begun(CONTINUATION, b"u")),
+    "surrogate over two fragments": (FRAGMENT_NOT_UTF8, fragments(TEXT, b"\xed\xa0", b"\x80")),
     "last fragment ends in a character": (FRAGMENT_NOT_UTF8, fragments(TEXT, b"gr", b"\xc3")),
 }  # fmt: skip
 
@@ -354,7 +356,7 @@ def test_a_violation_waits_too() -> None:
     assert client.got == ["x"]
     client.send(b"")
     client.reader.held = False
-    assert client.refused(frame(TEXT, b"z")) == (1002, RESERVED)
+    assert client.refused(frame(TEXT, b"z")) == RESERVED
     assert client.got == ["x"]
 
 
@@ -372,3 +374,17 @@ def test_callbacks_that_are_replaced_meanwhile(kind: str) -> None:
     until = all_kinds.index(replaced_at) + 1
     assert client.got == all_kinds[:until]
     assert later.got == all_kinds[until:] + all_kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_of_a_callback_is_not_the_clients(kind: str) -> None:
+    received, data = KINDS[kind]
+    client = Client()
+
+    def at(received: Received) -> None:
+        b"\xff".decode()
+
+    client.at = at
+    with pytest.raises(UnicodeDecodeError):
+        client.send(data)
+    assert client.got == [received]
