@@ -21,9 +21,11 @@ log = logging.getLogger("msanic_core")
 def run(settings: Settings) -> int:
     """Serve until told to stop; returns the exit code. Raises `PluginError`, and `OSError` if the port is taken."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    with bind(settings.server.host, settings.server.port, settings.server.backlog) as sock:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, sock))
+    with (
+        bind(settings.server.host, settings.server.port, settings.server.backlog) as sock,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_serve(settings, sock))
 
 
 def bind(host: str, port: int, backlog: int) -> socket.socket:

@@ -57,7 +57,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = ("__weakref__", "_begun", "_blocked", "_buffer", "_close_timeout", "_closing", "_deaf", "_held",
-                 "_on_end", "_reader", "_reading", "_receiver", "_transport", "gone")  # fmt: skip
+                 "_on_end", "_reader", "_reading", "_receiver", "_transport", "gone", "write")  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class Connection(asyncio.BufferedProtocol):
         self._blocked = False
         self._closing = False
         self._deaf = False
+        self.write: Callable[[bytes], None] = _ignore
+        """See `Socket.write`: the transport's own while there is one and no close frame was sent."""
         self.gone = False
         """Whether the connection has ended or is being closed."""
 
@@ -94,11 +96,6 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.message = receiver.message
         # In a new context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
         asyncio.get_running_loop().call_soon(self._begin, context=Context())
-
-    def write(self, data: bytes) -> None:
-        """See `Socket.write`."""
-        if self._transport is not None and not self._closing:
-            self._transport.write(data)
 
     def buffered(self) -> int:
         """See `Socket.buffered`."""
@@ -124,6 +121,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         text = reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
         self.write(server_frame(CLOSE, code.to_bytes(2, "big") + text))
+        self.write = _ignore
         self._closing = self.gone = self._begun = True
         # The client's close frame has to be read, however full its queue was; what comes before it no longer counts.
         self._reader.message = _ignore
@@ -148,6 +146,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; it is not read from yet."""
         self._transport = cast(asyncio.Transport, transport)
+        self.write = self._transport.write
 
     def eof_received(self) -> None:
         """Let the transport close: a client that sends no more is gone."""
@@ -156,7 +155,7 @@ class Connection(asyncio.BufferedProtocol):
         """End."""
         self.gone = self._closing = self._deaf = True
         receiver, self._receiver, self._transport = self._receiver, None, None
-        self._reader.message, self._reader.control = _ignore, _ignore
+        self.write = self._reader.message = self._reader.control = _ignore
         if receiver is not None:
             receiver.lost(OfflineReason.LOST)
         if self._on_end is not None:

@@ -27,7 +27,7 @@ class Carrier:
     Its identity is then the handler's for good: whoever keeps the task of a handler holds that of no other one.
     """
 
-    __slots__ = ("_done", "_runner", "_suspended", "_wake", "drive", "task")
+    __slots__ = ("_done", "_runner", "_suspended", "_wake", "drive", "step", "task")
 
     def __init__(self, runner: "Runner", loop: asyncio.AbstractEventLoop) -> None:
         self._runner = runner
@@ -35,7 +35,8 @@ class Carrier:
         self._done: Done | None = None
         self._wake: asyncio.Future[None] = loop.create_future()
         self.drive = _drive()
-        self.drive.send(None)
+        self.step = self.drive.send
+        self.step(None)
         self.task = loop.create_task(self._live())
         self.task.add_done_callback(self._ended)
 
@@ -144,7 +145,7 @@ class Runner:
         context = self._base.copy()
         asyncio._enter_task(self._loop, task)
         try:
-            yielded = context.run(carrier.drive.send, coroutine)
+            yielded = context.run(carrier.step, coroutine)
         finally:
             asyncio._leave_task(self._loop, task)
         if yielded.__class__ is not tuple:

@@ -11,7 +11,9 @@ whatever the client chose and comes back unchanged.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, Union
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -127,19 +129,18 @@ def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:
 
     `types`: see `Codec.typed_decoder`; at least one. `req`: the name of that field, its type, what it is when missing.
     """
-    return Union[
-        tuple(
-            msgspec.defstruct(
-                "TypedRequest",
-                [_data_field(type_), req],
-                tag_field="cmd",
-                tag=cmd,
-                namespace={"cmd": cmd, "typed": True},
-                gc=False,
-            )
-            for cmd, type_ in types.items()
+    requests: list[Any] = [
+        msgspec.defstruct(
+            "TypedRequest",
+            [_data_field(type_), req],
+            tag_field="cmd",
+            tag=cmd,
+            namespace={"cmd": cmd, "typed": True},
+            gc=False,
         )
+        for cmd, type_ in types.items()
     ]
+    return reduce(or_, requests)
 
 
 def _data_field(type_: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
