@@ -126,11 +126,17 @@ class Clash(NamedTuple):
 class CommandMap:
     """Every command of every plugin, by name and by id. Built once, at start, with `build`."""
 
-    __slots__ = ("_by_key", "_codes", "_sorted")
+    __slots__ = ("_by_key", "_codes", "_sorted", "get", "typed_decoders")
 
-    def __init__(self, bound: Iterable[Bound]) -> None:
+    def __init__(self, bound: Iterable[Bound], codecs: "Codecs") -> None:
         self._sorted = tuple(sorted(bound, key=lambda each: each.command.name))
         self._by_key: dict[str | int, Bound] = {key: each for each in self._sorted for key in _keys(each.command)}
+        self.get: Callable[[str | int], Bound | None] = self._by_key.get
+        """Return what answers a command, given its name or its id; None if nothing does."""
+        types = {each.command.name: each.command.data_type for each in self._sorted}
+        types = {name: msgspec.Raw if type_ is NO_DATA else type_ for name, type_ in types.items()}
+        self.typed_decoders = {codec.name: codec.typed_decoder(types) for codec in (codecs.json, codecs.msgpack)}
+        """By codec's name: the quick way to read a request for any of these commands."""
         self._codes: dict[str, list[str]] = {}
         for each in self._sorted:
             type_, code = each.command.name.split(".")
@@ -146,11 +152,7 @@ class CommandMap:
         for clash in find_clashes(entries):
             first, second = clash.first[0], clash.second[0]
             raise PluginError(describe_clash(clash, f"plugin {first!r}", f"plugin {second!r}"), (first, second))
-        return cls(_bind(plugin, each, codecs) for plugin, each in entries)
-
-    def get(self, cmd: str | int) -> Bound | None:
-        """Return what answers `cmd`, a name or an id; None if nothing does."""
-        return self._by_key.get(cmd)
+        return cls((_bind(plugin, each, codecs) for plugin, each in entries), codecs)
 
     def nearest(self, cmd: str | int) -> str | None:
         """Return the name most like the unknown `cmd`, for a hint; None if none is like it, or `cmd` is a number."""

@@ -16,15 +16,28 @@ from msanic_core.engine.base import Engine
 from msanic_core.errors import CommandError
 from msanic_core.session.runner import Carrier, Runner
 from msanic_core.session.session import Session
-from msanic_core.wire import REJECT_COMMAND, Codec, Codecs, DataError, EnvelopeError, Push, Request, WireEncodeError
+from msanic_core.wire import (
+    DECODE_ERRORS,
+    REJECT_COMMAND,
+    Codec,
+    Codecs,
+    DataError,
+    EnvelopeError,
+    Push,
+    Request,
+    TypedDecoder,
+    WireEncodeError,
+)
 
 log = logging.getLogger("msanic_core.commands")
 
 _SHOWN = 100
+_PASS = ReplyCode.PASS.value
+"""A plain number: an encoder takes more time over a member of an enumeration."""
 
 
 class _Job(NamedTuple):
-    """A command that may start: what was asked, in which form, and who answers it."""
+    """A command that waits: what was asked, in which form, and who answers it."""
 
     codec: Codec
     request: Request
@@ -37,6 +50,9 @@ class Dispatcher:
     def __init__(self, server: Server, commands: CommandMap, codecs: Codecs, engine: Engine, runner: Runner) -> None:
         self._server = server
         self._commands = commands
+        self._get_command = commands.get
+        self._quick_json = commands.typed_decoders[codecs.json.name]
+        self._quick_msgpack = commands.typed_decoders[codecs.msgpack.name]
         self._json = codecs.json
         self._msgpack = codecs.msgpack
         self._engine = engine
@@ -46,23 +62,25 @@ class Dispatcher:
 
     def receive(self, session: Session, payload: str | bytes) -> None:
         """See `Receiver.receive`."""
-        codec: Codec = self._json if payload.__class__ is str else self._msgpack
+        codec: Codec
+        request: Request | None
+        if payload.__class__ is str:
+            codec, quick = self._json, self._quick_json
+        else:
+            codec, quick = self._msgpack, self._quick_msgpack
         try:
-            request = codec.decode(payload)
-        except EnvelopeError as error:
-            log.info("session %s of %s: %s", session.info.id, session.info.user, error.hint)
-            reply = codec.reply(REJECT_COMMAND, None, ReplyCode.ERR_ARG, error.req, error.hint)
-            session.outbox.send(reply)
+            request = quick.decode(payload) if session.quick else self._decode(session, codec, quick, payload)
+        except DECODE_ERRORS:
+            request = self._decode(session, codec, quick, payload)
+        if request is None:
             return
-        bound = self._commands.get(request.cmd)
+        bound = self._get_command(request.cmd)
         if bound is None:
             self._unknown(session, codec, request)
-            return
-        job = _Job(codec, request, bound)
-        if session.outbox.blocked or (session.crowded if bound.concurrent else (session.busy or session.waiting)):
-            session.wait_in_line(job)
+        elif session.outbox.blocked or (session.crowded if bound.concurrent else (session.busy or session.waiting)):
+            session.wait_in_line(_Job(codec, request, bound))
         else:
-            self._start(session, job)
+            self._start(session, codec, request, bound)
 
     def writable(self, session: Session) -> None:
         """See `Receiver.writable`."""
@@ -79,32 +97,51 @@ class Dispatcher:
             await asyncio.wait(self._late, timeout=max(grace, deadline - self._loop.time()))
         return cancelled
 
-    def _start(self, session: Session, job: _Job) -> None:
-        bound = job.bound
+    def _decode(self, session: Session, codec: Codec, quick: TypedDecoder, payload: str | bytes) -> Request | None:
+        """Read the envelope alone; None if it is none, which is answered."""
+        try:
+            request = codec.decode(payload)
+        except EnvelopeError as error:
+            log.info("session %s of %s: %s", session.info.id, session.info.user, error.hint)
+            session.outbox.send(codec.reply(REJECT_COMMAND, None, ReplyCode.ERR_ARG, error.req, error.hint))
+            return None
+        # A client that calls commands by number, say, goes on doing so: the quick way is not tried in vain each time.
+        session.quick = request.cmd in quick.commands
+        return request
+
+    def _start(self, session: Session, codec: Codec, request: Request, bound: Bound) -> None:
         context = session.contexts.get(bound.plugin)
         if context is None:
             context = session.contexts[bound.plugin] = Context(self._server, session, bound.plugin)
         try:
             if bound.decoders is None:
                 result = bound.handler(context)
+            elif request.typed:
+                result = bound.handler(context, request.data)
             else:
-                result = bound.handler(context, bound.decoders[job.codec.name](job.request.data))
+                result = bound.handler(context, bound.decoders[codec.name](request.data))
             if bound.is_async:
                 result = self._runner.start(result)
         except DataError as error:
             info = session.info
             log.info("session %s of %s: %s: %s", info.id, info.user, bound.command.name, error.hint)
-            self._reply(session, job, None, ReplyCode.ERR_ARG, error.hint)
+            self._reply(session, _Job(codec, request, bound), None, ReplyCode.ERR_ARG, error.hint)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             # A CancelledError, too: what the handler waited for first had been cancelled already.
-            self._failed(session, job, error)
+            self._failed(session, _Job(codec, request, bound), error)
         else:
             if result.__class__ is Carrier:
-                self._suspended(session, job, result)
+                self._suspended(session, _Job(codec, request, bound), result)
+            elif session.closed:
+                self._keep(session, codec, request, result, _PASS, "")
             else:
-                self._reply(session, job, result, ReplyCode.PASS, "")
+                try:
+                    frame = codec.reply(request.cmd, result, _PASS, request.req, "")
+                except WireEncodeError as error:
+                    frame = self._unencodable(codec, request, bound, error)
+                session.outbox.send(frame)
 
     def _suspended(self, session: Session, job: _Job, carrier: Carrier) -> None:
         concurrent = job.bound.concurrent
@@ -123,18 +160,16 @@ class Dispatcher:
             # Not from here: this runs within the task of the handler that has just ended.
             self._loop.call_soon(self._next, session)
         if failure is None:
-            self._reply(session, job, result, ReplyCode.PASS, "")
+            self._reply(session, job, result, _PASS, "")
         else:
             self._failed(session, job, failure)
 
     def _next(self, session: Session) -> None:
-        session.start_of_read()
         while session.waiting:
             concurrent = session.waiting[0].bound.concurrent
             if session.outbox.blocked or (session.crowded if concurrent else session.busy):
                 break
-            self._start(session, session.waiting.popleft())
-        session.end_of_read()
+            self._start(session, *session.waiting.popleft())
         session.line_moved()
 
     def _failed(self, session: Session, job: _Job, error: BaseException) -> None:
@@ -159,23 +194,25 @@ class Dispatcher:
         session.outbox.send(codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, hint))
 
     def _reply(self, session: Session, job: _Job, data: Any, code: int, hint: str) -> None:
-        codec, request = job.codec, job.request
+        codec, request, bound = job
         if code and not hint and code in REPLY_CODES:
             hint = REPLY_CODES[code].hint
         if session.closed:
-            self._keep(session, Push(request.cmd, data, code, hint, codec.plain(request.req)))
+            self._keep(session, codec, request, data, code, hint)
             return
         try:
             frame = codec.reply(request.cmd, data, code, request.req, hint)
         except WireEncodeError as error:
-            log.error(
-                "plugin %s: the answer to %s cannot be encoded: %s", job.bound.plugin, job.bound.command.name, error
-            )
-            frame = codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
+            frame = self._unencodable(codec, request, bound, error)
         session.outbox.send(frame)
 
-    def _keep(self, session: Session, reply: Push) -> None:
+    def _unencodable(self, codec: Codec, request: Request, bound: Bound, error: WireEncodeError) -> bytes:
+        log.error("plugin %s: the answer to %s cannot be encoded: %s", bound.plugin, bound.command.name, error)
+        return codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
+
+    def _keep(self, session: Session, codec: Codec, request: Request, data: Any, code: int, hint: str) -> None:
         """The connection was lost while the handler ran: its reply waits in the user's inbox."""
+        reply = Push(request.cmd, data, code, hint, codec.plain(request.req))
         task = self._loop.create_task(self._store(session, reply))
         self._late.add(task)
         task.add_done_callback(self._late.discard)

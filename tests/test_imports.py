@@ -40,13 +40,13 @@ SHARED = {"config_sources": "config", "config_text": "config", "discovery": "plu
 HOMES: dict[str, set[str]] = {
     "sanic": {"server", "testing"},
     "sanic_routing": {"server"},
-    "picows": {"server"},
+    "aiofastnet": {"server"},
     "uvloop": {"server"},
     "tortoise": {"db"},
     "redis": {"engine"},
     "pluggy": {"hookspecs", "plugins"},
     "msgpack": {"wire"},
-    "websockets": {"cli", "testing"},
+    "websockets": {"cli", "testing", "wire"},
     "packaging": {"plugins"},
     "msgspec": {"cli", "commands", "config", "engine", "identity", "plugins", "server", "session", "system", "testing",
                 "wire"},
@@ -129,11 +129,6 @@ def test_third_party_packages_stay_in_their_rooms() -> None:
         if found.at_run_time and room_of(found.path) not in HOMES[package]:
             breaches.append(str(found))
     assert not breaches
-
-
-def test_picows_is_used_by_the_adapter_alone() -> None:
-    users = {found.path.name for found in IMPORTS if found.target.split(".")[0] == "picows" and found.at_run_time}
-    assert users == {"websocket.py"}
 
 
 def test_files_stay_short() -> None:

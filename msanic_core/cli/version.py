@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every verb is c
     """Print one line for each."""
     print(f"msanic-core {_installed('msanic-core')}")
     print(f"Python {platform.python_version()}")
-    for package in ("sanic", "picows", "pluggy"):
+    for package in ("sanic", "aiofastnet", "pluggy"):
         print(f"{package} {_installed(package)}")
     return 0
 

@@ -21,7 +21,7 @@ from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
 from msanic_core.identity import Identity
 from msanic_core.server.http import error_response
 from msanic_core.server.login import Login, Refusal
-from msanic_core.server.websocket import Connection, take_over
+from msanic_core.server.websocket import READ_BYTES, Connection, take_over
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry
@@ -64,6 +64,7 @@ class Handshake:
         self._limits = SessionLimits(ws.queue, ws.rate, ws.burst)
         self._policy = SessionPolicy(ws.max_sessions_per_user, replace=ws.sessions == "single")
         self._flusher = Flusher(asyncio.get_running_loop())
+        self._read_buffer = bytearray(READ_BYTES)
         self._context = copy_context()
         self._opening: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,9 +122,11 @@ class Handshake:
         answer = self._refuse_crowd(address) or await self._login.identify(request)
         if not self.accepting:
             answer = Refusal.of(CloseCode.RESTART)
-        connection = Connection(ws.max_message, ws.max_fragments, ws.close_timeout, self.connections.discard)
+        connection = Connection(
+            self._read_buffer, ws.max_message, ws.max_fragments, ws.close_timeout, self.connections.discard
+        )
         subprotocol = _choose_subprotocol(request)
-        take_over(request, connection, max_message=ws.max_message, subprotocol=subprotocol)
+        take_over(request, connection, subprotocol=subprotocol)
         self.connections.add(connection)
         if isinstance(answer, Identity):
             try:

@@ -6,6 +6,8 @@ import signal
 import socket
 import sys
 
+import uvloop
+
 from msanic_core.config import Settings
 from msanic_core.plugins import load_plugins
 from msanic_core.server.app import Node
@@ -19,8 +21,11 @@ log = logging.getLogger("msanic_core")
 def run(settings: Settings) -> int:
     """Serve until told to stop; returns the exit code. Raises `PluginError`, and `OSError` if the port is taken."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    with bind(settings.server.host, settings.server.port, settings.server.backlog) as sock:
-        return asyncio.run(_serve(settings, sock))
+    with (
+        bind(settings.server.host, settings.server.port, settings.server.backlog) as sock,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_serve(settings, sock))
 
 
 def bind(host: str, port: int, backlog: int) -> socket.socket:

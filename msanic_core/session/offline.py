@@ -51,6 +51,7 @@ class OfflineChain:
             return False
         if reason is OfflineReason.CLOSED:
             # Only a connection that ends in order shows that what was written has also arrived.
+            session.outbox.flush()
             confirm_written(session, self._engine)
         session.close(reason, code, text)
         log.info("session %s of %s lost: %s", session.info.id, session.info.user, reason)

@@ -1,7 +1,8 @@
 """What a session still has to send: bounded in bytes, written once per turn of the event loop.
 
-Nobody who sends ever waits for a socket. Frames gather here; they leave together, at the end of the read that caused
-them or, for pushes, at the end of the loop's turn. When the socket takes no more, they wait here up to a bound.
+Nobody who sends ever waits for a socket. Frames gather here and leave together at the end of the loop's turn, answers
+and pushes alike: each write costs more than most messages, and writes of many sockets in a row cost less than the same
+writes with reads in between. When the socket takes no more, frames wait here up to a bound.
 """
 
 import asyncio
@@ -58,12 +59,11 @@ class Outbox:
 
     `limit` is in bytes. While the socket takes no more it covers what waits here plus what the transport holds; beyond
     it `on_overflow` is called once. While the socket takes data every frame is accepted, however long, and what exceeds
-    the limit is written at once. While `corked` (a read is being worked off) nothing is scheduled: whoever corked it
-    flushes.
+    the limit is written at once.
     """
 
-    __slots__ = ("_drained", "_flusher", "_frames", "_limit", "_on_overflow", "_size", "_socket", "blocked", "corked",
-                 "dirty", "written_id")  # fmt: skip
+    __slots__ = ("_drained", "_flusher", "_frames", "_limit", "_on_overflow", "_size", "_socket", "blocked", "dirty",
+                 "written_id")  # fmt: skip
 
     def __init__(self, socket: Socket, flusher: Flusher, limit: int, on_overflow: Callable[[], None]) -> None:
         self._socket = socket
@@ -74,7 +74,6 @@ class Outbox:
         self._size = 0
         self._drained: asyncio.Future[None] | None = None
         self.blocked = False
-        self.corked = False
         self.dirty = False
         self.written_id = 0
         """Highest durable id among the frames sent so far; see `settled_id`."""
@@ -92,7 +91,7 @@ class Outbox:
                 on_overflow()
         elif self._size > self._limit:
             self.flush()
-        elif not (self.corked or self.dirty):
+        elif not self.dirty:
             self.dirty = True
             self._flusher.add(self)
 
@@ -104,7 +103,7 @@ class Outbox:
             self._frames = []
             self._size = 0
             self._socket.write(data)
-        if self.has_room():
+        if self._drained is not None and self.has_room():
             self._release()
 
     def has_room(self) -> bool:

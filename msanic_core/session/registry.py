@@ -108,19 +108,26 @@ class LocalDelivery:
 
 
 def _send(sessions: list[Session], push: Push) -> int:
+    count = len(sessions)
+    if push.id is not None:
+        sessions = [session for session in sessions if _is_next(session, push, push.id)]
     frames: dict[Codec, bytes] = {}
     for session in sessions:
-        if push.id is not None:
-            if session.replaying:
-                session.passed_over = True
-                continue
-            if session.lost_before:
-                session.send_durable(push)
-                continue
-            session.outbox.written_id = push.id
         codec = session.codec
         frame = frames.get(codec)
         if frame is None:
             frame = frames[codec] = codec.push(push)
         session.outbox.send(frame)
-    return len(sessions)
+    return count
+
+
+def _is_next(session: Session, push: Push, message_id: int) -> bool:
+    """Whether a durable message is the session's next one; if so, it is noted as written."""
+    if session.replaying:
+        session.passed_over = True
+        return False
+    if session.lost_before:
+        session.send_durable(push)
+        return False
+    session.outbox.written_id = message_id
+    return True

@@ -8,11 +8,17 @@ interface for those who step coroutines themselves (Python documentation, "Exten
 """
 
 import asyncio
+import types
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, cast
 
 Done = Callable[[Any, BaseException | None], None]
+
+_Outcome = tuple[Any, BaseException | None]
+"""What a coroutine ended with, result or exception. What it waits for is never a tuple: a future, or None."""
+
+_ENDS_THE_PROCESS = (KeyboardInterrupt, SystemExit)
 
 
 class Carrier:
@@ -21,13 +27,16 @@ class Carrier:
     Its identity is then the handler's for good: whoever keeps the task of a handler holds that of no other one.
     """
 
-    __slots__ = ("_done", "_runner", "_suspended", "_wake", "task")
+    __slots__ = ("_done", "_runner", "_suspended", "_wake", "drive", "step", "task")
 
     def __init__(self, runner: "Runner", loop: asyncio.AbstractEventLoop) -> None:
         self._runner = runner
         self._suspended: _Suspended | None = None
         self._done: Done | None = None
         self._wake: asyncio.Future[None] = loop.create_future()
+        self.drive = _drive()
+        self.step = self.drive.send
+        self.step(None)
         self.task = loop.create_task(self._live())
         self.task.add_done_callback(self._ended)
 
@@ -50,19 +59,12 @@ class Carrier:
             self._suspended.cancelled = error
         suspended, self._suspended = self._suspended, None
         assert suspended is not None, "a carrier is only woken for a coroutine"
-        result, failure = await self._carry(suspended)
+        result, failure = await suspended
+        if isinstance(failure, _ENDS_THE_PROCESS):
+            raise failure
         self._runner.forget(self)
         if self._done is not None:
             self._done(result, failure)
-
-    @staticmethod
-    async def _carry(suspended: "_Suspended") -> tuple[Any, BaseException | None]:
-        try:
-            return await suspended, None
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            return None, error
 
     def _ended(self, _task: asyncio.Task[None]) -> None:
         """A handler that cancels its own task before this carrier's first turn takes the carrier down with it."""
@@ -72,35 +74,51 @@ class Carrier:
             self._runner.carry_on(self._suspended, self._done)
 
 
+@types.coroutine
+def _drive() -> Generator[Any, Any, Any]:
+    """Run coroutine after coroutine, each sent to it. Yields what they wait for, and an `_Outcome` at the end of each.
+
+    A coroutine that is awaited hands its result over; one that is stepped raises `StopIteration`, which costs more than
+    all the rest of starting it.
+    """
+    outcomes: list[_Outcome] = []
+    while True:
+        # The outcome is not kept here: it may hold the session, and the next coroutine may be long in coming.
+        coroutine = yield outcomes.pop() if outcomes else None
+        try:
+            outcomes.append(((yield from coroutine), None))
+        except BaseException as error:
+            outcomes.append((None, error))
+        del coroutine
+
+
 class _Suspended:
-    """A coroutine after its first step, awaitable by whoever carries it on."""
+    """A coroutine after its first step, within the `_drive` that runs it; awaitable by whoever carries it on."""
 
-    __slots__ = ("_context", "_coroutine", "_yielded", "cancelled")
+    __slots__ = ("_context", "_drive", "_yielded", "cancelled")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], yielded: Any, context: Context) -> None:
-        self._coroutine = coroutine
+    def __init__(self, drive: Generator[Any, Any, Any], yielded: Any, context: Context) -> None:
+        self._drive = drive
         self._yielded = yielded
         self._context = context
         self.cancelled: BaseException | None = None
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        run, coroutine, yielded = self._context.run, self._coroutine, self._yielded
-        try:
-            # As a task does: what is waited for is cancelled, and the coroutine itself only if that cannot be.
-            if self.cancelled is not None and (yielded is None or not yielded.cancel()):
-                yielded = run(coroutine.throw, self.cancelled)
-            while True:
-                try:
-                    value = yield yielded
-                except GeneratorExit:
-                    run(coroutine.close)
-                    raise
-                except BaseException as error:
-                    yielded = run(coroutine.throw, error)
-                else:
-                    yielded = run(coroutine.send, value)
-        except StopIteration as stop:
-            return stop.value
+    def __await__(self) -> Generator[Any, Any, "_Outcome"]:
+        run, drive, yielded = self._context.run, self._drive, self._yielded
+        # As a task does: what is waited for is cancelled, and the coroutine itself only if that cannot be.
+        if self.cancelled is not None and (yielded is None or not yielded.cancel()):
+            yielded = run(drive.throw, self.cancelled)
+        while yielded.__class__ is not tuple:
+            try:
+                value = yield yielded
+            except GeneratorExit:
+                run(drive.close)
+                raise
+            except BaseException as error:
+                yielded = run(drive.throw, error)
+            else:
+                yielded = run(drive.send, value)
+        return cast(_Outcome, yielded)
 
 
 class Runner:
@@ -118,23 +136,29 @@ class Runner:
 
         Each coroutine has a copy of the server's context variables for itself.
         """
-        carrier, self._spare = self._spare or Carrier(self, self._loop), None
+        carrier = self._spare
+        if carrier is None:
+            carrier = Carrier(self, self._loop)
+        else:
+            self._spare = None
         task = carrier.task
         context = self._base.copy()
         asyncio._enter_task(self._loop, task)
         try:
-            yielded = context.run(coroutine.send, None)
-        except StopIteration as stop:
-            self._take_back(carrier)
-            return stop.value
-        except BaseException:
-            self._take_back(carrier)
-            raise
+            yielded = context.run(carrier.step, coroutine)
         finally:
             asyncio._leave_task(self._loop, task)
-        self._working.add(carrier)
-        carrier.take_over(_Suspended(coroutine, yielded, context))
-        return carrier
+        if yielded.__class__ is not tuple:
+            self._working.add(carrier)
+            carrier.take_over(_Suspended(carrier.drive, yielded, context))
+            return carrier
+        # It ended in its first step: the carrier never ran and serves the next, unless it was cancelled.
+        if not task.cancelling():
+            self._spare = carrier
+        result, failure = yielded
+        if failure is not None:
+            raise failure
+        return result
 
     def carry_on(self, suspended: _Suspended, done: Done | None) -> None:
         """Have a new carrier drive a coroutine whose own has ended; `done` as for `Carrier.then`."""
@@ -167,8 +191,3 @@ class Runner:
         if late or parked:
             await asyncio.wait([*late, *parked], timeout=grace)
         return len(late)
-
-    def _take_back(self, carrier: Carrier) -> None:
-        """The coroutine ended in its first step: the carrier never ran and serves the next, unless it was cancelled."""
-        if not carrier.task.cancelling():
-            self._spare = carrier

@@ -40,7 +40,7 @@ class Offline(Protocol):
     """Where a session goes when it is lost: the offline chain."""
 
     def lose(self, session: Session, reason: OfflineReason, code: int | None = None, text: str = "") -> bool:
-        """End a session, once. `code` and `text` replace the close code and reason that belong to `reason`."""
+        """End a session, once. `code` and `text` replace the close code and text that belong to `reason`."""
 
 
 class Session:
@@ -52,7 +52,8 @@ class Session:
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
-                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quiet", "replaying",
+                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quick",
+                 "quiet", "replaying",
                  "running", "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
 
     def __init__(
@@ -76,6 +77,8 @@ class Session:
         self.outbox: Outbox
         self.groups: set[str] = set()
         self.contexts: dict[str, Any] = {}
+        self.quick = True
+        """Whether the dispatcher's quick way to decode is worth trying for this client."""
         self.busy = False
         self.running = 0
         self.waiting: deque[Any] = deque()
@@ -98,20 +101,24 @@ class Session:
 
     def message(self, payload: str | bytes) -> None:
         """A complete message came in."""
-        if self.spend():
+        # As `control`, without the call: this is once per message.
+        self.quiet = 0
+        self.tokens -= 1
+        if self.tokens < 0:
+            self._overdraw()
+        if not self.closed:
             self._receiver.receive(self, payload)
 
     def control(self) -> None:
-        """A ping or pong came in."""
-        self.spend()
-
-    def spend(self) -> bool:
-        """Count one frame; False when the session is lost, be it because this was one too many."""
+        """A ping or pong came in: it counts as a message does."""
         self.quiet = 0
         self.tokens -= 1
-        if self.tokens < 0 and self._limits.rate:
+        if self.tokens < 0:
+            self._overdraw()
+
+    def _overdraw(self) -> None:
+        if self._limits.rate:
             self._offline.lose(self, OfflineReason.RATE)
-        return not self.closed
 
     def refill(self, seconds: float) -> None:
         """Put tokens back for the time that has passed."""
@@ -148,24 +155,15 @@ class Session:
         self.outbox.written_id = push.id
         self.outbox.send(frame)
 
-    def start_of_read(self) -> None:
-        """Several messages may follow at once: what answers them leaves together."""
-        self.outbox.corked = True
-
-    def end_of_read(self) -> None:
-        """The last message of one read was worked off."""
-        self.outbox.corked = False
-        self.outbox.flush()
-
     def writable(self, yes: bool) -> None:
         """The socket takes data again, or takes no more."""
         self.outbox.block(not yes)
         if yes:
             self._receiver.writable(self)
 
-    def lost(self, reason: OfflineReason) -> None:
+    def lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """The connection is gone or going, for a reason that lies with the client or the network."""
-        self._offline.lose(self, reason)
+        self._offline.lose(self, reason, code, text)
 
     def close(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """End the connection; only the offline chain calls this, after the registry let the session go."""
@@ -173,5 +171,7 @@ class Session:
         self.waiting.clear()
         if code is None:
             code = OFFLINE_CLOSE_CODES[reason]
+        if not text and code in CLOSE_CODES:
+            text = CLOSE_CODES[code].reason
         self.outbox.close()
-        self.socket.close(code, text or CLOSE_CODES[code].reason)
+        self.socket.close(code, text)

@@ -2,38 +2,43 @@
 
 from msanic_core.wire.codecs import SUBPROTOCOL_NAMES, Codecs
 from msanic_core.wire.envelope import (
+    DECODE_ERRORS,
     REJECT_COMMAND,
     Codec,
     DataError,
     EnvelopeError,
     Push,
     Request,
+    TypedDecoder,
     WireEncodeError,
 )
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
 from msanic_core.wire.json_codec import JsonCodec
-from msanic_core.wire.message import Assembler, ProtocolViolation, parse_close
+from msanic_core.wire.message import ProtocolViolation, parse_close
 from msanic_core.wire.msgpack_codec import MsgpackCodec
+from msanic_core.wire.reader import MessageReader
 
 __all__ = [
     "BINARY",
     "CLOSE",
     "CONTINUATION",
+    "DECODE_ERRORS",
     "PING",
     "PONG",
     "REJECT_COMMAND",
     "SUBPROTOCOL_NAMES",
     "TEXT",
-    "Assembler",
     "Codec",
     "Codecs",
     "DataError",
     "EnvelopeError",
     "JsonCodec",
+    "MessageReader",
     "MsgpackCodec",
     "ProtocolViolation",
     "Push",
     "Request",
+    "TypedDecoder",
     "WireEncodeError",
     "parse_close",
     "server_frame",

@@ -10,8 +10,10 @@ whatever the client chose and comes back unchanged.
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -44,11 +46,26 @@ class Push(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, gc=False):
-    """A message of a client. `data` and `req` are in a form only the codec that decoded it can read."""
+    """A message of a client. `req` is in a form only the codec that decoded it can read; so is `data`, unless `typed`.
+
+    `typed`: `data` is a value of the type that its command asks for.
+    """
 
     cmd: str | int
     data: Any
     req: Any
+    typed: ClassVar[bool] = False
+
+
+class TypedDecoder(NamedTuple):
+    """Reads requests for some commands together with their `data`, in one pass: about half of what two passes cost.
+
+    `decode` gives a `Request` that is `typed`. It raises one of `DECODE_ERRORS` for whatever else a client may send,
+    right or wrong: `Codec.decode` knows which. `commands`: the names of those it knows.
+    """
+
+    decode: Callable[[Any], Request]
+    commands: frozenset[str]
 
 
 class EnvelopeError(Exception):
@@ -91,6 +108,12 @@ class Codec(Protocol):
         To be called once per command, at start. Raises `TypeError` for a type that cannot be decoded to.
         """
 
+    def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
+        """Build the quick way to read requests; `types`: by the command's name, the type of its `data`, Raw for none.
+
+        Commands may be missing in it: those whose `data` this encoding has to look at more closely.
+        """
+
     def plain(self, raw: Any) -> Any:
         """Turn a `Request.data` or `Request.req` into plain Python objects. JSON that Python cannot hold: its text."""
 
@@ -99,6 +122,34 @@ class Codec(Protocol):
 
     def push(self, push: Push) -> bytes:
         """Encode a push as a complete WebSocket frame. Raises `WireEncodeError`."""
+
+
+def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:
+    """Make a type that decoders take: requests for these commands, told apart by `cmd`.
+
+    `types`: see `Codec.typed_decoder`; at least one. `req`: the name of that field, its type, what it is when missing.
+    """
+    requests: list[Any] = [
+        msgspec.defstruct(
+            "TypedRequest",
+            [_data_field(type_), req],
+            tag_field="cmd",
+            tag=cmd,
+            namespace={"cmd": cmd, "typed": True},
+            gc=False,
+        )
+        for cmd, type_ in types.items()
+    ]
+    return reduce(or_, requests)
+
+
+def _data_field(type_: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
+    """`data` may be missing where a null would do; whether it does for other types `Codec.decode` finds out."""
+    if type_ is Any:
+        return "data", type_, None
+    if type_ is msgspec.Raw:
+        return "data", type_, msgspec.Raw()
+    return "data", type_
 
 
 def push_fields(push: Push) -> dict[str, Any]:

@@ -17,11 +17,11 @@ _FINAL = 0x80
 _LENGTH_16 = 126
 _LENGTH_64 = 127
 
-# Looking a header up takes half the time of building it, and most frames are short.
-_SHORT_HEADERS: Mapping[int, tuple[bytes, ...]] = {
+SHORT_HEADERS: Mapping[int, tuple[bytes, ...]] = {
     opcode: tuple(bytes((_FINAL | opcode, length)) for length in range(_LENGTH_16))
     for opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
 }
+"""By opcode, then by length: looking a header up takes half the time of building it, and most frames are short."""
 _header_16 = struct.Struct("!BBH").pack
 _header_64 = struct.Struct("!BBQ").pack
 
@@ -32,7 +32,7 @@ def server_frame(opcode: int, payload: bytes) -> bytes:
     Raises `KeyError` for an opcode RFC 6455 does not define and `ValueError` for a control frame of more than
     `MAX_CONTROL_PAYLOAD` bytes.
     """
-    headers = _SHORT_HEADERS[opcode]
+    headers = SHORT_HEADERS[opcode]
     length = len(payload)
     if length < _LENGTH_16:
         return headers[length] + payload

@@ -1,6 +1,6 @@
 """The envelope in JSON (RFC 8259), in text frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,13 +11,17 @@ from msanic_core.wire.envelope import (
     EnvelopeError,
     Push,
     Request,
+    TypedDecoder,
     decode_hint,
     encode_error,
     push_fields,
+    typed_requests,
 )
-from msanic_core.wire.frame import TEXT, server_frame
+from msanic_core.wire.frame import SHORT_HEADERS, TEXT, server_frame
 
 _NULL = msgspec.Raw(b"null")
+_SHORT_HEADERS = SHORT_HEADERS[TEXT]
+_SHORT = len(_SHORT_HEADERS) - 1
 
 
 class _JsonRequest(Request, gc=False):
@@ -57,7 +61,7 @@ class JsonCodec:
         try:
             if not isinstance(payload, str):
                 # The decoder passes over `data` and `req` without looking at their bytes.
-                payload = str(payload, "utf-8")
+                payload = payload.decode()
             return self._decode(payload)
         except DECODE_ERRORS as error:
             raise EnvelopeError(decode_hint(error, "message"), self._req_of(payload, error)) from None
@@ -82,6 +86,13 @@ class JsonCodec:
 
         return decode_data
 
+    def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
+        """See `Codec.typed_decoder`."""
+        if not types:
+            return TypedDecoder(self.decode, frozenset())
+        requests = typed_requests(types, ("req", msgspec.Raw, _NULL))
+        return TypedDecoder(msgspec.json.Decoder(requests).decode, frozenset(types))
+
     def plain(self, raw: Any) -> Any:
         """See `Codec.plain`."""
         if raw is None:
@@ -97,7 +108,8 @@ class JsonCodec:
             payload = self._encode(_Reply(cmd, data, code, req, hint))
         except Exception as error:
             raise encode_error(error, cmd, "JSON") from error
-        return server_frame(TEXT, payload)
+        length = len(payload)
+        return _SHORT_HEADERS[length] + payload if length <= _SHORT else server_frame(TEXT, payload)
 
     def push(self, push: Push) -> bytes:
         """See `Codec.push`."""

@@ -6,7 +6,9 @@ import pytest
 
 from msanic_core.cli import VERBS, main
 
-HEAVY = {"msgpack", "msgspec", "packaging", "picows", "pluggy", "redis", "sanic", "tortoise", "uvloop", "websockets"}
+HEAVY = {
+    "aiofastnet", "msgpack", "msgspec", "packaging", "pluggy", "redis", "sanic", "tortoise", "uvloop", "websockets"
+}  # fmt: skip
 """Packages that are not loaded for a help text."""
 
 REPORT = """

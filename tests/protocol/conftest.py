@@ -29,14 +29,14 @@ def echo_server(errors: Path, *options: str) -> Iterator[int]:
     assert errors.read_text() == ""
 
 
-@pytest.fixture(scope="session", params=["asyncio", "uvloop"])
+@pytest.fixture(scope="session", params=["asyncio", "uvloop", "aiofastnet"])
 def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A server that takes big messages."""
     with echo_server(tmp_path_factory.mktemp("echo") / "stderr", "--loop", request.param) as listening:
         yield listening
 
 
-@pytest.fixture(scope="session", params=["asyncio", "uvloop"])
+@pytest.fixture(scope="session", params=["asyncio", "uvloop", "aiofastnet"])
 def limited_port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A server with small limits and little patience."""
     limits = {"--max-message": MAX_MESSAGE, "--max-fragments": MAX_FRAGMENTS, "--close-timeout": 0.2}

@@ -6,13 +6,16 @@ Port 0 takes a free one. When it listens it prints `ready PORT`.
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 
+import aiofastnet
+import uvloop
 from sanic import Request, Sanic
 
 from msanic_core.codes import OfflineReason
 from msanic_core.server.http_connection import HttpConnection
 from msanic_core.server.run import bind
-from msanic_core.server.websocket import Connection, take_over
+from msanic_core.server.websocket import READ_BYTES, Connection, take_over
 from msanic_core.wire import BINARY, TEXT, server_frame
 
 
@@ -30,13 +33,9 @@ class Echo:
 
     def control(self) -> None: ...
 
-    def start_of_read(self) -> None: ...
-
-    def end_of_read(self) -> None: ...
-
     def writable(self, yes: bool) -> None: ...
 
-    def lost(self, reason: OfflineReason) -> None: ...
+    def lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None: ...
 
 
 async def serve(options: argparse.Namespace) -> None:
@@ -45,8 +44,9 @@ async def serve(options: argparse.Namespace) -> None:
     app.config.update({"HEAD_TIMEOUT": 10.0, "MOTD": False})
 
     async def echo(request: Request) -> None:
-        connection = Connection(options.max_message, options.max_fragments, options.close_timeout)
-        take_over(request, connection, max_message=options.max_message)
+        limits = (options.max_message, options.max_fragments, options.close_timeout)
+        connection = Connection(bytearray(READ_BYTES), *limits)
+        take_over(request, connection)
         connection.attach(Echo(connection))
 
     echo.is_websocket = True  # type: ignore[attr-defined]
@@ -64,17 +64,17 @@ def main() -> None:
     """Run with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
-    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    parser.add_argument("--loop", choices=("asyncio", "uvloop", "aiofastnet"), default="asyncio")
     parser.add_argument("--max-message", type=int, default=64 * 1024 * 1024, metavar="BYTES")
     parser.add_argument("--max-fragments", type=int, default=1 << 20, metavar="FRAMES")
     parser.add_argument("--close-timeout", type=float, default=5.0, metavar="SECONDS")
     options = parser.parse_args()
-    loop_factory = None
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if options.loop == "uvloop":
-        # Sanic brings it, except where it does not exist.
-        import uvloop
-
         loop_factory = uvloop.new_event_loop
+    elif options.loop == "aiofastnet":
+        # What `serve` runs on.
+        loop_factory = aiofastnet.loop_factory(uvloop.new_event_loop)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(serve(options))
 

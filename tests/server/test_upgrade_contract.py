@@ -1,4 +1,4 @@
-"""What the server relies on in Sanic 25.12 and picows 2.3 although it is not public API.
+"""What the server relies on in Sanic 25.12 and websockets although it is not public API.
 
 One of these tests red after an upgrade means: read what changed there, then the docstrings of
 `msanic_core.server.websocket.take_over` and of `msanic_core.server.http_connection`, and mend those before this file.
@@ -11,24 +11,23 @@ import base64
 import gc
 import hashlib
 import json
-import socket
 import weakref
 from importlib.metadata import requires, version
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponse, WSUpgradeResponseWithListener
-from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from sanic import Request
 from sanic.http.constants import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
+from websockets import speedups, utils
 
 from msanic_core import AuthenticationError, Identity, SessionInfo
 from msanic_core.engine.base import SessionPolicy
 from msanic_core.server.http_connection import HttpConnection
-from msanic_core.server.websocket import Connection, _PicowsLog
+from msanic_core.server.websocket import Connection
 from msanic_core.testing import serving
+from msanic_core.wire import reader
 
 if TYPE_CHECKING:
     from tests.server.conftest import MakePlugin, Raw
@@ -39,7 +38,7 @@ TEXT, PONG = 1, 10
 TINY_TIMEOUTS = {"KEEP_ALIVE_TIMEOUT": 0.05, "REQUEST_TIMEOUT": 0.05, "RESPONSE_TIMEOUT": 0.05}
 
 
-@pytest.mark.parametrize(("package", "checked"), [("sanic", "25.12"), ("picows", "2.3")])
+@pytest.mark.parametrize(("package", "checked"), [("sanic", "25.12")])
 def test_versions_are_those_that_were_checked(package: str, checked: str) -> None:
     installed = version(package)
     assert installed.startswith(f"{checked}."), f"{package} {installed} is new here: {UPGRADE}"
@@ -56,12 +55,6 @@ def test_versions_are_those_that_were_checked(package: str, checked: str) -> Non
         (HttpProtocol, ["data_received", "close", "abort", "connection_lost", "http"]),
         (HttpProtocol, ["recv_buffer", "connections", "transport", "loop", "app", "_callback_check_timeouts"]),
         (Stage, ["IDLE", "REQUEST", "HANDLER"]),
-        (WSProtocol, ["connection_made", "connection_lost", "get_buffer", "buffer_updated", "eof_received"]),
-        (WSListener, ["on_ws_connected", "on_ws_frame", "on_ws_disconnected", "pause_writing", "resume_writing"]),
-        (WSTransport, ["send_ping", "send_pong", "send_close", "disconnect"]),
-        (WSTransport, ["underlying_transport", "close_handshake", "is_close_frame_sent"]),
-        (WSFrame, ["msg_type", "fin", "rsv1", "rsv2", "rsv3", "last_in_buffer"]),
-        (WSFrame, ["get_payload_as_bytes", "get_payload_as_utf8_text"]),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -70,79 +63,11 @@ def test_names_exist(owner: type, names: list[str]) -> None:
     assert not missing, f"{owner.__name__} has no {missing}: {UPGRADE}"
 
 
-def test_picows_protocol_takes_fifteen_arguments() -> None:
-    arguments: list[Any] = [
-        None, None, False, lambda _request: None, _PicowsLog(), True, None, False, 20, 20, 1, False, 65536, None, 2048
-    ]  # fmt: skip
-
-    async def main() -> None:
-        try:
-            WSProtocol(*arguments)
-        except (TypeError, AssertionError) as error:
-            pytest.fail(f"WSProtocol: {error}: {UPGRADE}")
-        for wrong in (arguments[:-1], [*arguments, None]):
-            with pytest.raises(TypeError, match="positional argument"):
-                WSProtocol(*wrong)
-
-    asyncio.run(main())
-
-
-class _Transport(asyncio.Transport):
-    """As much of a transport as picows asks for, without a network."""
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__({"socket": sock})
-        self.written: list[bytes] = []
-
-    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        self.written.append(bytes(data))
-
-    def get_write_buffer_size(self) -> int:
-        return 1
-
-    def close(self) -> None: ...
-
-
-class _Listener(WSListener):
-    def __init__(self) -> None:
-        self.frames: list[tuple[Any, int, int, bytes]] = []
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self.frames.append((frame.msg_type, frame.rsv1, frame.last_in_buffer, frame.get_payload_as_bytes()))
-
-
-def test_picows_is_fed_by_hand() -> None:
-    """The parser's ways that the adapter builds on, without Sanic and without a network."""
-
-    async def main() -> tuple[_Listener, _Transport, _PicowsLog]:
-        listener, transport, log = _Listener(), _Transport(socket.socket()), _PicowsLog()
-        answer = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": "p"})
-        parser = WSProtocol(
-            None, None, False, lambda _request: WSUpgradeResponseWithListener(answer, listener), log, True, None, False,
-            20, 20, 1, False, 100, None, 2048,
-        )  # fmt: skip
-        parser.connection_made(transport)
-        fields = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}"
-        head = f"GET / HTTP/1.1\r\n{fields}\r\n\r\n"
-        frames = b"\x81\x81\0\0\0\0a" + b"\xc2\x81\0\0\0\0b" + b"\x80\x80\0\0\0\0" + b"\x88\x80\0\0\0\0" + b"\x83\x80"
-        for data in (head.encode(), frames):
-            buffer = parser.get_buffer(-1)
-            assert len(buffer) >= 1024, UPGRADE
-            buffer[: len(data)] = data
-            parser.buffer_updated(len(data))
-        transport.get_extra_info("socket").close()
-        return listener, transport, log
-
-    listener, transport, _ = asyncio.run(main())
-    assert transport.written[0].startswith(b"HTTP/1.1 101 "), UPGRADE
-    assert b"Sec-WebSocket-Protocol: p\r\n" in transport.written[0], UPGRADE
-    # Compared by identity on the hot path; reserved bits and stray continuations are left to us; the close frame for
-    # the bad opcode goes out before the frame that came before it is handed over.
-    kinds = [kind for kind, *_ in listener.frames]
-    expected = [WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE]
-    assert all(kind is wanted for kind, wanted in zip(kinds, expected, strict=True)), UPGRADE
-    assert [rest for _, *rest in listener.frames] == [[0, 0, b"a"], [1, 0, b"b"], [0, 0, b""], [0, 1, b""]], UPGRADE
-    assert transport.written[1][:4] == b"\x88" + transport.written[1][1:2] + (1002).to_bytes(2, "big"), UPGRADE
+def test_the_mask_is_applied_in_compiled_code() -> None:
+    """websockets has it in C and in Python; neither is in its documentation."""
+    assert speedups.apply_mask(bytearray(b"abcdef"), bytearray(b"\1\2\3\4")) == b"````dd", UPGRADE
+    assert utils.apply_mask(bytearray(b"abcdef"), bytearray(b"\1\2\3\4")) == b"````dd", UPGRADE
+    assert reader.apply_mask is speedups.apply_mask, UPGRADE
 
 
 def test_what_sanic_keeps_of_a_connection_that_was_taken_over(plugin: MakePlugin) -> None:

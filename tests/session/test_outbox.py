@@ -92,23 +92,6 @@ def test_many_outboxes_share_one_callback_of_the_loop() -> None:
     in_loop(test)
 
 
-def test_while_corked_nothing_leaves_until_the_flush() -> None:
-    async def test() -> None:
-        bench = Bench()
-        bench.outbox.corked = True
-        bench.outbox.send(b"a")
-        await turn()
-        assert bench.socket.writes == []
-        bench.outbox.send(b"b")
-        bench.outbox.corked = False
-        bench.outbox.flush()
-        assert bench.socket.writes == [b"ab"]
-        await turn()
-        assert bench.socket.writes == [b"ab"]
-
-    in_loop(test)
-
-
 def test_while_blocked_frames_wait_and_then_leave_in_order() -> None:
     async def test() -> None:
         bench = Bench()
@@ -149,7 +132,6 @@ def test_a_socket_that_takes_data_gets_more_than_the_limit_at_once() -> None:
         bench.outbox.send(b"a" * 10)
         bench.outbox.send(b"b" * 1000)
         assert bench.socket.writes == [b"a" * 10 + b"b" * 1000]
-        bench.outbox.corked = True
         bench.outbox.send(b"c" * 1000)
         assert bench.socket.writes[1:] == [b"c" * 1000]
         assert bench.overflows == 0
@@ -262,7 +244,7 @@ def test_settled_once_everything_has_left_the_process() -> None:
 STEPS = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 60)),
     st.tuples(st.just("block"), st.integers(0, 60)),
-    st.tuples(st.sampled_from(["unblock", "cork", "uncork", "turn"]), st.just(0)),
+    st.tuples(st.sampled_from(["unblock", "flush", "turn"]), st.just(0)),
 )
 
 
@@ -285,16 +267,14 @@ def test_nothing_is_lost_repeated_reordered_or_kept_beyond_the_limit(steps: list
             elif step == "turn":
                 await turn()
             else:
-                bench.outbox.corked = step == "cork"
-                if step == "uncork":
-                    bench.outbox.flush()
+                bench.outbox.flush()
             written = b"".join(bench.socket.writes)
             waiting = len(b"".join(accepted)) - len(written)
             assert b"".join(accepted).startswith(written)
             assert waiting <= LIMIT
             if step == "send" and bench.outbox.blocked:
                 assert waiting + bench.socket.stuck <= LIMIT
-            if step == "turn" and not (bench.outbox.corked or bench.outbox.blocked):
+            if step in ("turn", "flush") and not bench.outbox.blocked:
                 assert waiting == 0
         bench.outbox.close()
         assert b"".join(bench.socket.writes) == b"".join(accepted)

@@ -150,14 +150,13 @@ def test_a_session_that_is_not_written_to_is_held_back_too(run: Run) -> None:
 # Sending
 
 
-def test_the_answers_to_one_read_leave_in_one_write(run: Run) -> None:
+def test_what_is_sent_in_one_turn_leaves_in_one_write(run: Run) -> None:
     async def test(house: Any) -> None:
         session = await house.session()
-        session.start_of_read()
         session.outbox.send(b"a")
         session.outbox.send(b"b")
         assert session.socket.writes == []
-        session.end_of_read()
+        await asyncio.sleep(0)
         assert session.socket.writes == [b"ab"]
         session.outbox.send(b"c")
         await asyncio.sleep(0)
@@ -214,7 +213,6 @@ def test_what_waits_to_be_sent_goes_before_the_close_frame(run: Run) -> None:
         assert session.socket.closed == (4504, "kicked")
         assert not session.waiting
         session.outbox.send(b"too late")
-        session.end_of_read()
         session.writable(True)
         await asyncio.sleep(0)
         assert session.socket.writes == [b"last words"]

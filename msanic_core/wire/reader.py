@@ -1,0 +1,187 @@
+"""Messages out of the bytes a client sends: frames are split, checked, unmasked and put together (RFC 6455 section 5).
+
+One pass over the bytes, without an object per frame: this is most of what a message costs before it is decoded.
+"""
+
+from collections.abc import Callable
+
+from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, MAX_CONTROL_PAYLOAD, PING, PONG, TEXT
+from msanic_core.wire.message import Assembler, ProtocolViolation
+
+try:
+    # Compiled; websockets has it on all usual platforms, and the same in Python for the others.
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
+_FINAL = 0x80
+_RESERVED = 0x70
+_OPCODE = 0x0F
+_MASKED = 0x80
+_LENGTH_16 = 126
+_LENGTH_64 = 127
+_KEY_BYTES = 4
+_SHORT_HEADER = 2 + _KEY_BYTES
+
+_FINAL_TEXT = _FINAL | TEXT
+_DATA = frozenset({CONTINUATION, TEXT, BINARY})
+_CONTROL = frozenset({CLOSE, PING, PONG})
+
+_PROTOCOL_ERROR = 1002
+_INVALID_TEXT = 1007
+_TOO_BIG = 1009
+
+
+class MessageReader:
+    """The reading half of one connection, on the server's side.
+
+    `message` is called with each complete message, text as str and binary as bytes; `control` with opcode and payload
+    of each close, ping and pong frame. Both are called from within `feed`, in the order of the bytes, and can be
+    replaced, or set `held`, meanwhile. `max_message`: bytes of a message. `max_fragments`: frames of a message.
+    """
+
+    __slots__ = ("_assembler", "_kept", "_longest_short", "_max_fragments", "_max_message", "_wanted", "control",
+                 "held", "message")  # fmt: skip
+
+    def __init__(
+        self,
+        max_message: int,
+        max_fragments: int,
+        message: Callable[[str | bytes], None],
+        control: Callable[[int, bytes], None],
+    ) -> None:
+        self._max_message = max_message
+        self._max_fragments = max_fragments
+        self.control = control
+        self._longest_short = _MASKED + min(_LENGTH_16 - 1, max_message)
+        self._assembler: Assembler | None = None
+        self._kept: bytearray | None = None
+        self._wanted = 0
+        self.message = message
+        self.held = False
+        """While it is set nothing is handed over; what was fed is kept for the first `feed` afterwards."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something was kept because it is `held`."""
+        return self._kept is not None and self._wanted == 0
+
+    def feed(self, data: bytearray, end: int) -> None:
+        """Work off `data[:end]`. `data` may be reused afterwards: the beginning of an unfinished frame is copied.
+
+        Raises `ProtocolViolation` for what no client may send, after what came before it was handed over; the reader
+        is of no use then. 1002: a frame against the rules. 1007: text that is not UTF-8. 1009: too big, or in too many
+        fragments.
+        """
+        kept = self._kept
+        if kept is not None:
+            kept += memoryview(data)[:end]
+            if self.held:
+                self._wanted = 0
+                return
+            if len(kept) < self._wanted:
+                return
+            data, end, self._kept = kept, len(kept), None
+        self._wanted = position = 0
+        while position < end and not self.held:
+            # The usual case at once: a short text message in one frame that is here as a whole.
+            if data[position] == _FINAL_TEXT and end - position > _SHORT_HEADER and self._assembler is None:
+                length = data[position + 1]
+                start = position + _SHORT_HEADER
+                stop = start + length - _MASKED
+                if _MASKED < length <= self._longest_short and stop <= end:
+                    position = stop
+                    payload = apply_mask(data[start:stop], data[start - _KEY_BYTES : start])
+                    try:
+                        text = payload.decode()
+                    except UnicodeDecodeError:
+                        raise _not_text() from None
+                    self.message(text)
+                    continue
+            behind = self._frame(data, position, end)
+            if behind is None:
+                break
+            position = behind
+        if position < end:
+            self._kept = data[position:end]
+
+    def _frame(self, data: bytearray, position: int, end: int) -> int | None:
+        """Work off the frame at `position`; returns where it ends, None if it is not all here yet.
+
+        Its header is checked as soon as it is here: nobody has to send what will be refused.
+        """
+        if end - position < 2:
+            self._wanted = 2
+            return None
+        first, length = data[position], data[position + 1] - _MASKED
+        _check_header(first, length)
+        start = position + _SHORT_HEADER
+        if length >= _LENGTH_16:
+            extended = 2 if length == _LENGTH_16 else 8
+            start += extended
+            if end < position + 2 + extended:
+                self._wanted = 2 + extended
+                return None
+            length = _extended_length(data[position + 2 : position + 2 + extended])
+        if first & _OPCODE in _DATA and length > self._max_message:
+            raise ProtocolViolation(_TOO_BIG, f"message of more than {self._max_message} bytes")
+        stop = start + length
+        if stop > end:
+            self._wanted = stop - position
+            return None
+        payload = apply_mask(data[start:stop], data[start - _KEY_BYTES : start])
+        if first & _OPCODE in _CONTROL:
+            self.control(first & _OPCODE, payload)
+        else:
+            self._data(first, payload)
+        return stop
+
+    def _data(self, first: int, payload: bytes) -> None:
+        if self._assembler is None:
+            if first == _FINAL_TEXT:
+                self.message(_text(payload))
+                return
+            if first == _FINAL | BINARY:
+                self.message(payload)
+                return
+            self._assembler = Assembler(self._max_message, self._max_fragments)
+        message = self._assembler.feed(first & _OPCODE, first >= _FINAL, payload)
+        if message is not None:
+            self._assembler = None
+            self.message(message)
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise _not_text() from None
+
+
+def _not_text() -> ProtocolViolation:
+    return ProtocolViolation(_INVALID_TEXT, "a text message is not UTF-8")
+
+
+def _check_header(first: int, length: int) -> None:
+    """Check the first two bytes; `length` is negative where the frame is not masked."""
+    opcode = first & _OPCODE
+    if first & _RESERVED:
+        raise ProtocolViolation(_PROTOCOL_ERROR, "a reserved bit is set and no extension was agreed")
+    if opcode in _CONTROL:
+        if first < _FINAL:
+            raise ProtocolViolation(_PROTOCOL_ERROR, "a control frame must not be fragmented")
+        if length > MAX_CONTROL_PAYLOAD:
+            raise ProtocolViolation(_PROTOCOL_ERROR, f"a control frame carries at most {MAX_CONTROL_PAYLOAD} bytes")
+    elif opcode not in _DATA:
+        raise ProtocolViolation(_PROTOCOL_ERROR, f"opcode {opcode} is not defined")
+    if length < 0:
+        raise ProtocolViolation(_PROTOCOL_ERROR, "frames of a client must be masked")
+
+
+def _extended_length(encoded: bytearray) -> int:
+    """Read a length of two or eight bytes; it must not have fitted into fewer, nor have its highest bit set."""
+    length = int.from_bytes(encoded, "big")
+    least = _LENGTH_16 if len(encoded) == 2 else 1 << 16
+    if not least <= length < 1 << 63:
+        raise ProtocolViolation(_PROTOCOL_ERROR, f"a length of {length} in {len(encoded)} bytes")
+    return length
