@@ -12,7 +12,7 @@ build-backend = "hatchling.build"
 [project]
 name = "msanic-{name}"
 version = "0.1.0"
-dependencies = ["msanic-core"]
+dependencies = ["msanic-core>=0.1"]
 
 [project.entry-points.msanic_core]
 {name} = "msanic_{name}"
