@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, PackageMetadata
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -99,6 +99,11 @@ class Discovery(NamedTuple):
     problems: list[str]
 
 
+class _Installed(NamedTuple):
+    entry_point: EntryPoint
+    metadata: PackageMetadata | None
+
+
 def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
     """Find the installed plugins and import those that are wanted.
 
@@ -109,12 +114,15 @@ def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
         (Plugin(name, module=getattr(namespace, "__name__", type(namespace).__name__)), namespace)
         for name, namespace in extra.items()
     ]
-    by_name: dict[str, list[EntryPoint]] = defaultdict(list)
+    by_name: dict[str, list[_Installed]] = defaultdict(list)
     for entry_point in importlib.metadata.entry_points(group=GROUP):
         if entry_point.name not in extra:
-            by_name[entry_point.name].append(entry_point)
-    for name, entry_points in by_name.items():
-        plugins = [_record(each) for each in entry_points]
+            # It is read from a file each time it is asked for.
+            metadata = entry_point.dist.metadata if entry_point.dist else None
+            by_name[entry_point.name].append(_Installed(entry_point, metadata))
+    running = _running_version()
+    for name, installed in by_name.items():
+        plugins = [_record(each) for each in installed]
         namespace = None
         if name in section.block or (section.load is not None and name not in section.load):
             for plugin in plugins:
@@ -122,7 +130,7 @@ def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
         elif len(plugins) > 1:
             _fail_repeated(plugins)
         else:
-            namespace = _load(plugins[0], entry_points[0])
+            namespace = _load(plugins[0], installed[0], running)
         found.extend((plugin, namespace) for plugin in plugins)
     found.sort(key=lambda each: (each[0].name, each[0].label))
     names = [plugin.name for plugin, _ in found]
@@ -148,8 +156,8 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _record(entry_point: EntryPoint) -> Plugin:
-    metadata = entry_point.dist.metadata if entry_point.dist else None
+def _record(installed: _Installed) -> Plugin:
+    entry_point, metadata = installed
     fields = {key: metadata[key] for key in ("Name", "Version") if metadata is not None and key in metadata}
     package = fields.get("Name") or f"(a package without a name, of {entry_point.value})"
     return Plugin(entry_point.name, package, fields.get("Version", ""), module=entry_point.value)
@@ -161,16 +169,16 @@ def _fail_repeated(plugins: list[Plugin]) -> None:
         plugin.fail_together(f"{labels}: each has a plugin named {plugin.name!r}; uninstall all but one of them")
 
 
-def _load(plugin: Plugin, entry_point: EntryPoint) -> object | None:
-    if misfit := _version_misfit(entry_point):
-        needed, running = misfit
+def _load(plugin: Plugin, installed: _Installed, running: str | None) -> object | None:
+    needed = None if running is None else _version_needed(installed, running)
+    if needed is not None:
         plugin.fail(
             f"needs {needed}, and this is {CORE} {running}; install a release of {plugin.package} that fits, with "
             f"pip install --upgrade {plugin.package}, or install {needed}, or {block_hint(plugin.name)}"
         )
         return None
     try:
-        namespace: object = entry_point.load()
+        namespace: object = installed.entry_point.load()
     except PluginError as error:
         plugin.fail(f"{one_line(error)}; or {block_hint(plugin.name)}")
     except (Exception, SystemExit) as error:
@@ -182,13 +190,20 @@ def _load(plugin: Plugin, entry_point: EntryPoint) -> object | None:
     return None
 
 
-def _version_misfit(entry_point: EntryPoint) -> tuple[str, str] | None:
-    """Return what the plugin's package requires of the core, and the core's version, if the two do not fit."""
+def _running_version() -> str | None:
     try:
-        running = importlib.metadata.version(CORE)
+        return importlib.metadata.version(CORE)
     except importlib.metadata.PackageNotFoundError:
         return None  # the core runs from a checkout: nobody knows its version
-    for line in (entry_point.dist and entry_point.dist.requires) or ():
+
+
+def _version_needed(installed: _Installed, running: str) -> str | None:
+    """Return what the plugin's package requires of the core, if the one that is running does not fit."""
+    lines = [] if installed.metadata is None else installed.metadata.get_all("Requires-Dist") or []
+    for line in lines:
+        # Most of what a package needs is not the core, and reading a requirement takes its time.
+        if line[: len(CORE)].lower().replace("_", "-").replace(".", "-") != CORE:
+            continue
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
@@ -196,7 +211,7 @@ def _version_misfit(entry_point: EntryPoint) -> tuple[str, str] | None:
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
         fits = requirement.specifier.contains(running, prereleases=True)
         if canonicalize_name(requirement.name) == CORE and applies and not fits:
-            return f"{CORE}{requirement.specifier}", running
+            return f"{CORE}{requirement.specifier}"
     return None
 
 

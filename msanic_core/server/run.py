@@ -1,6 +1,7 @@
 """`serve`: bind, show what is served, run until SIGINT or SIGTERM, stop cleanly."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -45,6 +46,9 @@ async def _serve(settings: Settings, sock: socket.socket) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     running = await RunningNode.start(node, sock)
+    # What is there now stays: the collector, which `serve` may have kept waiting, need not look at it again.
+    gc.freeze()
+    gc.enable()
     sys.stderr.write(banner(node, sock) + "\n")
     sys.stderr.flush()
     await stopped.wait()

@@ -7,6 +7,7 @@ from msanic_core.cli import main
 from msanic_core.cli.plugins import NONE_INSTALLED, as_text
 from msanic_core.commands import CommandMap
 from msanic_core.plugins import PluginSet
+from msanic_core.wire import Codecs
 
 Install = Callable[[str, str], None]
 
@@ -41,7 +42,7 @@ def line_of(name: str, text: str) -> list[str]:
 
 
 def test_none_installed_says_how_to_install_one() -> None:
-    text = as_text(PluginSet((), CommandMap(()), {}, ()))
+    text = as_text(PluginSet((), CommandMap.build([], Codecs()), {}, ()))
     assert text == NONE_INSTALLED
     assert "pip install" in text
 
