@@ -5,6 +5,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
@@ -100,7 +101,9 @@ def command(
     return declare
 
 
-class Bound(msgspec.Struct, frozen=True, eq=False):
+# No Struct: its attributes are read for each message, and the interpreter reads those of a plain class much faster.
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
     """A command in the map, with all that a message needs looked up beforehand.
 
     `decoders`: for each codec's name the function that makes the handler's `data` of a request's; None when the

@@ -25,7 +25,6 @@ from msanic_core.wire import (
     EnvelopeError,
     Push,
     Request,
-    TypedDecoder,
     WireEncodeError,
 )
 
@@ -51,8 +50,8 @@ class Dispatcher:
         self._server = server
         self._commands = commands
         self._get_command = commands.get
-        self._quick_json = commands.typed_decoders[codecs.json.name]
-        self._quick_msgpack = commands.typed_decoders[codecs.msgpack.name]
+        self._decode_json, self._quick_json = commands.typed_decoders[codecs.json.name]
+        self._decode_msgpack, self._quick_msgpack = commands.typed_decoders[codecs.msgpack.name]
         self._json = codecs.json
         self._msgpack = codecs.msgpack
         self._engine = engine
@@ -65,11 +64,11 @@ class Dispatcher:
         codec: Codec
         request: Request | None
         if payload.__class__ is str:
-            codec, quick = self._json, self._quick_json
+            codec, decode, quick = self._json, self._decode_json, self._quick_json
         else:
-            codec, quick = self._msgpack, self._quick_msgpack
+            codec, decode, quick = self._msgpack, self._decode_msgpack, self._quick_msgpack
         try:
-            request = quick.decode(payload) if session.quick else self._decode(session, codec, quick, payload)
+            request = decode(payload) if session.quick else self._decode(session, codec, quick, payload)
         except DECODE_ERRORS:
             request = self._decode(session, codec, quick, payload)
         if request is None:
@@ -97,7 +96,7 @@ class Dispatcher:
             await asyncio.wait(self._late, timeout=max(grace, deadline - self._loop.time()))
         return cancelled
 
-    def _decode(self, session: Session, codec: Codec, quick: TypedDecoder, payload: str | bytes) -> Request | None:
+    def _decode(self, session: Session, codec: Codec, quick: frozenset[str], payload: str | bytes) -> Request | None:
         """Read the envelope alone; None if it is none, which is answered."""
         try:
             request = codec.decode(payload)
@@ -106,7 +105,7 @@ class Dispatcher:
             session.outbox.send(codec.reply(REJECT_COMMAND, None, ReplyCode.ERR_ARG, error.req, error.hint))
             return None
         # A client that calls commands by number, say, goes on doing so: the quick way is not tried in vain each time.
-        session.quick = request.cmd in quick.commands
+        session.quick = request.cmd in quick
         return request
 
     def _start(self, session: Session, codec: Codec, request: Request, bound: Bound) -> None:

@@ -146,7 +146,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; it is not read from yet."""
         self._transport = cast(asyncio.Transport, transport)
-        self.write = self._transport.write
+        # That of aiofastnet leaves out checks of the caller's thread and of the type, which this file answers for.
+        self.write = getattr(transport, "write_nocheck", self._transport.write)
 
     def eof_received(self) -> None:
         """Let the transport close: a client that sends no more is gone."""

@@ -108,7 +108,7 @@ class MessageReader:
     def _frame(self, data: bytearray, position: int, end: int) -> int | None:
         """Work off the frame at `position`; returns where it ends, None if it is not all here yet.
 
-        Its header is checked as soon as it is here: nobody has to send what will be refused.
+        What its header alone tells is checked as soon as that is here, whatever the payload.
         """
         if end - position < 2:
             self._wanted = 2

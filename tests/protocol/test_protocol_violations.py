@@ -75,6 +75,5 @@ def test_continuation_after_a_whole_message(peer: Peer) -> None:
 def test_violation_between_messages_in_one_write(peer: Peer, name: str) -> None:
     peer.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)) + VIOLATIONS[name] + AFTERMATH)
     *answers, (_, payload) = peer.answers()
-    # The parser looks one frame ahead: messages that come right before a broken frame may be lost with it.
-    assert answers == [(TEXT, b"%d" % number) for number in range(3)][: len(answers)]
+    assert answers == [(TEXT, b"%d" % number) for number in range(3)]
     assert payload[:2] == close_payload(1002)

@@ -162,13 +162,13 @@ def test_a_violation_ends_the_session_with_its_reason(raw: Raw, ends: Ends, viol
     asyncio.run(main())
 
 
-def test_nothing_is_pushed_after_a_close_frame_of_the_parser(raw: Raw, plugin: MakePlugin) -> None:
+def test_nothing_is_pushed_after_the_close_frame_of_a_violation(raw: Raw, plugin: MakePlugin) -> None:
     async def main() -> None:
         async with serving({"echo": echoing(plugin)}) as server, raw(server.port) as client:
             await opened(server, client)
             echo = client.frame(TEXT, '{"cmd": "test.echo"}')
             await client.send(echo + echo + b"\x83\x80\0\0\0\0")
-            # Before the socket is closed, which takes the parser some milliseconds.
+            # Before the client has answered the close frame.
             await asyncio.sleep(0)
             await server.server.push("ada", "test.news", durable=False)
             while (frame := await client.next_frame())[0] == TEXT:
@@ -182,8 +182,7 @@ def test_nothing_is_pushed_after_a_close_frame_of_the_parser(raw: Raw, plugin: M
 @pytest.mark.parametrize(
     "refused", [b"\x88\x82\0\0\0\0\x03\xe7", b"\x88\x81\0\0\0\0\x03"], ids=["close code", "half a close code"]
 )
-def test_nothing_is_worked_on_after_a_close_frame_of_the_parser(raw: Raw, plugin: MakePlugin, refused: bytes) -> None:
-    """After some frames that it refuses the parser goes on."""
+def test_nothing_is_worked_on_after_the_close_frame_of_a_violation(raw: Raw, plugin: MakePlugin, refused: bytes) -> None:
     worked_on = []
 
     @command("test.work")
@@ -195,7 +194,7 @@ def test_nothing_is_worked_on_after_a_close_frame_of_the_parser(raw: Raw, plugin
             await opened(server, client)
             await client.send(refused)
             assert (await client.close_frame())[0] == 1002
-            # The socket is closed some milliseconds later.
+            # The socket is read on, so that no reset takes the close frame away.
             await client.send_frame(TEXT, '{"cmd": "test.work"}')
             assert await client.at_end()
 

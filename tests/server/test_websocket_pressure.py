@@ -128,3 +128,27 @@ def test_pushes_of_one_turn_of_the_loop_leave_in_one_write(raw: Raw) -> None:
             assert segments(client.socket) - before == 1
 
     asyncio.run(main())
+
+
+def test_not_even_one_read_brings_more_commands_than_may_wait(raw: Raw, plugin: MakePlugin) -> None:
+    """Many small commands fit into one read; those behind the full line stay bytes, and come in order later."""
+
+    async def main() -> None:
+        plugins = {"echo": echoing(plugin)}
+        async with (
+            serving(plugins, {"ws": {"rate": 0, "queue": 4}}) as server,
+            raw(server.port) as client,
+        ):
+            await opened(server, client)
+            session = server.node.registry.all()[0]
+            count = 500
+            commands = (json.dumps({"cmd": "test.wait", "data": number}) for number in range(count))
+            await client.send(b"".join(client.frame(TEXT, each) for each in commands))
+            async with asyncio.timeout(10):
+                while not session.held_back:
+                    await asyncio.sleep(0)
+            assert len(session.waiting) == 4
+            plugins["echo"].go_on.set()
+            assert [(await client.next_message())["data"] for _ in range(count)] == list(range(count))
+
+    asyncio.run(main())

@@ -1,102 +1,33 @@
 """The rules a client has to keep, and what is handed over; arbitrary streams are in test_reader_properties.py."""
 
-from collections.abc import Callable
 from itertools import product
 
 import pytest
 
-from msanic_core.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, MessageReader, ProtocolViolation
+from msanic_core.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from tests.support.peer import AFTERMATH, close_payload, fragments, frame
-
-MAX_MESSAGE = 100_000
-MAX_FRAGMENTS = 4
-WHOLE = 1 << 20
-BEHIND = b"\x81\x80" * 100
-"""What is in the buffer behind the bytes that were read."""
-
-Refusal = tuple[int, str]
-RESERVED = (1002, "a reserved bit is set and no extension was agreed")
-FRAGMENTED_CONTROL = (1002, "a control frame must not be fragmented")
-LONG_CONTROL = (1002, "a control frame carries at most 125 bytes")
-UNMASKED = (1002, "frames of a client must be masked")
-NOT_BEGUN = (1002, "continuation without a message")
-NOT_ENDED = (1002, "new message within a message")
-NOT_UTF8 = (1007, "a text message is not UTF-8")
-FRAGMENT_NOT_UTF8 = (1007, "text is not UTF-8")
-TOO_BIG = (1009, f"message of more than {MAX_MESSAGE} bytes")
-TOO_MANY = (1009, f"message of more than {MAX_FRAGMENTS} fragments")
-
-DATA = (CONTINUATION, TEXT, BINARY)
-CONTROL = (CLOSE, PING, PONG)
-UNDEFINED = (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
-
-Received = str | bytes | tuple[int, bytes]
-
-
-def ignore(received: Received) -> None: ...
-
-
-class Client:
-    """Sends to a reader. `got`: what the reader handed over, of a control frame the opcode and the payload."""
-
-    def __init__(self, max_message: int = MAX_MESSAGE, max_fragments: int = MAX_FRAGMENTS) -> None:
-        self.got: list[Received] = []
-        self.at: Callable[[Received], None] = ignore
-        """Called from within the callbacks."""
-        self.reader = MessageReader(max_message, max_fragments, self.message, self.control)
-
-    def message(self, message: str | bytes) -> None:
-        assert type(message) in (str, bytes)
-        self.got.append(message)
-        self.at(message)
-
-    def control(self, opcode: int, payload: bytes) -> None:
-        assert type(payload) is bytes
-        self.got.append((opcode, payload))
-        self.at((opcode, payload))
-
-    def send(self, data: bytes, chop: int = WHOLE) -> None:
-        """Send `chop` bytes at a time. The buffer is used for something else afterwards."""
-        for start in range(0, max(1, len(data)), chop):
-            piece = data[start : start + chop]
-            buffer = bytearray(piece + BEHIND)
-            self.reader.feed(buffer, len(piece))
-            assert buffer == piece + BEHIND
-            buffer[:] = b"\x55" * len(buffer)
-            buffer.clear()  # a BufferError if somebody still looks at it
-
-    def refused(self, data: bytes, chop: int = WHOLE) -> Refusal:
-        with pytest.raises(ProtocolViolation) as caught:
-            self.send(data, chop)
-        # What is said must fit a close frame: 125 bytes, two of them the code.
-        assert len(caught.value.reason.encode()) <= 123
-        return caught.value.code, caught.value.reason
-
-    def goes_on(self) -> list[Received]:
-        """Send nothing more; returns what is handed over then."""
-        self.got.clear()
-        self.send(b"")
-        return self.got
-
-
-def begun(opcode: int, payload: bytes = b"") -> bytes:
-    """The first frame of a message that goes on."""
-    return frame(opcode, payload, fin=False)
-
-
-def header(opcode: int, length: int, extended: int) -> bytes:
-    """The header of a frame up to the masking key, with the length in `extended` bytes."""
-    return bytes((0x80 | opcode, {2: 0xFE, 8: 0xFF}[extended])) + length.to_bytes(extended, "big")
-
-
-def hold_at(client: Client, last: Received) -> None:
-    """Let the callbacks hold the reader when they are called with `last`."""
-
-    def at(received: Received) -> None:
-        client.reader.held = received == last
-
-    client.at = at
-
+from tests.support.reader import (
+    CONTROL,
+    DATA,
+    FRAGMENT_NOT_UTF8,
+    FRAGMENTED_CONTROL,
+    LONG_CONTROL,
+    MAX_FRAGMENTS,
+    MAX_MESSAGE,
+    NOT_BEGUN,
+    NOT_ENDED,
+    NOT_UTF8,
+    RESERVED,
+    TOO_BIG,
+    TOO_MANY,
+    UNDEFINED,
+    UNMASKED,
+    WHOLE,
+    Client,
+    Refusal,
+    begun,
+    header,
+)
 
 # Each is refused with its last byte, and not before.
 VIOLATIONS: dict[str, tuple[Refusal, bytes]] = {
@@ -223,6 +154,14 @@ def test_fragments(chop: int) -> None:
     assert client.got == ["grüß", b"\xc3", "", b"", "a" * 126 + "b"]
 
 
+@pytest.mark.parametrize("text", ["\ufeff", "\ufeff\0a", "\ufeff" + "😀" * 40])
+def test_a_byte_order_mark_is_part_of_the_text(text: str) -> None:
+    client = Client()
+    payload = text.encode()
+    client.send(frame(TEXT, payload) + fragments(TEXT, payload[:1], payload[1:]))
+    assert client.got == [text, text]
+
+
 @pytest.mark.parametrize("chop", [WHOLE, 1])
 def test_control_frames_between_fragments(chop: int) -> None:
     client = Client()
@@ -267,124 +206,3 @@ def test_the_limit_of_fragments_is_that_of_one_message() -> None:
     client = Client(max_fragments=1)
     client.send(frame(TEXT, b"x") + frame(BINARY, b"y") + frame(TEXT, b"z" * 126))
     assert client.got == ["x", b"y", "z" * 126]
-
-
-KINDS: dict[str, tuple[Received, bytes]] = {
-    "short text": ("short", frame(TEXT, b"short")),
-    "empty text": ("", frame(TEXT, b"")),
-    "long text": ("x" * 126, frame(TEXT, b"x" * 126)),
-    "binary": (b"binary", frame(BINARY, b"binary")),
-    "fragments": (b"fragments", fragments(BINARY, b"frag", b"ments")),
-    "ping": ((PING, b"ping"), frame(PING, b"ping")),
-}
-everything = b"".join(data for _, data in KINDS.values())
-all_kinds = [received for received, _ in KINDS.values()]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_reader_that_is_held_meanwhile_hands_over_nothing_more(kind: str) -> None:
-    held = KINDS[kind][0]
-    client = Client()
-    hold_at(client, held)
-    client.send(everything + everything)
-    until = all_kinds.index(held) + 1
-    rest = all_kinds + all_kinds
-    for _ in range(2):
-        assert client.got == rest[:until]
-        assert client.reader.held
-        rest, until = rest[until:], len(all_kinds)
-        assert client.reader.waiting == bool(rest)
-        assert client.goes_on() == []
-        client.reader.held = False
-        client.goes_on()
-    assert client.got == rest
-    assert not client.reader.waiting
-
-
-def test_what_comes_while_it_is_held_is_kept_in_order() -> None:
-    client = Client()
-    client.reader.held = True
-    assert not client.reader.waiting
-    client.send(everything, 1)
-    assert client.reader.waiting
-    client.send(everything)
-    assert client.reader.waiting
-    assert client.got == []
-    client.reader.held = False
-    assert client.reader.waiting
-    client.send(frame(TEXT, b"last"))
-    assert client.got == [*all_kinds, *all_kinds, "last"]
-    assert not client.reader.waiting
-
-
-def test_nothing_waits_when_the_last_frame_holds_it() -> None:
-    client = Client()
-    hold_at(client, "x")
-    client.send(frame(TEXT, b"x"))
-    assert client.reader.held
-    assert not client.reader.waiting
-    assert client.goes_on() == []
-    assert not client.reader.waiting
-    client.send(frame(BINARY, b"y"))
-    assert client.reader.waiting
-    client.reader.held = False
-    assert client.goes_on() == [b"y"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_held_while_a_frame_is_unfinished(kind: str) -> None:
-    received, data = KINDS[kind]
-    for cut in range(1, len(data)):
-        client = Client()
-        client.send(data[:cut])
-        assert client.got == []
-        assert not client.reader.waiting  # for what else but the client
-        client.reader.held = True
-        assert not client.reader.waiting
-        client.send(data[cut:])
-        assert client.got == []
-        assert client.reader.waiting
-        client.reader.held = False
-        assert client.goes_on() == [received]
-        assert not client.reader.waiting
-
-
-def test_a_violation_waits_too() -> None:
-    client = Client()
-    hold_at(client, "x")
-    client.send(frame(TEXT, b"x") + frame(TEXT, b"y", rsv=4))
-    assert client.got == ["x"]
-    client.send(b"")
-    client.reader.held = False
-    assert client.refused(frame(TEXT, b"z")) == RESERVED
-    assert client.got == ["x"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_callbacks_that_are_replaced_meanwhile(kind: str) -> None:
-    client, later = Client(), Client()
-    replaced_at = KINDS[kind][0]
-
-    def at(received: Received) -> None:
-        if received == replaced_at:
-            client.reader.message, client.reader.control = later.message, later.control
-
-    client.at = at
-    client.send(everything + everything)
-    until = all_kinds.index(replaced_at) + 1
-    assert client.got == all_kinds[:until]
-    assert later.got == all_kinds[until:] + all_kinds
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_error_of_a_callback_is_not_the_clients(kind: str) -> None:
-    received, data = KINDS[kind]
-    client = Client()
-
-    def at(received: Received) -> None:
-        b"\xff".decode()
-
-    client.at = at
-    with pytest.raises(UnicodeDecodeError):
-        client.send(data)
-    assert client.got == [received]
