@@ -31,11 +31,11 @@ bench: $(VENV)/.installed
 bench-quick: $(VENV)/.installed
 	$(BIN)/python -m benchmarks --quick
 
-# Programs that some tests need and only the system has; without them those tests are skipped.
+# Programs that some tests and benchmarks need and only the system has; without them those are left out.
 services:
 	$(SUDO) apt-get update
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends \
-		redis-server postgresql mariadb-server chromium
+		redis-server postgresql mariadb-server chromium gcc libc6-dev libuv1
 
 clean:
 	rm -rf $(VENV) benchmarks/.env
