@@ -67,7 +67,7 @@ def test_the_mask_is_applied_in_compiled_code() -> None:
     """websockets has it in C and in Python; neither is in its documentation."""
     assert speedups.apply_mask(bytearray(b"abcdef"), bytearray(b"\1\2\3\4")) == b"````dd", UPGRADE
     assert utils.apply_mask(bytearray(b"abcdef"), bytearray(b"\1\2\3\4")) == b"````dd", UPGRADE
-    assert reader.apply_mask is speedups.apply_mask, UPGRADE
+    assert vars(reader)["apply_mask"] is speedups.apply_mask, UPGRADE
 
 
 def test_what_sanic_keeps_of_a_connection_that_was_taken_over(plugin: MakePlugin) -> None:

@@ -182,7 +182,9 @@ def test_nothing_is_pushed_after_the_close_frame_of_a_violation(raw: Raw, plugin
 @pytest.mark.parametrize(
     "refused", [b"\x88\x82\0\0\0\0\x03\xe7", b"\x88\x81\0\0\0\0\x03"], ids=["close code", "half a close code"]
 )
-def test_nothing_is_worked_on_after_the_close_frame_of_a_violation(raw: Raw, plugin: MakePlugin, refused: bytes) -> None:
+def test_nothing_is_worked_on_after_the_close_frame_of_a_violation(
+    raw: Raw, plugin: MakePlugin, refused: bytes
+) -> None:
     worked_on = []
 
     @command("test.work")
