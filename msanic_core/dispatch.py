@@ -17,7 +17,6 @@ from msanic_core.errors import CommandError
 from msanic_core.session.runner import Carrier, Runner
 from msanic_core.session.session import Session
 from msanic_core.wire import (
-    DECODE_ERRORS,
     REJECT_COMMAND,
     Codec,
     Codecs,
@@ -69,7 +68,8 @@ class Dispatcher:
             codec, decode, quick = self._msgpack, self._decode_msgpack, self._quick_msgpack
         try:
             request = decode(payload) if session.quick else self._decode(session, codec, quick, payload)
-        except DECODE_ERRORS:
+        except Exception:
+            # Whatever a type's own checks raise will come again, where it is answered.
             request = self._decode(session, codec, quick, payload)
         if request is None:
             return

@@ -79,17 +79,19 @@ def _drive() -> Generator[Any, Any, Any]:
     """Run coroutine after coroutine, each sent to it. Yields what they wait for, and an `_Outcome` at the end of each.
 
     A coroutine that is awaited hands its result over; one that is stepped raises `StopIteration`, which costs more than
-    all the rest of starting it.
+    all the rest of starting it. No outcome is kept here: it may hold a session, and the next one be long in coming.
     """
-    outcomes: list[_Outcome] = []
+    failures: list[BaseException] = []
+    coroutine = yield None
     while True:
-        # The outcome is not kept here: it may hold the session, and the next coroutine may be long in coming.
-        coroutine = yield outcomes.pop() if outcomes else None
         try:
-            outcomes.append(((yield from coroutine), None))
+            coroutine = yield ((yield from coroutine), None)
+        except GeneratorExit:
+            raise  # it is being closed, or a coroutine wants to seem so: both end it
         except BaseException as error:
-            outcomes.append((None, error))
-        del coroutine
+            failures.append(error)
+        if failures:
+            coroutine = yield (None, failures.pop())
 
 
 class _Suspended:
@@ -104,21 +106,27 @@ class _Suspended:
         self.cancelled: BaseException | None = None
 
     def __await__(self) -> Generator[Any, Any, "_Outcome"]:
-        run, drive, yielded = self._context.run, self._drive, self._yielded
+        drive, yielded = self._drive, self._yielded
         # As a task does: what is waited for is cancelled, and the coroutine itself only if that cannot be.
         if self.cancelled is not None and (yielded is None or not yielded.cancel()):
-            yielded = run(drive.throw, self.cancelled)
+            yielded = self._step(drive.throw, self.cancelled)
         while yielded.__class__ is not tuple:
             try:
                 value = yield yielded
             except GeneratorExit:
-                run(drive.close)
+                self._context.run(drive.close)
                 raise
             except BaseException as error:
-                yielded = run(drive.throw, error)
+                yielded = self._step(drive.throw, error)
             else:
-                yielded = run(drive.send, value)
+                yielded = self._step(drive.send, value)
         return cast(_Outcome, yielded)
+
+    def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return self._context.run(resume, value)
+        except GeneratorExit as error:
+            return None, error
 
 
 class Runner:
@@ -146,6 +154,9 @@ class Runner:
         asyncio._enter_task(self._loop, task)
         try:
             yielded = context.run(carrier.step, coroutine)
+        except GeneratorExit:
+            task.cancel()
+            raise
         finally:
             asyncio._leave_task(self._loop, task)
         if yielded.__class__ is not tuple:
@@ -157,7 +168,10 @@ class Runner:
             self._spare = carrier
         result, failure = yielded
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure, yielded  # its traceback has this frame, which must not have it
         return result
 
     def carry_on(self, suspended: _Suspended, done: Done | None) -> None:

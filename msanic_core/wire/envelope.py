@@ -60,8 +60,9 @@ class Request(msgspec.Struct, gc=False):
 class TypedDecoder(NamedTuple):
     """Reads requests for some commands together with their `data`, in one pass: about half of what two passes cost.
 
-    `decode` gives a `Request` that is `typed`. It raises one of `DECODE_ERRORS` for whatever else a client may send,
-    right or wrong: `Codec.decode` knows which. `commands`: the names of those it knows.
+    `decode` gives a `Request` that is `typed`. For whatever else a client may send, right or wrong, it raises one of
+    `DECODE_ERRORS`, or what the type's own checks raise: `Codec.decode` knows which. `commands`: the names of those it
+    knows.
     """
 
     decode: Callable[[Any], Request]
@@ -127,8 +128,10 @@ class Codec(Protocol):
 def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:
     """Make a type that decoders take: requests for these commands, told apart by `cmd`.
 
-    `types`: see `Codec.typed_decoder`; at least one. `req`: the name of that field, its type, what it is when missing.
+    `types`: see `Codec.typed_decoder`. `req`: the name of that field, its type, what it is when missing.
     """
+    # Told apart by `cmd` they are only if there are several: two that no command can be called are always among them.
+    types = {"\0": msgspec.Raw, "\0\0": msgspec.Raw, **types}
     requests: list[Any] = [
         msgspec.defstruct(
             "TypedRequest",
@@ -148,7 +151,7 @@ def _data_field(type_: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
     if type_ is Any:
         return "data", type_, None
     if type_ is msgspec.Raw:
-        return "data", type_, msgspec.Raw()
+        return "data", type_, msgspec.Raw(b"null")
     return "data", type_
 
 

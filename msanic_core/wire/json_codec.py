@@ -88,8 +88,6 @@ class JsonCodec:
 
     def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
         """See `Codec.typed_decoder`."""
-        if not types:
-            return TypedDecoder(self.decode, frozenset())
         requests = typed_requests(types, ("req", msgspec.Raw, _NULL))
         return TypedDecoder(msgspec.json.Decoder(requests).decode, frozenset(types))
 

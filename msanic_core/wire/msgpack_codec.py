@@ -135,8 +135,6 @@ class MsgpackCodec:
     def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
         """See `Codec.typed_decoder`. It knows commands with flat `data`: what cannot be told to make much of little."""
         flat = {cmd: type_ for cmd, type_ in types.items() if _is_flat(type_)}
-        if not flat:
-            return TypedDecoder(self.decode, frozenset())
         requests = typed_requests(flat, ("req", str | int | None, None))
         return TypedDecoder(msgspec.msgpack.Decoder(requests).decode, frozenset(flat))
 
@@ -282,15 +280,16 @@ def _refuse(message: Any) -> NoReturn:
 
 
 def _is_flat(type_: Any) -> bool:
-    """Whether values of this type are made of structs and scalars: no list, no dict, nothing that may be anything."""
+    """Whether values of this type are made of so many structs and scalars: no list, no dict, nothing that may be any.
+
+    A struct that is met again may hold its own kind, and so be as deep and as large as a client likes.
+    """
     pending: list[Any] = [msgspec.inspect.type_info(type_)]
-    seen: set[int] = set()
+    structs: set[type] = set()
     while pending:
         node = pending.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, msgspec.inspect.StructType):
+        if isinstance(node, msgspec.inspect.StructType) and node.cls not in structs:
+            structs.add(node.cls)
             pending += [field.type for field in node.fields]
         elif isinstance(node, msgspec.inspect.UnionType):
             pending += node.types
