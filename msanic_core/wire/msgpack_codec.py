@@ -7,7 +7,7 @@ decoded, and where they are too many its maps and arrays are counted while it is
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import msgpack
 import msgspec
@@ -168,7 +168,8 @@ class MsgpackCodec:
         """
         config = struct.__struct_config__
         renamed = struct.__struct_fields__ != struct.__struct_encode_fields__
-        plain = not (renamed or config.array_like or config.omit_defaults or config.tag_field)
+        unset = any(msgspec.UnsetType in get_args(field.type) for field in msgspec.structs.fields(struct))
+        plain = not (renamed or unset or config.array_like or config.omit_defaults or config.tag_field)
         mapper = self._mappers[struct] = msgspec.structs.asdict if plain else to_builtins
         return mapper
 
