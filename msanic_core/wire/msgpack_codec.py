@@ -145,8 +145,11 @@ class MsgpackCodec:
     def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
         """See `Codec.reply`."""
         try:
-            if isinstance(data, msgspec.Struct):
-                data = (self._mappers.get(data.__class__) or self._mapper_of(data.__class__))(data)
+            mapper = self._mappers.get(data.__class__)
+            if mapper is not None:
+                data = mapper(data)
+            elif isinstance(data, msgspec.Struct):
+                data = self._mapper_of(data.__class__)(data)
             payload = self._pack({"cmd": cmd, "data": data, "code": code, "req": req, "hint": hint})
         except Exception as error:
             raise encode_error(error, cmd, "msgpack") from error
