@@ -1,7 +1,7 @@
 """One message on its way: envelope, command, typed data, handler, reply.
 
-The fast path has no task, no lock and no lookup beyond one dictionary: a handler that does not wait is answered within
-the read that brought its message.
+The fast path has no task, no lock and no lookup beyond one dictionary: the answer of a handler that does not wait is in
+the outbox before the next message is looked at.
 """
 
 import asyncio

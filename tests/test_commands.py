@@ -134,6 +134,19 @@ def test_data_is_decoded_the_same_from_both_codecs(codecs: Codecs) -> None:
     assert bound.decoders[codecs.msgpack.name](packed.data) == Say("lobby", "hi")
 
 
+def test_the_quick_way_to_read_requests_knows_every_command_by_name(codecs: Codecs) -> None:
+    commands = CommandMap.build([("chat", say), ("rooms", rooms), ("chat", named("a.b", 2000))], codecs)
+    json, msgpack = (commands.typed_decoders[codec.name] for codec in (codecs.json, codecs.msgpack))
+    assert json.commands == {"chat.say", "chat.rooms", "a.b"}
+    assert msgpack.commands == {"chat.say"}
+    message = {"cmd": "chat.say", "data": {"room": "lobby", "text": "hi"}}
+    assert json.decode(msgspec.json.encode(message).decode()).data == Say("lobby", "hi")
+    assert msgpack.decode(msgspec.msgpack.encode(message)).data == Say("lobby", "hi")
+    # Data for a handler that takes none is not made anything of.
+    assert bytes(json.decode('{"cmd":"chat.rooms","data":[1e999]}').data) == b"[1e999]"
+    assert CommandMap.build([], codecs).typed_decoders[codecs.json.name].commands == frozenset()
+
+
 def test_the_map_lists_each_command_once_and_sorted(codecs: Codecs) -> None:
     commands = CommandMap.build([("chat", say), ("chat", rooms), ("a", named("a.b"))], codecs)
     assert [each.command.name for each in commands] == ["a.b", "chat.rooms", "chat.say"]

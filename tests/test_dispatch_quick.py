@@ -211,6 +211,24 @@ def test_a_client_that_calls_by_number_is_spared_the_attempt_until_it_comes_back
     on_connection(test)
 
 
+@both_encodings
+def test_the_quick_way_is_what_a_client_that_calls_by_name_gets(encoding: str) -> None:
+    async def test(connection: ClientConnection, session: Session) -> None:
+        # It shows in data that is given twice: the quick way checks both, the other only what counts, the last.
+        twice: str | bytes = '{"cmd":"quick.checked","data":{"n":1},"data":{"n":2}}'
+        if encoding == "msgpack":
+            twice = b"\x83\xa3cmd\xadquick.checked\xa4data\x81\xa1n\x01\xa4data\x81\xa1n\x02"
+        for cmd, expected in (("quick.checked", [1, 2]), (2001, [2]), ("quick.checked", [1, 2])):
+            await ask(connection, {"cmd": cmd, "data": {"n": 0}}, encoding)
+            for message in (twice, twice):
+                checked.clear()
+                assert (await ask(connection, message, encoding))["data"] == 2
+                assert checked == expected
+                expected = [1, 2]
+
+    on_connection(test)
+
+
 def test_an_attempt_in_vain_is_not_made_where_it_was_in_vain_before() -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
         # With a list as `req`, which is seen when the data has been decoded.

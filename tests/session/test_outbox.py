@@ -78,16 +78,41 @@ def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
     in_loop(test)
 
 
+class CountingLoop:
+    """The running loop, and how many callbacks it was given."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.calls = 0
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self.calls += 1
+        self._loop.call_soon(callback)
+
+
+class CountingFlusher(Flusher):
+    def __init__(self, loop: Any) -> None:
+        super().__init__(loop)
+        self.added = 0
+
+    def add(self, outbox: Outbox) -> None:
+        self.added += 1
+        super().add(outbox)
+
+
 def test_many_outboxes_share_one_callback_of_the_loop() -> None:
     async def test() -> None:
-        bench = Bench()
+        bench, loop = Bench(), CountingLoop()
+        flusher = CountingFlusher(loop)
         sockets = [Socket() for _ in range(10)]
-        outboxes = [Outbox(socket, bench.flusher, LIMIT, bench.overflow) for socket in sockets]
-        for outbox in outboxes:
-            outbox.send(b"x")
-            outbox.send(b"y")
-        await turn()
-        assert [socket.writes for socket in sockets] == [[b"xy"]] * 10
+        outboxes = [Outbox(socket, flusher, LIMIT, bench.overflow) for socket in sockets]
+        for turns in range(1, 4):
+            for outbox in outboxes:
+                outbox.send(b"x")
+                outbox.send(b"y")
+            await turn()
+            assert [socket.writes for socket in sockets] == [[b"xy"] * turns] * 10
+            assert (loop.calls, flusher.added) == (turns, 10 * turns)
 
     in_loop(test)
 
@@ -129,6 +154,10 @@ def test_a_socket_that_takes_data_gets_more_than_the_limit_at_once() -> None:
 
     async def test() -> None:
         bench = Bench()
+        bench.outbox.send(b"z" * LIMIT)
+        assert bench.socket.writes == [], "exactly the limit is not beyond it"
+        await turn()
+        bench.socket.writes.clear()
         bench.outbox.send(b"a" * 10)
         bench.outbox.send(b"b" * 1000)
         assert bench.socket.writes == [b"a" * 10 + b"b" * 1000]

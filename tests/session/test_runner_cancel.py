@@ -104,6 +104,20 @@ def test_a_handler_that_cancels_itself_but_does_not_wait(run: Run, warm: bool) -
     run(test)
 
 
+def test_a_handler_that_cancels_itself_does_not_cancel_the_next_of_the_same_turn(run: Run) -> None:
+    async def test(bench: Bench) -> None:
+        async def handler() -> int:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            return 1
+
+        ended = [bench.start(work) for work in (handler(), wait_and_return(2), handler(), finish_at_once())]
+        assert [await each for each in ended] == [(1, None), (2, None), (1, None), ("at once", None)]
+
+    run(test)
+
+
 def test_a_handler_that_swallows_its_cancellation_goes_on(run: Run) -> None:
     async def test(bench: Bench) -> None:
         tasks: list[asyncio.Task[Any]] = []

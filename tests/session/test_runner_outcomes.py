@@ -7,7 +7,6 @@ import sys
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -71,6 +70,27 @@ def test_an_exception_keeps_its_traceback_and_gets_no_context(run: Run, waits: b
             assert names[-2:] == ["handler", "innermost"]
             assert names.count("handler") == 1
             assert (error.__context__, error.__cause__) == (None, None)
+
+    run(test)
+
+
+class EmptyError(Exception):
+    """Like a list of errors that is empty."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+@waits
+def test_an_exception_that_is_false_is_one(run: Run, waits: bool) -> None:
+    async def test(bench: Bench) -> None:
+        async def handler() -> None:
+            if waits:
+                await asyncio.sleep(0)
+            raise EmptyError
+
+        with pytest.raises(EmptyError):
+            await bench.result(handler())
 
     run(test)
 
@@ -155,68 +175,6 @@ def test_nothing_of_an_exception_at_once_stays_that_the_collector_does_not_find(
             large = await fail_at_once(bench)
             gc.collect()
             assert large() is None
-
-    run(test)
-
-
-# Context variables
-
-
-def test_what_is_thrown_into_a_handler_meets_it_in_its_own_context(run: Run) -> None:
-    variable: ContextVar[str] = ContextVar("variable", default="nobody's")
-
-    async def test(bench: Bench) -> None:
-        async def handler(begin: Callable[[], Any]) -> str:
-            token = variable.set("the handler's")
-            try:
-                await begin()
-            except (LookupError, asyncio.CancelledError):
-                seen = variable.get()
-                variable.reset(token)
-                return seen
-            return "nothing was thrown"
-
-        async def fail() -> None:
-            raise LookupError
-
-        def cancel_this() -> Any:
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()
-            return forever()
-
-        def cancel_this_and_sleep() -> Any:
-            # What sleep(0) waits for cannot be cancelled: the handler itself is.
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()
-            return asyncio.sleep(0)
-
-        for begin in (lambda: asyncio.ensure_future(fail()), cancel_this, cancel_this_and_sleep):
-            assert await bench.result(handler(begin)) == "the handler's"
-            assert variable.get() == "nobody's"
-
-    run(test)
-
-
-def test_what_a_handler_starts_has_a_copy_of_its_context(run: Run) -> None:
-    variable: ContextVar[int] = ContextVar("variable", default=0)
-
-    async def test(bench: Bench) -> None:
-        async def child() -> int:
-            seen = variable.get()
-            variable.set(-1)
-            return seen
-
-        async def handler(number: int) -> list[int]:
-            variable.set(number)
-            tasks = [asyncio.ensure_future(child())]
-            await asyncio.sleep(0)
-            tasks.append(asyncio.ensure_future(child()))
-            return [*(await asyncio.gather(*tasks)), variable.get()]
-
-        ended = [bench.start(handler(number)) for number in range(1, 4)]
-        assert [(await each)[0] for each in ended] == [[number] * 3 for number in range(1, 4)]
 
     run(test)
 

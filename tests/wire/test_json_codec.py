@@ -228,6 +228,13 @@ def test_push_with_everything() -> None:
     }
 
 
+def test_the_lengths_at_which_the_header_changes() -> None:
+    empty = len(codec.reply("a.b", "", 0, None, "")) - 2
+    for size in (*range(124 - empty, 130 - empty), *range(65_530 - empty, 65_540 - empty)):
+        assert content(codec.reply("a.b", "x" * size, 0, None, ""))["data"] == "x" * size
+        assert content(codec.push(Push("a.b", "x" * size)))["data"] == "x" * size
+
+
 class Color(enum.Enum):
     RED = "red"
 

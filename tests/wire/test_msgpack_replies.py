@@ -4,8 +4,9 @@ import datetime
 import decimal
 import enum
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import pytest
@@ -219,3 +220,38 @@ def test_a_field_that_is_unset_is_left_out() -> None:
     assert answered([Partial(1)]) == [{"a": 1}]
     assert answered(Partial(1)) == {"a": 1}
     assert answered(Partial(1, 2)) == {"a": 1, "b": 2}
+
+
+T = TypeVar("T")
+
+
+class Holder(msgspec.Struct, Generic[T]):
+    a: T
+
+
+UNSET_SOMEHOW = [
+    msgspec.defstruct("Anything", [("a", Any)]),
+    msgspec.defstruct("Annotated_", [("a", Annotated[int | msgspec.UnsetType, msgspec.Meta(ge=0)])]),
+    msgspec.defstruct("Only", [("a", msgspec.UnsetType)]),
+    msgspec.defstruct("Untold", [("a", int)]),
+    Holder,
+]
+
+
+@pytest.mark.xfail(strict=True, reason="only a union with UnsetType in it is recognized")
+@pytest.mark.parametrize("type_", UNSET_SOMEHOW, ids=lambda type_: type_.__name__)
+def test_a_field_that_is_unset_is_left_out_whatever_its_annotation(type_: Callable[[Any], msgspec.Struct]) -> None:
+    struct = type_(msgspec.UNSET)
+    assert msgspec.json.encode(struct) == b"{}"
+    assert answered([struct]) == [{}]
+    assert answered(struct) == {}
+    assert answered(type_(1)) == {"a": 1}
+
+
+@pytest.mark.xfail(strict=True, reason="the annotations are read, which needs the names in them")
+def test_a_struct_with_an_annotation_that_only_type_checkers_can_read() -> None:
+    """It cannot be decoded to, but written it can be: in JSON, within another, and before UNSET was looked for."""
+    struct = msgspec.defstruct("Answer", [("a", "NameForTypeCheckers | None")])(1)
+    assert msgspec.json.encode(struct) == b'{"a":1}'
+    assert answered([struct]) == [{"a": 1}]
+    assert answered(struct) == {"a": 1}

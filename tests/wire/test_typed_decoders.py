@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msanic_core.wire import Codec
+from tests.support.typed_kinds import IDS, KINDS
 from tests.support.typed_messages import (
-    IDS,
-    KINDS,
     QUICK,
     Fields,
     Seen,
