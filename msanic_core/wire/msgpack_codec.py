@@ -7,7 +7,7 @@ decoded, and where they are too many its maps and arrays are counted while it is
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
 import msgpack
 import msgspec
@@ -144,15 +144,18 @@ class MsgpackCodec:
 
     def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
         """See `Codec.reply`."""
+        fields = data
         try:
             mapper = self._mappers.get(data.__class__)
             if mapper is not None:
-                data = mapper(data)
+                fields = mapper(data)
             elif isinstance(data, msgspec.Struct):
-                data = self._mapper_of(data.__class__)(data)
-            payload = self._pack({"cmd": cmd, "data": data, "code": code, "req": req, "hint": hint})
+                fields = self._mapper_of(data.__class__)(data)
+            payload = self._pack({"cmd": cmd, "data": fields, "code": code, "req": req, "hint": hint})
         except Exception as error:
-            raise encode_error(error, cmd, "msgpack") from error
+            if fields is data:
+                raise encode_error(error, cmd, "msgpack") from error
+            return self._reply_as_builtins(cmd, data, code, req, hint)
         length = len(payload)
         return _SHORT_HEADERS[length] + payload if length <= _SHORT else server_frame(BINARY, payload)
 
@@ -164,6 +167,14 @@ class MsgpackCodec:
             raise encode_error(error, push.cmd, "msgpack") from error
         return server_frame(BINARY, payload)
 
+    def _reply_as_builtins(self, cmd: str | int, data: msgspec.Struct, code: int, req: Any, hint: str) -> bytes:
+        """Reply with a Struct whose attributes do not all go on the wire: some may be unset."""
+        try:
+            fields = to_builtins(data)
+        except Exception as error:
+            raise encode_error(error, cmd, "msgpack") from error
+        return self.reply(cmd, fields, code, req, hint)
+
     def _mapper_of(self, struct: type[msgspec.Struct]) -> Callable[[Any], Any]:
         """Find what makes the fields that go on the wire of a Struct: its attributes, if nothing says otherwise.
 
@@ -171,8 +182,7 @@ class MsgpackCodec:
         """
         config = struct.__struct_config__
         renamed = struct.__struct_fields__ != struct.__struct_encode_fields__
-        unset = any(msgspec.UnsetType in get_args(field.type) for field in msgspec.structs.fields(struct))
-        plain = not (renamed or unset or config.array_like or config.omit_defaults or config.tag_field)
+        plain = not (renamed or config.array_like or config.omit_defaults or config.tag_field)
         mapper = self._mappers[struct] = msgspec.structs.asdict if plain else to_builtins
         return mapper
 
