@@ -52,9 +52,8 @@ class Session:
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
-                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quick",
-                 "quiet", "replaying",
-                 "running", "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
+                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quick", "quiet",
+                 "replaying", "running", "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
 
     def __init__(
         self,

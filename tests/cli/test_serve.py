@@ -1,4 +1,5 @@
 import errno
+import gc
 import json
 import os
 import re
@@ -28,6 +29,12 @@ def test_address_in_use() -> None:
         "port with --port"
     )
     assert "Traceback" not in run.stderr
+
+
+def test_the_garbage_collector_is_back_after_a_start_that_failed() -> None:
+    assert gc.isenabled()
+    assert main(["serve", "--set", "server.port=none"]) == 2
+    assert gc.isenabled()
 
 
 def test_serves_with_the_settings_until_sigterm(capsys: pytest.CaptureFixture[str]) -> None:

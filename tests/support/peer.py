@@ -1,9 +1,9 @@
 """RFC 6455 as a client sees it on the wire: the adapter under a raw TCP socket that may break every rule.
 
 In the spirit of the Autobahn test suite and in its order: framing, pings, reserved bits, opcodes, fragmentation, UTF-8,
-closing, limits. Each test runs on asyncio's own loop and on uvloop. A case that ends the connection asserts the exact
-close code, that nothing follows the close frame, and that the server closed TCP; each test asserts that the next client
-is served.
+closing, limits. Each test runs on asyncio's own loop, on uvloop, and on uvloop with aiofastnet, as `serve` does. A case
+that ends the connection asserts the exact close code, that nothing follows the close frame, and that the server closed
+TCP; each test asserts that the next client is served.
 """
 
 import base64
