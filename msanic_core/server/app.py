@@ -23,6 +23,7 @@ from msanic_core.server.handshake import Handshake
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import answer_error, mount
 from msanic_core.server.login import Login
+from msanic_core.server.websocket import READ_BYTES
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.registry import LocalDelivery, Registry
@@ -89,6 +90,7 @@ class Node:
     def _build_app(self) -> "Sanic[Config, SimpleNamespace]":
         app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
         app.ctx.msanic = self.server
+        app.ctx.read_buffer = bytearray(READ_BYTES)
         handshake = self.handshake
 
         async def websocket(request: Request) -> HTTPResponse | None:

@@ -16,12 +16,17 @@ log = logging.getLogger("msanic_core.http")
 
 
 class HttpConnection(HttpProtocol):
-    """One HTTP connection. The app's `HEAD_TIMEOUT` is in seconds; Sanic's own limit starts anew with every byte."""
+    """One HTTP connection. The app's `HEAD_TIMEOUT` is in seconds; Sanic's own limit starts anew with every byte.
 
-    __slots__ = ("_head_since", "_head_timer", "_let_go")
+    `app.ctx.read_buffer`, where there is one, is what all connections of the app read into: aiofastnet's transports ask
+    for it, and make 256 KiB anew for each read otherwise.
+    """
+
+    __slots__ = ("_buffer", "_head_since", "_head_timer", "_let_go")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._buffer: bytearray | None = getattr(self.app.ctx, "read_buffer", None)
         self._head_since = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
         self._let_go = False
@@ -38,6 +43,19 @@ class HttpConnection(HttpProtocol):
             if self._head_timer is None:
                 self._head_timer = self.loop.call_later(self.app.config.HEAD_TIMEOUT, self._check_head)
         super().data_received(data)
+
+    def is_buffered_protocol(self) -> bool:
+        """Tell aiofastnet's transports how to hand over what they read."""
+        return self._buffer is not None
+
+    def get_buffer(self, _size: int) -> bytearray:
+        """Give the room for the next read."""
+        assert self._buffer is not None, "who has none is not asked"
+        return self._buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Take what was read."""
+        self.data_received(bytes(memoryview(self.get_buffer(size))[:size]))
 
     def close(self, timeout: float | None = None) -> None:
         """Close the socket, unless it belongs to a WebSocket by now."""
