@@ -7,14 +7,15 @@ the outbox before the next message is looked at.
 import asyncio
 import logging
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from msanic_core.codes import REPLY_CODES, ReplyCode
-from msanic_core.commands import Bound, CommandMap
+from msanic_core.command_map import Bound, CommandMap
 from msanic_core.context import Context, Server
 from msanic_core.engine.base import Engine
 from msanic_core.errors import CommandError
-from msanic_core.session.runner import Carrier, Runner
+from msanic_core.session.carrier import Carrier
+from msanic_core.session.runner import Runner
 from msanic_core.session.session import Session
 from msanic_core.wire import (
     REJECT_COMMAND,
@@ -29,17 +30,24 @@ from msanic_core.wire import (
 
 log = logging.getLogger("msanic_core.commands")
 
-_SHOWN = 100
-_PASS = ReplyCode.PASS.value
+_SHOWN: Final = 100
+_PASS: Final = ReplyCode.PASS.value
 """A plain number: an encoder takes more time over a member of an enumeration."""
 
 
-class _Job(NamedTuple):
-    """A command that waits: what was asked, in which form, and who answers it."""
+class _Job:
+    """A command that is not answered at once: what was asked, in which form, and who answers it.
 
-    codec: Codec
-    request: Request
-    bound: Bound
+    `typed`: the request's data is of the type that its command asks for.
+    """
+
+    __slots__ = ("bound", "codec", "request", "typed")
+
+    def __init__(self, codec: Codec, request: Request, typed: bool, bound: Bound) -> None:
+        self.codec = codec
+        self.request = request
+        self.typed = typed
+        self.bound = bound
 
 
 class Dispatcher:
@@ -62,24 +70,26 @@ class Dispatcher:
         """See `Receiver.receive`."""
         codec: Codec
         request: Request | None
-        if payload.__class__ is str:
+        if isinstance(payload, str):
             codec, decode, quick = self._json, self._decode_json, self._quick_json
         else:
             codec, decode, quick = self._msgpack, self._decode_msgpack, self._quick_msgpack
+        typed = session.quick
         try:
-            request = decode(payload) if session.quick else self._decode(session, codec, quick, payload)
+            request = decode(payload) if typed else self._decode(session, codec, quick, payload)
         except Exception:
             # Whatever a type's own checks raise will come again, where it is answered.
+            typed = False
             request = self._decode(session, codec, quick, payload)
         if request is None:
             return
         bound = self._get_command(request.cmd)
         if bound is None:
             self._unknown(session, codec, request)
-        elif session.outbox.blocked or (session.crowded if bound.concurrent else (session.busy or session.waiting)):
-            session.wait_in_line(_Job(codec, request, bound))
+        elif session.outbox.blocked or (session.crowded if bound.concurrent else session.occupied):
+            session.wait_in_line(_Job(codec, request, typed, bound))
         else:
-            self._start(session, codec, request, bound)
+            self._start(session, codec, request, typed, bound)
 
     def writable(self, session: Session) -> None:
         """See `Receiver.writable`."""
@@ -108,14 +118,14 @@ class Dispatcher:
         session.quick = request.cmd in quick
         return request
 
-    def _start(self, session: Session, codec: Codec, request: Request, bound: Bound) -> None:
+    def _start(self, session: Session, codec: Codec, request: Request, typed: bool, bound: Bound) -> None:
         context = session.contexts.get(bound.plugin)
         if context is None:
             context = session.contexts[bound.plugin] = Context(self._server, session, bound.plugin)
         try:
             if bound.decoders is None:
                 result = bound.handler(context)
-            elif request.typed:
+            elif typed:
                 result = bound.handler(context, request.data)
             else:
                 result = bound.handler(context, bound.decoders[codec.name](request.data))
@@ -124,23 +134,17 @@ class Dispatcher:
         except DataError as error:
             info = session.info
             log.info("session %s of %s: %s: %s", info.id, info.user, bound.command.name, error.hint)
-            self._reply(session, _Job(codec, request, bound), None, ReplyCode.ERR_ARG, error.hint)
+            self._reply(session, codec, request, bound, None, ReplyCode.ERR_ARG, error.hint)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             # A CancelledError, too: what the handler waited for first had been cancelled already.
-            self._failed(session, _Job(codec, request, bound), error)
+            self._failed(session, codec, request, bound, error)
         else:
-            if result.__class__ is Carrier:
-                self._suspended(session, _Job(codec, request, bound), result)
-            elif session.closed:
-                self._keep(session, codec, request, result, _PASS, "")
+            if isinstance(result, Carrier):
+                self._suspended(session, _Job(codec, request, typed, bound), result)
             else:
-                try:
-                    frame = codec.reply(request.cmd, result, _PASS, request.req, "")
-                except WireEncodeError as error:
-                    frame = self._unencodable(codec, request, bound, error)
-                session.outbox.send(frame)
+                self._reply(session, codec, request, bound, result, _PASS, "")
 
     def _suspended(self, session: Session, job: _Job, carrier: Carrier) -> None:
         concurrent = job.bound.concurrent
@@ -159,31 +163,36 @@ class Dispatcher:
             # Not from here: this runs within the task of the handler that has just ended.
             self._loop.call_soon(self._next, session)
         if failure is None:
-            self._reply(session, job, result, _PASS, "")
+            self._reply(session, job.codec, job.request, job.bound, result, _PASS, "")
         else:
-            self._failed(session, job, failure)
+            self._failed(session, job.codec, job.request, job.bound, failure)
 
     def _next(self, session: Session) -> None:
         while session.waiting:
-            concurrent = session.waiting[0].bound.concurrent
-            if session.outbox.blocked or (session.crowded if concurrent else session.busy):
+            job: _Job = session.waiting[0]
+            if session.outbox.blocked or (session.crowded if job.bound.concurrent else session.busy):
                 break
-            self._start(session, *session.waiting.popleft())
+            session.waiting.popleft()
+            self._start(session, job.codec, job.request, job.typed, job.bound)
         session.line_moved()
 
-    def _failed(self, session: Session, job: _Job, error: BaseException) -> None:
+    def _failed(self, session: Session, codec: Codec, request: Request, bound: Bound, error: BaseException) -> None:
         if isinstance(error, CommandError):
-            self._reply(session, job, error.data, error.code, error.hint)
+            hint = error.hint
+            if not hint and error.code in REPLY_CODES:
+                hint = REPLY_CODES[error.code].hint
+            self._reply(session, codec, request, bound, error.data, error.code, hint)
             return
         log.error(
             "plugin %s: %s raised for session %s of %s",
-            job.bound.plugin,
-            job.bound.command.name,
+            bound.plugin,
+            bound.command.name,
             session.info.id,
             session.info.user,
             exc_info=error,
         )
-        self._reply(session, job, None, ReplyCode.FAIL, "")
+        hint = REPLY_CODES[ReplyCode.FAIL].hint
+        self._reply(session, codec, request, bound, None, ReplyCode.FAIL, hint)
 
     def _unknown(self, session: Session, codec: Codec, request: Request) -> None:
         shown = request.cmd if isinstance(request.cmd, int) else repr(request.cmd[:_SHOWN])
@@ -192,10 +201,9 @@ class Dispatcher:
         log.info("session %s of %s: %s", session.info.id, session.info.user, hint)
         session.outbox.send(codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, hint))
 
-    def _reply(self, session: Session, job: _Job, data: Any, code: int, hint: str) -> None:
-        codec, request, bound = job
-        if code and not hint and code in REPLY_CODES:
-            hint = REPLY_CODES[code].hint
+    def _reply(
+        self, session: Session, codec: Codec, request: Request, bound: Bound, data: Any, code: int, hint: str
+    ) -> None:
         if session.closed:
             self._keep(session, codec, request, data, code, hint)
             return

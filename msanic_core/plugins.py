@@ -14,7 +14,8 @@ import msgspec
 import pluggy
 
 from msanic_core import hookspecs
-from msanic_core.commands import AnyCommand, Command, CommandMap, describe_clash, find_clashes
+from msanic_core.command_map import CommandMap, describe_clash, find_clashes
+from msanic_core.commands import AnyCommand, Command
 from msanic_core.config_sources import same_name
 from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover, one_line
 from msanic_core.errors import PluginError

@@ -34,7 +34,13 @@ ROOMS["__main__"] = {"cli"}
 ROOMS["__init__"] = set(ROOMS) - {"server", "testing", "cli", "__main__"}
 
 # Modules at the top that belong to a room of another name.
-SHARED = {"config_sources": "config", "config_text": "config", "discovery": "plugins", "handlers": "commands"}
+SHARED = {
+    "config_sources": "config",
+    "config_text": "config",
+    "discovery": "plugins",
+    "handlers": "commands",
+    "command_map": "commands",
+}
 
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
 HOMES: dict[str, set[str]] = {

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from sanic import HTTPResponse, Request, Sanic
 from sanic.config import Config
 
-from msanic_core.commands import CommandMap
+from msanic_core.command_map import CommandMap
 from msanic_core.config import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
@@ -23,7 +23,7 @@ from msanic_core.server.handshake import Handshake
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import answer_error, mount
 from msanic_core.server.login import Login
-from msanic_core.server.websocket import READ_BYTES
+from msanic_core.server.websocket import read_buffer
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.registry import LocalDelivery, Registry
@@ -73,6 +73,7 @@ class Node:
             self.offline,
             HeartbeatLimits(ws.ping_interval, ws.ping_timeout, ws.outbox_stall),
         )
+        self._read_buffer = read_buffer()
         self.handshake = Handshake(
             settings,
             self.server,
@@ -84,13 +85,14 @@ class Node:
             codecs,
             Login(settings, self.server, self.engine, plugins.implementations("authenticate")),
             hooks.announcer(plugins, self.server, settings.offline.cancel_after),
+            self._read_buffer,
         )
         self.app = self._build_app()
 
     def _build_app(self) -> "Sanic[Config, SimpleNamespace]":
         app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
         app.ctx.msanic = self.server
-        app.ctx.read_buffer = bytearray(READ_BYTES)
+        app.ctx.read_buffer = self._read_buffer
         handshake = self.handshake
 
         async def websocket(request: Request) -> HTTPResponse | None:

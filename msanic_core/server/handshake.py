@@ -21,7 +21,7 @@ from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
 from msanic_core.identity import Identity
 from msanic_core.server.http import error_response
 from msanic_core.server.login import Login, Refusal
-from msanic_core.server.websocket import READ_BYTES, Connection, take_over
+from msanic_core.server.websocket import Connection, take_over
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry
@@ -49,6 +49,7 @@ class Handshake:
         codecs: Codecs,
         login: Login,
         announce: Callable[[SessionInfo], Coroutine[Any, Any, None]],
+        read_buffer: memoryview,
     ) -> None:
         self._settings = settings
         self._server = server
@@ -64,7 +65,7 @@ class Handshake:
         self._limits = SessionLimits(ws.queue, ws.rate, ws.burst)
         self._policy = SessionPolicy(ws.max_sessions_per_user, replace=ws.sessions == "single")
         self._flusher = Flusher(asyncio.get_running_loop())
-        self._read_buffer = bytearray(READ_BYTES)
+        self._read_buffer = read_buffer
         self._context = copy_context()
         self._opening: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()

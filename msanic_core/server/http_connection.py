@@ -26,7 +26,7 @@ class HttpConnection(HttpProtocol):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._buffer: bytearray | None = getattr(self.app.ctx, "read_buffer", None)
+        self._buffer: memoryview | None = getattr(self.app.ctx, "read_buffer", None)
         self._head_since = 0.0
         self._head_timer: asyncio.TimerHandle | None = None
         self._let_go = False
@@ -48,14 +48,14 @@ class HttpConnection(HttpProtocol):
         """Tell aiofastnet's transports how to hand over what they read."""
         return self._buffer is not None
 
-    def get_buffer(self, _size: int) -> bytearray:
+    def get_buffer(self, _size: int) -> memoryview:
         """Give the room for the next read."""
         assert self._buffer is not None, "who has none is not asked"
         return self._buffer
 
     def buffer_updated(self, size: int) -> None:
         """Take what was read."""
-        self.data_received(bytes(memoryview(self.get_buffer(size))[:size]))
+        self.data_received(self.get_buffer(size)[:size].tobytes())
 
     def close(self, timeout: float | None = None) -> None:
         """Close the socket, unless it belongs to a WebSocket by now."""

@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextvars import Context
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from sanic import Request
 
@@ -21,8 +21,8 @@ from msanic_core.wire import CLOSE, PING, PONG, MessageReader, ProtocolViolation
 
 log = logging.getLogger("msanic_core.websocket")
 
-READ_BYTES = 64 * 1024
-"""Size of a `Connection`'s buffer, and so of the most that one read can bring."""
+READ_BYTES: Final = 64 * 1024
+"""The most that one read can bring."""
 _RECEIVE_BUFFER = 128 * 1024
 """Bytes the kernel holds for a connection that is not read from."""
 _REASON_BYTES = 123
@@ -53,7 +53,7 @@ class Connection(asyncio.BufferedProtocol):
     Nothing is read before `attach` gives the receiver. `max_message` in bytes, `close_timeout` in seconds: how long a
     client may take to follow a close frame before the connection is cut. `on_end` is called when the socket is closed.
     `buffer`: what the socket is read into; all connections of an event loop share one, since what a read brings is
-    worked off at once.
+    taken out of it at once.
     """
 
     __slots__ = ("__weakref__", "_begun", "_blocked", "_buffer", "_close_timeout", "_closing", "_deaf", "_held",
@@ -61,7 +61,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(
         self,
-        buffer: bytearray,
+        buffer: memoryview,
         max_message: int,
         max_fragments: int,
         close_timeout: float,
@@ -131,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # What the transport calls
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - there is one size
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is one size
         """Give the room for the next read."""
         return self._buffer
 
@@ -139,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
         """Work off what was read."""
         if not self._deaf:
             try:
-                self._reader.feed(self._buffer, nbytes)
+                self._reader.feed(self._buffer[:nbytes].tobytes())
             except ProtocolViolation as violation:
                 self._violated(violation)
 
@@ -181,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def keep(self, rest: bytes) -> None:
         """Take in what came with the HTTP request, for `attach`."""
-        self._reader.feed(bytearray(rest), len(rest))
+        self._reader.feed(rest)
 
     def _begin(self) -> None:
         self._begun = True
@@ -240,6 +240,11 @@ class Connection(asyncio.BufferedProtocol):
     def _cut(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def read_buffer() -> memoryview:
+    """Make the room that all connections of an event loop read into."""
+    return memoryview(bytearray(READ_BYTES))
 
 
 def take_over(request: Request, connection: Connection, *, subprotocol: str | None = None) -> None:

@@ -88,7 +88,7 @@ class Session:
         """How many durable messages the inbox has dropped unsent: the next one that is sent says so."""
         self.online: asyncio.Task[None] | None = None
         """The `ws_online` hooks of this session, while they run: `ws_offline` comes after them."""
-        self.tokens: float = limits.burst
+        self.tokens: float = float(limits.burst)
         self.quiet = 0
         self.settled_id = 0
         """Highest durable id that had left this process at the last heartbeat tick."""
@@ -121,7 +121,7 @@ class Session:
 
     def refill(self, seconds: float) -> None:
         """Put tokens back for the time that has passed."""
-        self.tokens = min(self._limits.burst, self.tokens + self._limits.rate * seconds)
+        self.tokens = min(float(self._limits.burst), self.tokens + self._limits.rate * seconds)
 
     def wait_in_line(self, command: Any) -> None:
         """Keep a command for later; hold the client back when too many wait."""
@@ -140,6 +140,11 @@ class Session:
     def crowded(self) -> bool:
         """Whether as many concurrent commands run as may wait."""
         return self.running >= self._limits.queue
+
+    @property
+    def occupied(self) -> bool:
+        """Whether a command has to wait for others that came before it."""
+        return self.busy or len(self.waiting) > 0
 
     @property
     def held_back(self) -> bool:

@@ -1,10 +1,10 @@
 """The wire: frames, messages and the envelope in each encoding. Pure functions of bytes, without I/O."""
 
+from msanic_core.wire.codec import Codec
 from msanic_core.wire.codecs import SUBPROTOCOL_NAMES, Codecs
 from msanic_core.wire.envelope import (
     DECODE_ERRORS,
     REJECT_COMMAND,
-    Codec,
     DataError,
     EnvelopeError,
     Push,

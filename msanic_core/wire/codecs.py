@@ -1,6 +1,6 @@
 """The encodings a server speaks, and how that of a connection's pushes is chosen: by its subprotocol."""
 
-from msanic_core.wire.envelope import Codec
+from msanic_core.wire.codec import Codec
 from msanic_core.wire.json_codec import JsonCodec
 from msanic_core.wire.msgpack_codec import MsgpackCodec
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,23 @@ class Request(msgspec.Struct, gc=False):
     typed: ClassVar[bool] = False
 
 
+class RawRequest(Request, gc=False):
+    """A request in JSON: `data` is decoded when the command's type is known, `req` goes back as it came."""
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    req: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Reply(msgspec.Struct, gc=False):
+    """An answer. `req` in whatever form its codec has it."""
+
+    cmd: str | int
+    data: Any
+    code: int
+    req: Any
+    hint: str
+
+
 class TypedDecoder(NamedTuple):
     """Reads requests for some commands together with their `data`, in one pass: about half of what two passes cost.
 
@@ -92,37 +109,6 @@ class DataError(Exception):
 
 class WireEncodeError(ValueError):
     """A value that is to be sent has no form on the wire. The text says which message, and what of it."""
-
-
-class Codec(Protocol):
-    """One encoding of the envelope: `name` is its short name, `opcode` that of the frames it writes."""
-
-    name: str
-    opcode: int
-
-    def decode(self, payload: str | bytes) -> Request:
-        """Read a client's message. Raises `EnvelopeError`, and nothing else whatever the payload."""
-
-    def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
-        """Build a function that makes a value of this type of a `Request.data`; the function raises `DataError`.
-
-        To be called once per command, at start. Raises `TypeError` for a type that cannot be decoded to.
-        """
-
-    def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
-        """Build the quick way to read requests; `types`: by the command's name, the type of its `data`, Raw for none.
-
-        Commands may be missing in it: those whose `data` this encoding has to look at more closely.
-        """
-
-    def plain(self, raw: Any) -> Any:
-        """Turn a `Request.data` or `Request.req` into plain Python objects. JSON that Python cannot hold: its text."""
-
-    def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
-        """Encode a reply as a complete WebSocket frame; `req` as decoded, or None. Raises `WireEncodeError`."""
-
-    def push(self, push: Push) -> bytes:
-        """Encode a push as a complete WebSocket frame. Raises `WireEncodeError`."""
 
 
 def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:

@@ -2,28 +2,29 @@
 
 import struct
 from collections.abc import Mapping
+from typing import Final
 
-CONTINUATION = 0x0
-TEXT = 0x1
-BINARY = 0x2
-CLOSE = 0x8
-PING = 0x9
-PONG = 0xA
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
 
-MAX_CONTROL_PAYLOAD = 125
+MAX_CONTROL_PAYLOAD: Final = 125
 """Bytes a close, ping or pong frame may carry (RFC 6455 section 5.5)."""
 
-_FINAL = 0x80
-_LENGTH_16 = 126
-_LENGTH_64 = 127
+_FINAL: Final = 0x80
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
 
-SHORT_HEADERS: Mapping[int, tuple[bytes, ...]] = {
+SHORT_HEADERS: Final[Mapping[int, tuple[bytes, ...]]] = {
     opcode: tuple(bytes((_FINAL | opcode, length)) for length in range(_LENGTH_16))
     for opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
 }
 """By opcode, then by length: looking a header up takes half the time of building it, and most frames are short."""
-_header_16 = struct.Struct("!BBH").pack
-_header_64 = struct.Struct("!BBQ").pack
+_header_16: Final = struct.Struct("!BBH").pack
+_header_64: Final = struct.Struct("!BBQ").pack
 
 
 def server_frame(opcode: int, payload: bytes) -> bytes:

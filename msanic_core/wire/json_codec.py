@@ -1,15 +1,18 @@
 """The envelope in JSON (RFC 8259), in text frames."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from msanic_core.wire.codec import Codec
 from msanic_core.wire.envelope import (
     DECODE_ERRORS,
     DataError,
     EnvelopeError,
     Push,
+    RawRequest,
+    Reply,
     Request,
     TypedDecoder,
     decode_hint,
@@ -19,39 +22,21 @@ from msanic_core.wire.envelope import (
 )
 from msanic_core.wire.frame import SHORT_HEADERS, TEXT, server_frame
 
-_NULL = msgspec.Raw(b"null")
-_SHORT_HEADERS = SHORT_HEADERS[TEXT]
-_SHORT = len(_SHORT_HEADERS) - 1
+_NULL: Final = msgspec.Raw(b"null")
+_SHORT_HEADERS: Final = SHORT_HEADERS[TEXT]
+_SHORT: Final = len(_SHORT_HEADERS) - 1
 
 
-class _JsonRequest(Request, gc=False):
-    """`data` is decoded when the command's type is known; `req` never is: it goes back as it came."""
-
-    data: msgspec.Raw = _NULL
-    req: msgspec.Raw = _NULL
-
-
-class _ReqOnly(msgspec.Struct, gc=False):
-    req: msgspec.Raw = _NULL
-
-
-class _Reply(msgspec.Struct, gc=False):
-    cmd: str | int
-    data: Any
-    code: int
-    req: Any
-    hint: str
-
-
-class JsonCodec:
+class JsonCodec(Codec):
     """See `Codec`. Nesting is limited by Python's recursion limit; nan and infinity are written as null."""
 
     name: str = "json"
     opcode: int = TEXT
 
     def __init__(self) -> None:
-        self._decode = msgspec.json.Decoder(_JsonRequest).decode
-        self._decode_req = msgspec.json.Decoder(_ReqOnly).decode
+        self._decode = msgspec.json.Decoder(RawRequest).decode
+        req_only = msgspec.defstruct("ReqOnly", [("req", msgspec.Raw, _NULL)], gc=False)
+        self._decode_req: Callable[[str | bytes], Any] = msgspec.json.Decoder(req_only).decode
         self._decode_string = msgspec.json.Decoder(str).decode
         self._decode_plain = msgspec.json.Decoder().decode
         self._encode = msgspec.json.Encoder().encode
@@ -103,7 +88,7 @@ class JsonCodec:
     def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
         """See `Codec.reply`."""
         try:
-            payload = self._encode(_Reply(cmd, data, code, req, hint))
+            payload = self._encode(Reply(cmd, data, code, req, hint))
         except Exception as error:
             raise encode_error(error, cmd, "JSON") from error
         length = len(payload)
@@ -117,7 +102,7 @@ class JsonCodec:
             raise encode_error(error, push.cmd, "JSON") from error
         return server_frame(TEXT, payload)
 
-    def _req_of(self, payload: str | bytes, error: Exception) -> msgspec.Raw | None:
+    def _req_of(self, payload: str | bytes, error: Exception) -> Any:
         """`req` of a JSON object that is no request."""
         if not isinstance(error, msgspec.ValidationError):
             return None

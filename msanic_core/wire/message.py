@@ -4,14 +4,15 @@ The socket adapter splits the bytes into frames and unmasks them; the rules that
 """
 
 import codecs
+from typing import Final
 
 from msanic_core.wire.frame import BINARY, CONTINUATION, TEXT
 
-_PROTOCOL_ERROR = 1002
-_INVALID_TEXT = 1007
-_TOO_BIG = 1009
+_PROTOCOL_ERROR: Final = 1002
+_INVALID_TEXT: Final = 1007
+_TOO_BIG: Final = 1009
 
-_new_text_decoder = codecs.getincrementaldecoder("utf-8")
+_new_text_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
 
 class ProtocolViolation(Exception):  # noqa: N818 - a client's breach of the protocol, not a failure of the program

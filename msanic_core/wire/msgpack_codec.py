@@ -7,11 +7,12 @@ decoded, and where they are too many its maps and arrays are counted while it is
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgpack
 import msgspec
 
+from msanic_core.wire.codec import Codec
 from msanic_core.wire.envelope import (
     DECODE_ERRORS,
     DataError,
@@ -26,19 +27,19 @@ from msanic_core.wire.envelope import (
 )
 from msanic_core.wire.frame import BINARY, SHORT_HEADERS, server_frame
 
-MAX_INTEGER_KEYS = 1024
+MAX_INTEGER_KEYS: Final = 1024
 """Entries a map with integer keys may have: whose hashes collide is for the sender to choose."""
 
-_CONTAINER_HEADERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+_CONTAINER_HEADERS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 """The bytes a map or array can start with. They also occur within numbers and strings."""
 
-_MAX_PROMISED = 1 << 17
+_MAX_PROMISED: Final = 1 << 17
 """Elements the arrays of a message may together promise, whether they come or not, before that is looked into."""
 
-_unpack = msgpack.unpackb
+_unpack: Final = msgpack.unpackb
 
-_BINARY_TYPES = (bytes, bytearray, memoryview)
-_SCALARS = (
+_BINARY_TYPES: Final = (bytes, bytearray, memoryview)
+_SCALARS: Final = (
     msgspec.inspect.BoolType,
     msgspec.inspect.BytesType,
     msgspec.inspect.EnumType,
@@ -48,20 +49,20 @@ _SCALARS = (
     msgspec.inspect.NoneType,
     msgspec.inspect.StrType,
 )
-_KEY_TYPES = frozenset({str, int, bytes})
+_KEY_TYPES: Final = frozenset({str, int, bytes})
 
-_SHORT_HEADERS = SHORT_HEADERS[BINARY]
-_SHORT = len(_SHORT_HEADERS) - 1
+_SHORT_HEADERS: Final = SHORT_HEADERS[BINARY]
+_SHORT: Final = len(_SHORT_HEADERS) - 1
 
-_NO_EXTENSIONS = "extension types are not accepted, timestamps neither: send a string or a number"
-_TOO_DEEP = "maps and arrays nested too deeply"
+_NO_EXTENSIONS: Final = "extension types are not accepted, timestamps neither: send a string or a number"
+_TOO_DEEP: Final = "maps and arrays nested too deeply"
 
 
 class _RefusedError(ValueError):
     """The text says why."""
 
 
-class MsgpackCodec:
+class MsgpackCodec(Codec):
     """See `Codec`.
 
     `max_containers`: maps and arrays in one message. `max_depth`: of maps and arrays in each other, the envelope

@@ -4,6 +4,7 @@ One pass over the bytes, without an object per frame: this is most of what a mes
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, MAX_CONTROL_PAYLOAD, PING, PONG, TEXT
 from msanic_core.wire.message import Assembler, ProtocolViolation
@@ -14,22 +15,22 @@ try:
 except ImportError:
     from websockets.utils import apply_mask
 
-_FINAL = 0x80
-_RESERVED = 0x70
-_OPCODE = 0x0F
-_MASKED = 0x80
-_LENGTH_16 = 126
-_LENGTH_64 = 127
-_KEY_BYTES = 4
-_SHORT_HEADER = 2 + _KEY_BYTES
+_FINAL: Final = 0x80
+_RESERVED: Final = 0x70
+_OPCODE: Final = 0x0F
+_MASKED: Final = 0x80
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_KEY_BYTES: Final = 4
+_SHORT_HEADER: Final = 2 + _KEY_BYTES
 
-_FINAL_TEXT = _FINAL | TEXT
-_DATA = frozenset({CONTINUATION, TEXT, BINARY})
-_CONTROL = frozenset({CLOSE, PING, PONG})
+_FINAL_TEXT: Final = _FINAL | TEXT
+_DATA: Final = frozenset({CONTINUATION, TEXT, BINARY})
+_CONTROL: Final = frozenset({CLOSE, PING, PONG})
 
-_PROTOCOL_ERROR = 1002
-_INVALID_TEXT = 1007
-_TOO_BIG = 1009
+_PROTOCOL_ERROR: Final = 1002
+_INVALID_TEXT: Final = 1007
+_TOO_BIG: Final = 1009
 
 
 class MessageReader:
@@ -66,8 +67,8 @@ class MessageReader:
         """Whether something was kept because it is `held`."""
         return self._kept is not None and self._wanted == 0
 
-    def feed(self, data: bytearray, end: int) -> None:
-        """Work off `data[:end]`. `data` may be reused afterwards: the beginning of an unfinished frame is copied.
+    def feed(self, data: bytes) -> None:
+        """Work off what was read from the socket; the beginning of an unfinished frame is kept.
 
         Raises `ProtocolViolation` for what no client may send, after what came before it was handed over; the reader
         is of no use then. 1002: a frame against the rules. 1007: text that is not UTF-8. 1009: too big, or in too many
@@ -75,13 +76,14 @@ class MessageReader:
         """
         kept = self._kept
         if kept is not None:
-            kept += memoryview(data)[:end]
+            kept += data
             if self.held:
                 self._wanted = 0
                 return
             if len(kept) < self._wanted:
                 return
-            data, end, self._kept = kept, len(kept), None
+            data, self._kept = bytes(kept), None
+        end = len(data)
         self._wanted = position = 0
         while position < end and not self.held:
             # The usual case at once: a short text message in one frame that is here as a whole.
@@ -103,9 +105,9 @@ class MessageReader:
                 break
             position = behind
         if position < end:
-            self._kept = data[position:end]
+            self._kept = bytearray(data[position:end])
 
-    def _frame(self, data: bytearray, position: int, end: int) -> int | None:
+    def _frame(self, data: bytes, position: int, end: int) -> int | None:
         """Work off the frame at `position`; returns where it ends, None if it is not all here yet.
 
         What its header alone tells is checked as soon as that is here, whatever the payload.
@@ -178,7 +180,7 @@ def _check_header(first: int, length: int) -> None:
         raise ProtocolViolation(_PROTOCOL_ERROR, "frames of a client must be masked")
 
 
-def _extended_length(encoded: bytearray) -> int:
+def _extended_length(encoded: bytes) -> int:
     """Read a length of two or eight bytes; it must not have fitted into fewer, nor have its highest bit set."""
     length = int.from_bytes(encoded, "big")
     least = _LENGTH_16 if len(encoded) == 2 else 1 << 16

@@ -5,7 +5,7 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.cli.plugins import NONE_INSTALLED, as_text
-from msanic_core.commands import CommandMap
+from msanic_core.command_map import CommandMap
 from msanic_core.plugins import PluginSet
 from msanic_core.wire import Codecs
 

@@ -15,7 +15,7 @@ from sanic import Request, Sanic
 from msanic_core.codes import OfflineReason
 from msanic_core.server.http_connection import HttpConnection
 from msanic_core.server.run import bind
-from msanic_core.server.websocket import READ_BYTES, Connection, take_over
+from msanic_core.server.websocket import Connection, read_buffer, take_over
 from msanic_core.wire import BINARY, TEXT, server_frame
 
 
@@ -45,7 +45,7 @@ async def serve(options: argparse.Namespace) -> None:
 
     async def echo(request: Request) -> None:
         limits = (options.max_message, options.max_fragments, options.close_timeout)
-        connection = Connection(bytearray(READ_BYTES), *limits)
+        connection = Connection(read_buffer(), *limits)
         take_over(request, connection)
         connection.attach(Echo(connection))
 

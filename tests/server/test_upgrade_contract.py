@@ -65,8 +65,8 @@ def test_names_exist(owner: type, names: list[str]) -> None:
 
 def test_the_mask_is_applied_in_compiled_code() -> None:
     """websockets has it in C and in Python; neither is in its documentation."""
-    assert speedups.apply_mask(bytearray(b"abcdef"), bytearray(b"\1\2\3\4")) == b"````dd", UPGRADE
-    assert utils.apply_mask(bytearray(b"abcdef"), bytearray(b"\1\2\3\4")) == b"````dd", UPGRADE
+    assert speedups.apply_mask(b"abcdef", b"\1\2\3\4") == b"````dd", UPGRADE
+    assert utils.apply_mask(b"abcdef", b"\1\2\3\4") == b"````dd", UPGRADE
     assert vars(reader)["apply_mask"] is speedups.apply_mask, UPGRADE
 
 

@@ -89,8 +89,7 @@ def test_without_the_compiled_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.apply_mask.__module__ == "websockets.utils"
     client = Client()
     reader = module.MessageReader(NO_LIMIT, 1, client.received, client.control)
-    sent = bytearray(frame(TEXT, True, b"short", KEY) + frame(BINARY, True, bytes(300), KEY))
-    reader.feed(sent, len(sent))
+    reader.feed(frame(TEXT, True, b"short", KEY) + frame(BINARY, True, bytes(300), KEY))
     assert client.got == ["short", bytes(300)]
 
 
@@ -104,7 +103,7 @@ class CountingReader(MessageReader):
 
     looks: int
 
-    def _frame(self, data: bytearray, position: int, end: int) -> int | None:
+    def _frame(self, data: bytes, position: int, end: int) -> int | None:
         self.looks += 1
         return super()._frame(data, position, end)
 
@@ -115,8 +114,7 @@ def test_a_short_text_is_read_without_a_look_at_its_frame() -> None:
     reader = CountingReader(125, 1, messages.append, lambda opcode, payload: None)
     reader.looks = 0
     for size in (1, 2, 124, 125):
-        sent = bytearray(frame(TEXT, True, b"x" * size, KEY) * 2)
-        reader.feed(sent, len(sent))
+        reader.feed(frame(TEXT, True, b"x" * size, KEY) * 2)
     assert [len(message) for message in messages] == [1, 1, 2, 2, 124, 124, 125, 125]
     assert reader.looks == 0
 
@@ -125,9 +123,8 @@ def test_a_frame_in_single_bytes_is_looked_at_only_when_there_is_something_to_se
     messages: list[str | bytes] = []
     reader = CountingReader(MEGABYTE, 1, messages.append, lambda opcode, payload: None)
     reader.looks = 0
-    byte = bytearray(1)
-    for byte[0] in struct.pack("!BBQ", 0x81, 0xFF, MEGABYTE) + bytes(4 + MEGABYTE):
-        reader.feed(byte, 1)
+    for byte in struct.pack("!BBQ", 0x81, 0xFF, MEGABYTE) + bytes(4 + MEGABYTE):
+        reader.feed(bytes((byte,)))
     assert [len(message) for message in messages] == [MEGABYTE]
     # One byte, the header of two bytes, the length, the whole.
     assert reader.looks <= 4
@@ -139,18 +136,15 @@ def test_what_is_kept_of_a_frame_is_not_copied_for_each_byte() -> None:
     data = frame(BINARY, True, bytes(MEGABYTE), bytes(4))
     tracemalloc.start()
     try:
-        client.reader.feed(bytearray(data[:10]), 10)
+        client.reader.feed(data[:10])
         assert tracemalloc.get_traced_memory()[1] < 10_000  # nothing is set aside for what is only announced
         half = len(data) // 2
-        client.reader.feed(bytearray(data[10:half]), half - 10)
-        byte = bytearray(1)
+        client.reader.feed(data[10:half])
         tracemalloc.reset_peak()
         for _ in range(1000):
-            client.reader.feed(byte, 1)
+            client.reader.feed(b"\0")
         assert tracemalloc.get_traced_memory()[1] < 1.4 * half
-        rest = bytearray(data[half + 1000 :] + data[:10])
-        client.reader.feed(rest, len(rest))
-        del rest
+        client.reader.feed(data[half + 1000 :] + data[:10])
         assert client.got == [bytes(MEGABYTE)]
         client.got.clear()
         assert tracemalloc.get_traced_memory()[0] < 10_000  # the beginning of the next one keeps nothing of the first
