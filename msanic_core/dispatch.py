@@ -119,9 +119,7 @@ class Dispatcher:
         return request
 
     def _start(self, session: Session, codec: Codec, request: Request, typed: bool, bound: Bound) -> None:
-        context = session.contexts.get(bound.plugin)
-        if context is None:
-            context = session.contexts[bound.plugin] = Context(self._server, session, bound.plugin)
+        context = session.context if session.context_plugin is bound.plugin else self._context_of(session, bound.plugin)
         try:
             if bound.decoders is None:
                 result = bound.handler(context)
@@ -145,6 +143,13 @@ class Dispatcher:
                 self._suspended(session, _Job(codec, request, typed, bound), result)
             else:
                 self._reply(session, codec, request, bound, result, _PASS, "")
+
+    def _context_of(self, session: Session, plugin: str) -> Context:
+        context: Context | None = session.contexts.get(plugin)
+        if context is None:
+            context = session.contexts[plugin] = Context(self._server, session, plugin)
+        session.context, session.context_plugin = context, plugin
+        return context
 
     def _suspended(self, session: Session, job: _Job, carrier: Carrier) -> None:
         concurrent = job.bound.concurrent

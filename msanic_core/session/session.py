@@ -51,9 +51,10 @@ class Session:
     and control frames; `quiet` counts heartbeat ticks without any frame from the client.
     """
 
-    __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "contexts",
-                 "groups", "identity", "info", "lost_before", "online", "outbox", "passed_over", "quick", "quiet",
-                 "replaying", "running", "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
+    __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "context",
+                 "context_plugin", "contexts", "groups", "identity", "info", "lost_before", "online", "outbox",
+                 "passed_over", "quick", "quiet", "replaying", "running", "settled_id", "socket", "stalled", "tokens",
+                 "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -76,11 +77,16 @@ class Session:
         self.outbox: Outbox
         self.groups: set[str] = set()
         self.contexts: dict[str, Any] = {}
+        """By plugin: what its handlers get as `ctx`."""
+        self.context: Any = None
+        """The one of `contexts` that was used last, that of the plugin `context_plugin`: most often it is the next."""
+        self.context_plugin = ""
         self.quick = True
         """Whether the dispatcher's quick way to decode is worth trying for this client."""
         self.busy = False
         self.running = 0
-        self.waiting: deque[Any] = deque()
+        # Of ten thousand connections few ever have something here: what is empty is not looked up in memory.
+        self.waiting: deque[Any] | tuple[()] = ()
         self.closed = False
         self.replaying = False
         self.passed_over = False
@@ -125,6 +131,8 @@ class Session:
 
     def wait_in_line(self, command: Any) -> None:
         """Keep a command for later; hold the client back when too many wait."""
+        if not self.waiting:
+            self.waiting = deque()
         self.waiting.append(command)
         if len(self.waiting) >= self._limits.queue and not self._paused:
             self._paused = True
@@ -144,7 +152,7 @@ class Session:
     @property
     def occupied(self) -> bool:
         """Whether a command has to wait for others that came before it."""
-        return self.busy or len(self.waiting) > 0
+        return self.busy or bool(self.waiting)
 
     @property
     def held_back(self) -> bool:
@@ -172,7 +180,7 @@ class Session:
     def close(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """End the connection; only the offline chain calls this, after the registry let the session go."""
         self.closed = True
-        self.waiting.clear()
+        self.waiting = ()
         if code is None:
             code = OFFLINE_CLOSE_CODES[reason]
         if not text and code in CLOSE_CODES:
