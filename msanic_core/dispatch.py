@@ -16,7 +16,7 @@ from msanic_core.engine.base import Engine
 from msanic_core.errors import CommandError
 from msanic_core.session.carrier import Carrier
 from msanic_core.session.runner import Runner
-from msanic_core.session.session import Session
+from msanic_core.session.session import Receiver, Session
 from msanic_core.wire import (
     REJECT_COMMAND,
     Codec,
@@ -50,7 +50,7 @@ class _Job:
         self.bound = bound
 
 
-class Dispatcher:
+class Dispatcher(Receiver):
     """Runs the commands of all sessions: those of one session one at a time, in order, unless declared concurrent."""
 
     def __init__(self, server: Server, commands: CommandMap, codecs: Codecs, engine: Engine, runner: Runner) -> None:

@@ -11,12 +11,13 @@ import logging
 import socket
 from collections.abc import Callable
 from contextvars import Context
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from sanic import Request
 
 from msanic_core.codes import CloseCode, OfflineReason
 from msanic_core.server.http_connection import HttpConnection
+from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import CLOSE, PING, PONG, MessageReader, ProtocolViolation, parse_close, server_frame
 
 log = logging.getLogger("msanic_core.websocket")
@@ -31,24 +32,11 @@ _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _PING_FRAME = server_frame(PING, b"")
 
 
-class MessageReceiver(Protocol):
-    """What the adapter calls; `Session` is one. All calls come from the event loop, none may block."""
+class Connection:
+    """One WebSocket on the server's side: the `Socket` of a session, and the protocol of its transport.
 
-    def message(self, payload: str | bytes) -> None:
-        """A complete message: text as str, binary as bytes."""
-
-    def control(self) -> None:
-        """A ping or pong."""
-
-    def writable(self, yes: bool) -> None:
-        """The socket takes data again, or takes no more."""
-
-    def lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
-        """The connection ended, or is about to, on the client's side; `code` and `text` are for the close frame."""
-
-
-class Connection(asyncio.BufferedProtocol):
-    """One WebSocket on the server's side: the `Socket` of a session, and asyncio's protocol of its transport.
+    It has all that an `asyncio.BufferedProtocol` needs and is none by its class, which would keep it from being
+    compiled: aiofastnet's transports ask `is_buffered_protocol`.
 
     Nothing is read before `attach` gives the receiver. `max_message` in bytes, `close_timeout` in seconds: how long a
     client may take to follow a close frame before the connection is cut. `on_end` is called when the socket is closed.
@@ -70,9 +58,9 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = buffer
         self._close_timeout = close_timeout
         self._on_end = on_end
-        self._receiver: MessageReceiver | None = None
+        self._receiver: SocketReceiver | None = None
         self._transport: asyncio.Transport | None = None
-        self._reader = MessageReader(max_message, max_fragments, _ignore, self._control)
+        self._reader = MessageReader(max_message, max_fragments, None, self._control)
         self._reader.held = True
         self._begun = False
         self._reading = False
@@ -87,13 +75,13 @@ class Connection(asyncio.BufferedProtocol):
 
     # What the session calls
 
-    def attach(self, receiver: MessageReceiver) -> None:
+    def attach(self, receiver: SocketReceiver) -> None:
         """Begin to read, for this receiver. What came before is handed over in the next turn of the loop."""
         self._receiver = receiver
         if self.gone:
             receiver.lost(OfflineReason.LOST)
             return
-        self._reader.message = receiver.message
+        self._reader.receiver = receiver
         # In a new context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
         asyncio.get_running_loop().call_soon(self._begin, context=Context())
 
@@ -124,12 +112,16 @@ class Connection(asyncio.BufferedProtocol):
         self.write = _ignore
         self._closing = self.gone = self._begun = True
         # The client's close frame has to be read, however full its queue was; what comes before it no longer counts.
-        self._reader.message = _ignore
+        self._reader.receiver = None
         self._held = self._blocked = False
         self._adjust_reading()
         asyncio.get_running_loop().call_later(self._close_timeout, self._cut)
 
     # What the transport calls
+
+    def is_buffered_protocol(self) -> bool:
+        """Tell aiofastnet's transports how to hand over what they read."""
+        return True
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is one size
         """Give the room for the next read."""
@@ -156,7 +148,8 @@ class Connection(asyncio.BufferedProtocol):
         """End."""
         self.gone = self._closing = self._deaf = True
         receiver, self._receiver, self._transport = self._receiver, None, None
-        self.write = self._reader.message = self._reader.control = _ignore
+        self.write = self._reader.control = _ignore
+        self._reader.receiver = None
         if receiver is not None:
             receiver.lost(OfflineReason.LOST)
         if self._on_end is not None:
@@ -260,7 +253,7 @@ def take_over(request: Request, connection: Connection, *, subprotocol: str | No
     assert isinstance(protocol, HttpConnection), "the app must be served with protocol=HttpConnection"
     transport, rest = protocol.let_go()
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    transport.set_protocol(connection)
+    transport.set_protocol(cast(asyncio.BufferedProtocol, connection))
     connection.connection_made(transport)
     accept = base64.b64encode(hashlib.sha1(request.headers["sec-websocket-key"].encode() + _ACCEPT_GUID).digest())
     chosen = "" if subprotocol is None else f"Sec-WebSocket-Protocol: {subprotocol}\r\n"

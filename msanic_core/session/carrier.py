@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import types
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from msanic_core.session.drive import Outcome, drive
 
 if TYPE_CHECKING:
     from msanic_core.session.runner import Runner
 
 Done = Callable[[Any, BaseException | None], None]
 
-_Outcome = tuple[Any, BaseException | None]
-"""What a coroutine ended with, result or exception. What it waits for is never a tuple: a future, or None."""
-
-_ENDS_THE_PROCESS = (KeyboardInterrupt, SystemExit)
+_ENDS_THE_PROCESS: Final = (KeyboardInterrupt, SystemExit)
 
 
 class Carrier:
@@ -32,7 +30,7 @@ class Carrier:
         self._suspended: Suspended | None = None
         self._done: Done | None = None
         self._wake: asyncio.Future[None] = loop.create_future()
-        self.drive = _drive()
+        self.drive = drive()
         self.step = self.drive.send
         self.step(None)
         self.task = loop.create_task(self._live())
@@ -72,26 +70,6 @@ class Carrier:
             self._runner.carry_on(self._suspended, self._done)
 
 
-@types.coroutine
-def _drive() -> Generator[Any, Any, Any]:
-    """Run coroutine after coroutine, each sent to it. Yields what they wait for, and an `_Outcome` at the end of each.
-
-    A coroutine that is awaited hands its result over; one that is stepped raises `StopIteration`, which costs more than
-    all the rest of starting it. No outcome is kept here: it may hold a session, and the next one be long in coming.
-    """
-    failures: list[BaseException] = []
-    coroutine = yield None
-    while True:
-        try:
-            coroutine = yield ((yield from coroutine), None)
-        except GeneratorExit:
-            raise  # it is being closed, or a coroutine wants to seem so: both end it
-        except BaseException as error:
-            failures.append(error)
-        if failures:
-            coroutine = yield (None, failures.pop())
-
-
 class Suspended:
     """A coroutine after its first step, within the `_drive` that runs it; awaitable by whoever carries it on."""
 
@@ -103,7 +81,7 @@ class Suspended:
         self._context = context
         self.cancelled: BaseException | None = None
 
-    def __await__(self) -> Generator[Any, Any, _Outcome]:
+    def __await__(self) -> Generator[Any, Any, Outcome]:
         drive, yielded = self._drive, self._yielded
         # As a task does: what is waited for is cancelled, and the coroutine itself only if that cannot be.
         if self.cancelled is not None and (yielded is None or not yielded.cancel()):
@@ -118,7 +96,7 @@ class Suspended:
                 yielded = self._step(drive.throw, error)
             else:
                 yielded = self._step(drive.send, value)
-        return cast(_Outcome, yielded)
+        return cast(Outcome, yielded)
 
     def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
         try:

@@ -7,29 +7,8 @@ writes with reads in between. When the socket takes no more, frames wait here up
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
-
-class Socket(Protocol):
-    """What a session needs of its connection; `server/websocket.py` has the real one."""
-
-    def write(self, data: bytes) -> None:
-        """Hand complete frames to the kernel, or to the transport's buffer where it takes no more."""
-
-    def buffered(self) -> int:
-        """Bytes handed over that the kernel has not taken yet."""
-
-    def ping(self) -> None:
-        """Send a ping frame."""
-
-    def pause_reading(self) -> None:
-        """Stop reading from the peer: TCP then holds it back."""
-
-    def resume_reading(self) -> None:
-        """Read again."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Send a close frame and end the connection, by force when the peer does not follow in time."""
+from msanic_core.session.socket import Socket
 
 
 class Flusher:

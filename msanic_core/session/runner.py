@@ -48,7 +48,7 @@ class Runner:
             raise
         finally:
             _leave_task(self._loop, task)
-        if yielded.__class__ is not tuple:
+        if not isinstance(yielded, tuple):
             self._working.add(carrier)
             carrier.take_over(Suspended(carrier.drive, yielded, context))
             return carrier

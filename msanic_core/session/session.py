@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from msanic_core.codes import CLOSE_CODES, OFFLINE_CLOSE_CODES, OfflineReason
+from msanic_core.session.socket import SocketReceiver
 
 if TYPE_CHECKING:
     import asyncio
 
     from msanic_core.engine.base import SessionInfo
     from msanic_core.identity import Identity
-    from msanic_core.session.outbox import Outbox, Socket
+    from msanic_core.session.outbox import Outbox
+    from msanic_core.session.socket import Socket
     from msanic_core.wire import Codec, Push
 
 
@@ -26,12 +30,15 @@ class SessionLimits(msgspec.Struct, frozen=True):
     burst: int
 
 
-class Receiver(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Receiver(ABC):
     """Where a session's messages go: the dispatcher."""
 
+    @abstractmethod
     def receive(self, session: Session, payload: str | bytes) -> None:
         """Work off one complete message: text as str, binary as bytes."""
 
+    @abstractmethod
     def writable(self, session: Session) -> None:
         """Go on with what waits: the socket takes answers again."""
 
@@ -43,8 +50,8 @@ class Offline(Protocol):
         """End a session, once. `code` and `text` replace the close code and text that belong to `reason`."""
 
 
-class Session:
-    """A connection that has logged in. The socket adapter calls what `MessageReceiver` lists.
+class Session(SocketReceiver):
+    """A connection that has logged in. The socket adapter calls what `SocketReceiver` lists.
 
     `waiting` holds decoded commands that came while another one was `busy`, or while answers had nowhere to go; when
     `limits.queue` of them wait, the socket is not read from until half are done. `tokens` is the bucket for commands

@@ -16,7 +16,7 @@ from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from msanic_core.wire.json_codec import JsonCodec
 from msanic_core.wire.message import ProtocolViolation, parse_close
 from msanic_core.wire.msgpack_codec import MsgpackCodec
-from msanic_core.wire.reader import MessageReader
+from msanic_core.wire.reader import MessageReader, MessageReceiver
 
 __all__ = [
     "BINARY",
@@ -34,6 +34,7 @@ __all__ = [
     "EnvelopeError",
     "JsonCodec",
     "MessageReader",
+    "MessageReceiver",
     "MsgpackCodec",
     "ProtocolViolation",
     "Push",

@@ -3,8 +3,11 @@
 One pass over the bytes, without an object per frame: this is most of what a message costs before it is decoded.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, MAX_CONTROL_PAYLOAD, PING, PONG, TEXT
 from msanic_core.wire.message import Assembler, ProtocolViolation
@@ -33,22 +36,32 @@ _INVALID_TEXT: Final = 1007
 _TOO_BIG: Final = 1009
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MessageReceiver(ABC):
+    """Who a `MessageReader` hands messages over to."""
+
+    @abstractmethod
+    def message(self, payload: str | bytes) -> None:
+        """Take a complete message: text as str, binary as bytes."""
+
+
 class MessageReader:
     """The reading half of one connection, on the server's side.
 
-    `message` is called with each complete message, text as str and binary as bytes; `control` with opcode and payload
-    of each close, ping and pong frame. Both are called from within `feed`, in the order of the bytes, and can be
-    replaced, or set `held`, meanwhile. `max_message`: bytes of a message. `max_fragments`: frames of a message.
+    `receiver` is given each complete message; while it is None messages are dropped. `control` is called with opcode
+    and payload of each close, ping and pong frame. Both happens from within `feed`, in the order of the bytes, and
+    both can be replaced, or `held` set, meanwhile. `max_message`: bytes of a message. `max_fragments`: frames of a
+    message.
     """
 
     __slots__ = ("_assembler", "_kept", "_longest_short", "_max_fragments", "_max_message", "_wanted", "control",
-                 "held", "message")  # fmt: skip
+                 "held", "receiver")  # fmt: skip
 
     def __init__(
         self,
         max_message: int,
         max_fragments: int,
-        message: Callable[[str | bytes], None],
+        receiver: MessageReceiver | None,
         control: Callable[[int, bytes], None],
     ) -> None:
         self._max_message = max_message
@@ -58,7 +71,7 @@ class MessageReader:
         self._assembler: Assembler | None = None
         self._kept: bytearray | None = None
         self._wanted = 0
-        self.message = message
+        self.receiver = receiver
         self.held = False
         """While it is set nothing is handed over; what was fed is kept for the first `feed` afterwards."""
 
@@ -98,7 +111,8 @@ class MessageReader:
                         text = payload.decode()
                     except UnicodeDecodeError:
                         raise _not_text() from None
-                    self.message(text)
+                    if self.receiver is not None:
+                        self.receiver.message(text)
                     continue
             behind = self._frame(data, position, end)
             if behind is None:
@@ -139,18 +153,20 @@ class MessageReader:
         return stop
 
     def _data(self, first: int, payload: bytes) -> None:
-        if self._assembler is None:
-            if first == _FINAL_TEXT:
-                self.message(_text(payload))
+        message: str | bytes | None
+        if self._assembler is None and first == _FINAL_TEXT:
+            message = _text(payload)
+        elif self._assembler is None and first == _FINAL | BINARY:
+            message = payload
+        else:
+            if self._assembler is None:
+                self._assembler = Assembler(self._max_message, self._max_fragments)
+            message = self._assembler.feed(first & _OPCODE, first >= _FINAL, payload)
+            if message is None:
                 return
-            if first == _FINAL | BINARY:
-                self.message(payload)
-                return
-            self._assembler = Assembler(self._max_message, self._max_fragments)
-        message = self._assembler.feed(first & _OPCODE, first >= _FINAL, payload)
-        if message is not None:
             self._assembler = None
-            self.message(message)
+        if self.receiver is not None:
+            self.receiver.message(message)
 
 
 def _text(payload: bytes) -> str:

@@ -16,10 +16,11 @@ from msanic_core.codes import OfflineReason
 from msanic_core.server.http_connection import HttpConnection
 from msanic_core.server.run import bind
 from msanic_core.server.websocket import Connection, read_buffer, take_over
+from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import BINARY, TEXT, server_frame
 
 
-class Echo:
+class Echo(SocketReceiver):
     """Sends every message back as it came."""
 
     def __init__(self, connection: Connection) -> None:

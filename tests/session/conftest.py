@@ -17,7 +17,7 @@ from msanic_core.session.offline import OfflineChain, OfflineHook, OfflineLimits
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import LocalDelivery, Registry
 from msanic_core.session.replay import Replay
-from msanic_core.session.session import Session, SessionLimits
+from msanic_core.session.session import Receiver, Session, SessionLimits
 from msanic_core.wire import Codec, Codecs
 from tests.support.runner import LOOPS, Bench, Run
 
@@ -54,7 +54,7 @@ class RecordingSocket:
         self.closed = (code, reason)
 
 
-class RecordingReceiver:
+class RecordingReceiver(Receiver):
     """Takes messages and does nothing with them."""
 
     def __init__(self) -> None:

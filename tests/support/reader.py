@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from msanic_core.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, MessageReader, ProtocolViolation
+from msanic_core.wire import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    MessageReader,
+    MessageReceiver,
+    ProtocolViolation,
+)
 from tests.support.peer import frame
 
 MAX_MESSAGE = 100_000
@@ -33,19 +43,19 @@ Received = str | bytes | tuple[int, bytes]
 def ignore(received: Received) -> None: ...
 
 
-class Client:
+class Client(MessageReceiver):
     """Sends to a reader. `got`: what the reader handed over, of a control frame the opcode and the payload."""
 
     def __init__(self, max_message: int = MAX_MESSAGE, max_fragments: int = MAX_FRAGMENTS) -> None:
         self.got: list[Received] = []
         self.at: Callable[[Received], None] = ignore
         """Called from within the callbacks."""
-        self.reader = MessageReader(max_message, max_fragments, self.message, self.control)
+        self.reader = MessageReader(max_message, max_fragments, self, self.control)
 
-    def message(self, message: str | bytes) -> None:
-        assert type(message) in (str, bytes)
-        self.got.append(message)
-        self.at(message)
+    def message(self, payload: str | bytes) -> None:
+        assert type(payload) in (str, bytes)
+        self.got.append(payload)
+        self.at(payload)
 
     def control(self, opcode: int, payload: bytes) -> None:
         assert type(payload) is bytes

@@ -14,6 +14,7 @@ from msanic_core.wire import (
     PONG,
     TEXT,
     MessageReader,
+    MessageReceiver,
     ProtocolViolation,
 )
 
@@ -43,18 +44,21 @@ def frame(opcode: int, final: bool, payload: bytes, key: bytes) -> bytes:
     return head + key + bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
 
 
-class Client:
+class Client(MessageReceiver):
     """Sends to a reader. `holds`: after how many calls it is held."""
 
     def __init__(self, max_message: int = NO_LIMIT, max_fragments: int = NO_LIMIT, holds: frozenset[int] = frozenset()):
         self.got: list[Received] = []
-        self.reader = MessageReader(max_message, max_fragments, self.received, self.control)
+        self.reader = MessageReader(max_message, max_fragments, self, self.control)
         self._holds = holds
 
     def received(self, message: Received) -> None:
         assert not self.reader.held
         self.got.append(message)
         self.reader.held = len(self.got) in self._holds
+
+    def message(self, payload: str | bytes) -> None:
+        self.received(payload)
 
     def control(self, opcode: int, payload: bytes) -> None:
         self.received((opcode, payload))

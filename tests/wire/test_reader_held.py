@@ -125,7 +125,7 @@ def test_callbacks_that_are_replaced_meanwhile(kind: str) -> None:
 
     def at(received: Received) -> None:
         if received == replaced_at:
-            client.reader.message, client.reader.control = later.message, later.control
+            client.reader.receiver, client.reader.control = later, later.control
 
     client.at = at
     client.send(everything + everything)

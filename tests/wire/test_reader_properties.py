@@ -88,7 +88,7 @@ def test_without_the_compiled_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     spec.loader.exec_module(module)
     assert module.apply_mask.__module__ == "websockets.utils"
     client = Client()
-    reader = module.MessageReader(NO_LIMIT, 1, client.received, client.control)
+    reader = module.MessageReader(NO_LIMIT, 1, client, client.control)
     reader.feed(frame(TEXT, True, b"short", KEY) + frame(BINARY, True, bytes(300), KEY))
     assert client.got == ["short", bytes(300)]
 
@@ -110,22 +110,22 @@ class CountingReader(MessageReader):
 
 def test_a_short_text_is_read_without_a_look_at_its_frame() -> None:
     """It is the usual case, and this is most of what it costs."""
-    messages: list[str | bytes] = []
-    reader = CountingReader(125, 1, messages.append, lambda opcode, payload: None)
+    client = Client()
+    reader = CountingReader(125, 1, client, client.control)
     reader.looks = 0
     for size in (1, 2, 124, 125):
         reader.feed(frame(TEXT, True, b"x" * size, KEY) * 2)
-    assert [len(message) for message in messages] == [1, 1, 2, 2, 124, 124, 125, 125]
+    assert [len(message) for message in client.got] == [1, 1, 2, 2, 124, 124, 125, 125]
     assert reader.looks == 0
 
 
 def test_a_frame_in_single_bytes_is_looked_at_only_when_there_is_something_to_see() -> None:
-    messages: list[str | bytes] = []
-    reader = CountingReader(MEGABYTE, 1, messages.append, lambda opcode, payload: None)
+    client = Client()
+    reader = CountingReader(MEGABYTE, 1, client, client.control)
     reader.looks = 0
     for byte in struct.pack("!BBQ", 0x81, 0xFF, MEGABYTE) + bytes(4 + MEGABYTE):
         reader.feed(bytes((byte,)))
-    assert [len(message) for message in messages] == [MEGABYTE]
+    assert [len(message) for message in client.got] == [MEGABYTE]
     # One byte, the header of two bytes, the length, the whole.
     assert reader.looks <= 4
 
