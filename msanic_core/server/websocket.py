@@ -44,7 +44,7 @@ class Connection:
     taken out of it at once.
     """
 
-    __slots__ = ("__weakref__", "_begun", "_blocked", "_buffer", "_close_timeout", "_closing", "_deaf", "_held",
+    __slots__ = ("_begun", "_blocked", "_buffer", "_close_timeout", "_closing", "_deaf", "_held",
                  "_on_end", "_reader", "_reading", "_receiver", "_transport", "gone", "write")  # fmt: skip
 
     def __init__(

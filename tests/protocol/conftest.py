@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.protocol.echo_server import LOOPS
 from tests.support.peer import MAX_FRAGMENTS, MAX_MESSAGE, Peer, meeting
 
 
@@ -29,14 +30,14 @@ def echo_server(errors: Path, *options: str) -> Iterator[int]:
     assert errors.read_text() == ""
 
 
-@pytest.fixture(scope="session", params=["asyncio", "uvloop", "aiofastnet"])
+@pytest.fixture(scope="session", params=LOOPS)
 def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A server that takes big messages."""
     with echo_server(tmp_path_factory.mktemp("echo") / "stderr", "--loop", request.param) as listening:
         yield listening
 
 
-@pytest.fixture(scope="session", params=["asyncio", "uvloop", "aiofastnet"])
+@pytest.fixture(scope="session", params=LOOPS)
 def limited_port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A server with small limits and little patience."""
     limits = {"--max-message": MAX_MESSAGE, "--max-fragments": MAX_FRAGMENTS, "--close-timeout": 0.2}

@@ -19,6 +19,13 @@ from msanic_core.server.websocket import Connection, read_buffer, take_over
 from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import BINARY, TEXT, server_frame
 
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "uvloop": uvloop.new_event_loop,
+    "aiofastnet": aiofastnet.loop_factory(uvloop.new_event_loop),
+    "asyncio": aiofastnet.loop_factory(asyncio.new_event_loop),
+}
+"""What it can run on; `aiofastnet` is what `serve` does."""
+
 
 class Echo(SocketReceiver):
     """Sends every message back as it came."""
@@ -65,18 +72,12 @@ def main() -> None:
     """Run with the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
-    parser.add_argument("--loop", choices=("asyncio", "uvloop", "aiofastnet"), default="asyncio")
+    parser.add_argument("--loop", choices=LOOPS, default="aiofastnet")
     parser.add_argument("--max-message", type=int, default=64 * 1024 * 1024, metavar="BYTES")
     parser.add_argument("--max-fragments", type=int, default=1 << 20, metavar="FRAMES")
     parser.add_argument("--close-timeout", type=float, default=5.0, metavar="SECONDS")
     options = parser.parse_args()
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if options.loop == "uvloop":
-        loop_factory = uvloop.new_event_loop
-    elif options.loop == "aiofastnet":
-        # What `serve` runs on.
-        loop_factory = aiofastnet.loop_factory(uvloop.new_event_loop)
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner(loop_factory=LOOPS[options.loop]) as runner:
         runner.run(serve(options))
 
 

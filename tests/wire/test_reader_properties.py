@@ -79,6 +79,7 @@ def test_masking_keys(key: bytes, size: int) -> None:
     assert Client().outcome([b"".join(frames)]) == ([payload, text.decode(), (PING, payload[:125])], "")
 
 
+@pytest.mark.interpreted
 def test_without_the_compiled_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets.speedups", None)
     spec = importlib.util.find_spec("msanic_core.wire.reader")
@@ -108,6 +109,7 @@ class CountingReader(MessageReader):
         return super()._frame(data, position, end)
 
 
+@pytest.mark.interpreted
 def test_a_short_text_is_read_without_a_look_at_its_frame() -> None:
     """It is the usual case, and this is most of what it costs."""
     client = Client()
@@ -119,6 +121,7 @@ def test_a_short_text_is_read_without_a_look_at_its_frame() -> None:
     assert reader.looks == 0
 
 
+@pytest.mark.interpreted
 def test_a_frame_in_single_bytes_is_looked_at_only_when_there_is_something_to_see() -> None:
     client = Client()
     reader = CountingReader(MEGABYTE, 1, client, client.control)
