@@ -22,10 +22,11 @@ from msanic_core.server import hooks
 from msanic_core.server.handshake import Handshake
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import answer_error, mount
+from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login
-from msanic_core.server.websocket import read_buffer
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits
+from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import LocalDelivery, Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.runner import Runner
@@ -43,6 +44,7 @@ class Node:
 
     def __init__(self, settings: Settings, plugins: PluginSet, codecs: Codecs) -> None:
         plugins.check()
+        loop = asyncio.get_running_loop()
         self.settings = settings
         self.plugins = plugins
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -60,7 +62,7 @@ class Node:
         )
         self.delivery = LocalDelivery(self.registry, self.offline)
         replay = Replay(self.engine, self.offline)
-        self.runner = Runner(asyncio.get_running_loop())
+        self.runner = Runner(loop)
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build(
             [*own_commands, *((each.plugin, each.command) for each in plugins.commands)], codecs
@@ -73,7 +75,8 @@ class Node:
             self.offline,
             HeartbeatLimits(ws.ping_interval, ws.ping_timeout, ws.outbox_stall),
         )
-        self._read_buffer = read_buffer()
+        flusher = Flusher(loop)
+        self._intake = Intake(loop, flusher)
         self.handshake = Handshake(
             settings,
             self.server,
@@ -85,14 +88,15 @@ class Node:
             codecs,
             Login(settings, self.server, self.engine, plugins.implementations("authenticate")),
             hooks.announcer(plugins, self.server, settings.offline.cancel_after),
-            self._read_buffer,
+            flusher,
+            self._intake,
         )
         self.app = self._build_app()
 
     def _build_app(self) -> "Sanic[Config, SimpleNamespace]":
         app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
         app.ctx.msanic = self.server
-        app.ctx.read_buffer = self._read_buffer
+        app.ctx.read_buffer = self._intake.buffer
         handshake = self.handshake
 
         async def websocket(request: Request) -> HTTPResponse | None:

@@ -20,6 +20,7 @@ from msanic_core.context import Server
 from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
 from msanic_core.identity import Identity
 from msanic_core.server.http import error_response
+from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login, Refusal
 from msanic_core.server.websocket import Connection, take_over
 from msanic_core.session.offline import OfflineChain
@@ -49,7 +50,8 @@ class Handshake:
         codecs: Codecs,
         login: Login,
         announce: Callable[[SessionInfo], Coroutine[Any, Any, None]],
-        read_buffer: memoryview,
+        flusher: Flusher,
+        intake: Intake,
     ) -> None:
         self._settings = settings
         self._server = server
@@ -64,8 +66,8 @@ class Handshake:
         ws = settings.ws
         self._limits = SessionLimits(ws.queue, ws.rate, ws.burst)
         self._policy = SessionPolicy(ws.max_sessions_per_user, replace=ws.sessions == "single")
-        self._flusher = Flusher(asyncio.get_running_loop())
-        self._read_buffer = read_buffer
+        self._flusher = flusher
+        self._intake = intake
         self._context = copy_context()
         self._opening: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,7 +126,7 @@ class Handshake:
         if not self.accepting:
             answer = Refusal.of(CloseCode.RESTART)
         connection = Connection(
-            self._read_buffer, ws.max_message, ws.max_fragments, ws.close_timeout, self.connections.discard
+            self._intake, ws.max_message, ws.max_fragments, ws.close_timeout, self.connections.discard
         )
         subprotocol = _choose_subprotocol(request)
         take_over(request, connection, subprotocol=subprotocol)

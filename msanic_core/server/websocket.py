@@ -11,19 +11,18 @@ import logging
 import socket
 from collections.abc import Callable
 from contextvars import Context
-from typing import Final, cast
+from typing import cast
 
 from sanic import Request
 
 from msanic_core.codes import CloseCode, OfflineReason
 from msanic_core.server.http_connection import HttpConnection
+from msanic_core.server.intake import Intake
 from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import CLOSE, PING, PONG, MessageReader, ProtocolViolation, parse_close, server_frame
 
 log = logging.getLogger("msanic_core.websocket")
 
-READ_BYTES: Final = 64 * 1024
-"""The most that one read can bring."""
 _RECEIVE_BUFFER = 128 * 1024
 """Bytes the kernel holds for a connection that is not read from."""
 _REASON_BYTES = 123
@@ -40,22 +39,21 @@ class Connection:
 
     Nothing is read before `attach` gives the receiver. `max_message` in bytes, `close_timeout` in seconds: how long a
     client may take to follow a close frame before the connection is cut. `on_end` is called when the socket is closed.
-    `buffer`: what the socket is read into; all connections of an event loop share one, since what a read brings is
-    taken out of it at once.
+    `intake`: what the socket is read into, the same for all connections of an event loop.
     """
 
-    __slots__ = ("_begun", "_blocked", "_buffer", "_close_timeout", "_closing", "_deaf", "_held",
+    __slots__ = ("_begun", "_blocked", "_close_timeout", "_closing", "_deaf", "_held", "_intake",
                  "_on_end", "_reader", "_reading", "_receiver", "_transport", "gone", "write")  # fmt: skip
 
     def __init__(
         self,
-        buffer: memoryview,
+        intake: Intake,
         max_message: int,
         max_fragments: int,
         close_timeout: float,
         on_end: Callable[["Connection"], None] | None = None,
     ) -> None:
-        self._buffer = buffer
+        self._intake = intake
         self._close_timeout = close_timeout
         self._on_end = on_end
         self._receiver: SocketReceiver | None = None
@@ -115,7 +113,7 @@ class Connection:
         self._reader.receiver = None
         self._held = self._blocked = False
         self._adjust_reading()
-        asyncio.get_running_loop().call_later(self._close_timeout, self._cut)
+        asyncio.get_running_loop().call_later(self._close_timeout, self.cut)
 
     # What the transport calls
 
@@ -125,15 +123,11 @@ class Connection:
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is one size
         """Give the room for the next read."""
-        return self._buffer
+        return self._intake.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Work off what was read."""
-        if not self._deaf:
-            try:
-                self._reader.feed(self._buffer[:nbytes].tobytes())
-            except ProtocolViolation as violation:
-                self._violated(violation)
+        """Take what was read, to be worked off at the end of the turn."""
+        self._intake.take(self, nbytes)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; it is not read from yet."""
@@ -170,6 +164,21 @@ class Connection:
         if self._receiver is not None:
             self._receiver.writable(True)
 
+    # What the intake calls
+
+    def work_off(self, data: bytes) -> None:
+        """Hand on the messages in what was read."""
+        if not self._deaf:
+            try:
+                self._reader.feed(data)
+            except ProtocolViolation as violation:
+                self._violated(violation)
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     # Its own
 
     def keep(self, rest: bytes) -> None:
@@ -193,7 +202,7 @@ class Connection:
 
     def _go_on(self) -> None:
         """Work off what was kept while reading was paused."""
-        self.buffer_updated(0)
+        self.work_off(b"")
 
     def _violated(self, violation: ProtocolViolation) -> None:
         log.info("close %d: %s", violation.code, violation.reason)
@@ -229,15 +238,6 @@ class Connection:
         self._deaf = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
-
-    def _cut(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-
-def read_buffer() -> memoryview:
-    """Make the room that all connections of an event loop read into."""
-    return memoryview(bytearray(READ_BYTES))
 
 
 def take_over(request: Request, connection: Connection, *, subprotocol: str | None = None) -> None:

@@ -14,19 +14,23 @@ from msanic_core.session.socket import Socket
 class Flusher:
     """Writes out, once per turn of the loop, every outbox that got something in that turn."""
 
-    __slots__ = ("_dirty", "_loop")
+    __slots__ = ("_dirty", "_loop", "expected")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._dirty: list[Outbox] = []
+        self.expected = False
+        """Whether somebody is going to call `flush` within this turn, as who works off what was read does."""
 
     def add(self, outbox: "Outbox") -> None:
         """Have this outbox written out at the end of the turn."""
-        if not self._dirty:
-            self._loop.call_soon(self._flush)
+        if not self._dirty and not self.expected:
+            self._loop.call_soon(self.flush)
         self._dirty.append(outbox)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write out every outbox that was added; the loop calls it, at the end of the turn."""
+        self.expected = False
         dirty, self._dirty = self._dirty, []
         for outbox in dirty:
             outbox.dirty = False

@@ -14,8 +14,10 @@ from sanic import Request, Sanic
 
 from msanic_core.codes import OfflineReason
 from msanic_core.server.http_connection import HttpConnection
+from msanic_core.server.intake import Intake
 from msanic_core.server.run import bind
-from msanic_core.server.websocket import Connection, read_buffer, take_over
+from msanic_core.server.websocket import Connection, take_over
+from msanic_core.session.outbox import Flusher
 from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import BINARY, TEXT, server_frame
 
@@ -51,9 +53,12 @@ async def serve(options: argparse.Namespace) -> None:
     app = Sanic("msanic_core_echo", configure_logging=False)
     app.config.update({"HEAD_TIMEOUT": 10.0, "MOTD": False})
 
+    loop = asyncio.get_running_loop()
+    intake = Intake(loop, Flusher(loop))
+
     async def echo(request: Request) -> None:
         limits = (options.max_message, options.max_fragments, options.close_timeout)
-        connection = Connection(read_buffer(), *limits)
+        connection = Connection(intake, *limits)
         take_over(request, connection)
         connection.attach(Echo(connection))
 
