@@ -45,15 +45,17 @@ class Outbox:
     the limit is written at once.
     """
 
-    __slots__ = ("_drained", "_flusher", "_frames", "_limit", "_on_overflow", "_size", "_socket", "blocked", "dirty",
-                 "written_id")  # fmt: skip
+    __slots__ = ("_drained", "_first", "_flusher", "_limit", "_on_overflow", "_rest", "_size", "_socket", "blocked",
+                 "dirty", "written_id")  # fmt: skip
 
     def __init__(self, socket: Socket, flusher: Flusher, limit: int, on_overflow: Callable[[], None]) -> None:
         self._socket = socket
         self._flusher = flusher
         self._limit = limit
         self._on_overflow: Callable[[], None] | None = on_overflow
-        self._frames: list[bytes] = []
+        # One frame for each turn is the usual case, and needs no list.
+        self._first: bytes | None = None
+        self._rest: list[bytes] | tuple[()] = ()
         self._size = 0
         self._drained: asyncio.Future[None] | None = None
         self.blocked = False
@@ -65,7 +67,12 @@ class Outbox:
         """Queue a complete frame. Never blocks, never raises; nothing happens once the outbox is closed."""
         if self._on_overflow is None:
             return
-        self._frames.append(frame)
+        if self._first is None:
+            self._first = frame
+        elif self._rest:
+            self._rest.append(frame)
+        else:
+            self._rest = [frame]
         self._size += len(frame)
         if self.blocked:
             if self._size + self._socket.buffered() > self._limit:
@@ -80,11 +87,11 @@ class Outbox:
 
     def flush(self) -> None:
         """Write what waits in one call, unless the socket takes no more."""
-        frames = self._frames
-        if frames and not self.blocked:
-            data = frames[0] if len(frames) == 1 else b"".join(frames)
-            self._frames = []
-            self._size = 0
+        data = self._first
+        if data is not None and not self.blocked:
+            if self._rest:
+                data += b"".join(self._rest)
+            self._clear()
             self._socket.write(data)
         if self._drained is not None and self.has_room():
             self._release()
@@ -101,7 +108,7 @@ class Outbox:
 
     def settled_id(self) -> int:
         """`written_id` once everything up to it has left this process, else 0."""
-        return self.written_id if not self._frames and not self._socket.buffered() else 0
+        return self.written_id if self._first is None and not self._socket.buffered() else 0
 
     def block(self, blocked: bool) -> None:
         """The socket takes no more, or takes again."""
@@ -116,9 +123,13 @@ class Outbox:
         self._on_overflow = None
         self._discard()
 
-    def _discard(self) -> None:
-        self._frames = []
+    def _clear(self) -> None:
+        self._first = None
+        self._rest = ()
         self._size = 0
+
+    def _discard(self) -> None:
+        self._clear()
         self._release()
 
     def _release(self) -> None:

@@ -112,11 +112,13 @@ def _send(sessions: list[Session], push: Push) -> int:
     if push.id is not None:
         sessions = [session for session in sessions if _is_next(session, push, push.id)]
     frames: dict[Codec, bytes] = {}
+    codec, frame = None, b""
     for session in sessions:
-        codec = session.codec
-        frame = frames.get(codec)
-        if frame is None:
-            frame = frames[codec] = codec.push(push)
+        if session.codec is not codec:
+            codec = session.codec
+            if codec not in frames:
+                frames[codec] = codec.push(push)
+            frame = frames[codec]
         session.outbox.send(frame)
     return count
 
