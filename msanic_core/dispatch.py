@@ -9,6 +9,8 @@ import logging
 from functools import partial
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.command_map import Bound, CommandMap
 from msanic_core.context import Context, Server
@@ -35,8 +37,10 @@ _PASS: Final = ReplyCode.PASS.value
 """A plain number: an encoder takes more time over a member of an enumeration."""
 
 
-class _Job:
-    """A command that is not answered at once: what was asked, in which form, and who answers it.
+# One is made for each message: that of the last one is used again.
+@mypyc_attr(free_list_len=1)
+class _Call:
+    """One command of a client: what was asked, in which form, and who answers it.
 
     `typed`: the request's data is of the type that its command asks for.
     """
@@ -86,10 +90,12 @@ class Dispatcher(Receiver):
         bound = self._get_command(request.cmd)
         if bound is None:
             self._unknown(session, codec, request)
-        elif session.outbox.blocked or (session.crowded if bound.concurrent else session.occupied):
-            session.wait_in_line(_Job(codec, request, typed, bound))
+            return
+        call = _Call(codec, request, typed, bound)
+        if session.outbox.blocked or (session.crowded if bound.concurrent else session.occupied):
+            session.wait_in_line(call)
         else:
-            self._start(session, codec, request, typed, bound)
+            self._start(session, call)
 
     def writable(self, session: Session) -> None:
         """See `Receiver.writable`."""
@@ -118,31 +124,32 @@ class Dispatcher(Receiver):
         session.quick = request.cmd in quick
         return request
 
-    def _start(self, session: Session, codec: Codec, request: Request, typed: bool, bound: Bound) -> None:
+    def _start(self, session: Session, call: _Call) -> None:
+        bound = call.bound
         context = session.context if session.context_plugin is bound.plugin else self._context_of(session, bound.plugin)
         try:
             if bound.decoders is None:
                 result = bound.handler(context)
-            elif typed:
-                result = bound.handler(context, request.data)
+            elif call.typed:
+                result = bound.handler(context, call.request.data)
             else:
-                result = bound.handler(context, bound.decoders[codec.name](request.data))
+                result = bound.handler(context, bound.decoders[call.codec.name](call.request.data))
             if bound.is_async:
                 result = self._runner.start(result)
         except DataError as error:
             info = session.info
             log.info("session %s of %s: %s: %s", info.id, info.user, bound.command.name, error.hint)
-            self._reply(session, codec, request, bound, None, ReplyCode.ERR_ARG, error.hint)
+            self._reply(session, call, None, ReplyCode.ERR_ARG, error.hint)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
             # A CancelledError, too: what the handler waited for first had been cancelled already.
-            self._failed(session, codec, request, bound, error)
+            self._failed(session, call, error)
         else:
             if isinstance(result, Carrier):
-                self._suspended(session, _Job(codec, request, typed, bound), result)
+                self._suspended(session, call, result)
             else:
-                self._reply(session, codec, request, bound, result, _PASS, "")
+                self._reply(session, call, result, _PASS, "")
 
     def _context_of(self, session: Session, plugin: str) -> Context:
         context: Context | None = session.contexts.get(plugin)
@@ -151,16 +158,15 @@ class Dispatcher(Receiver):
         session.context, session.context_plugin = context, plugin
         return context
 
-    def _suspended(self, session: Session, job: _Job, carrier: Carrier) -> None:
-        concurrent = job.bound.concurrent
-        if concurrent:
+    def _suspended(self, session: Session, call: _Call, carrier: Carrier) -> None:
+        if call.bound.concurrent:
             session.running += 1
         else:
             session.busy = True
-        carrier.then(partial(self._completed, session, job))
+        carrier.then(partial(self._completed, session, call))
 
-    def _completed(self, session: Session, job: _Job, result: Any, failure: BaseException | None) -> None:
-        if job.bound.concurrent:
+    def _completed(self, session: Session, call: _Call, result: Any, failure: BaseException | None) -> None:
+        if call.bound.concurrent:
             session.running -= 1
         else:
             session.busy = False
@@ -168,36 +174,32 @@ class Dispatcher(Receiver):
             # Not from here: this runs within the task of the handler that has just ended.
             self._loop.call_soon(self._next, session)
         if failure is None:
-            self._reply(session, job.codec, job.request, job.bound, result, _PASS, "")
+            self._reply(session, call, result, _PASS, "")
         else:
-            self._failed(session, job.codec, job.request, job.bound, failure)
+            self._failed(session, call, failure)
 
     def _next(self, session: Session) -> None:
         while session.waiting:
-            job: _Job = session.waiting[0]
-            if session.outbox.blocked or (session.crowded if job.bound.concurrent else session.busy):
+            call: _Call = session.waiting[0]
+            if session.outbox.blocked or (session.crowded if call.bound.concurrent else session.busy):
                 break
             session.waiting.popleft()
-            self._start(session, job.codec, job.request, job.typed, job.bound)
+            self._start(session, call)
         session.line_moved()
 
-    def _failed(self, session: Session, codec: Codec, request: Request, bound: Bound, error: BaseException) -> None:
+    def _failed(self, session: Session, call: _Call, error: BaseException) -> None:
         if isinstance(error, CommandError):
-            hint = error.hint
-            if not hint and error.code in REPLY_CODES:
-                hint = REPLY_CODES[error.code].hint
-            self._reply(session, codec, request, bound, error.data, error.code, hint)
+            self._reply(session, call, error.data, error.code, error.hint or _usual_hint(error.code))
             return
         log.error(
             "plugin %s: %s raised for session %s of %s",
-            bound.plugin,
-            bound.command.name,
+            call.bound.plugin,
+            call.bound.command.name,
             session.info.id,
             session.info.user,
             exc_info=error,
         )
-        hint = REPLY_CODES[ReplyCode.FAIL].hint
-        self._reply(session, codec, request, bound, None, ReplyCode.FAIL, hint)
+        self._reply(session, call, None, ReplyCode.FAIL, _usual_hint(ReplyCode.FAIL))
 
     def _unknown(self, session: Session, codec: Codec, request: Request) -> None:
         shown = request.cmd if isinstance(request.cmd, int) else repr(request.cmd[:_SHOWN])
@@ -206,25 +208,25 @@ class Dispatcher(Receiver):
         log.info("session %s of %s: %s", session.info.id, session.info.user, hint)
         session.outbox.send(codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, hint))
 
-    def _reply(
-        self, session: Session, codec: Codec, request: Request, bound: Bound, data: Any, code: int, hint: str
-    ) -> None:
+    def _reply(self, session: Session, call: _Call, data: Any, code: int, hint: str) -> None:
         if session.closed:
-            self._keep(session, codec, request, data, code, hint)
+            self._keep(session, call, data, code, hint)
             return
+        request = call.request
         try:
-            frame = codec.reply(request.cmd, data, code, request.req, hint)
+            frame = call.codec.reply(request.cmd, data, code, request.req, hint)
         except WireEncodeError as error:
-            frame = self._unencodable(codec, request, bound, error)
+            frame = self._unencodable(call, error)
         session.outbox.send(frame)
 
-    def _unencodable(self, codec: Codec, request: Request, bound: Bound, error: WireEncodeError) -> bytes:
+    def _unencodable(self, call: _Call, error: WireEncodeError) -> bytes:
+        bound, request = call.bound, call.request
         log.error("plugin %s: the answer to %s cannot be encoded: %s", bound.plugin, bound.command.name, error)
-        return codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
+        return call.codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
 
-    def _keep(self, session: Session, codec: Codec, request: Request, data: Any, code: int, hint: str) -> None:
+    def _keep(self, session: Session, call: _Call, data: Any, code: int, hint: str) -> None:
         """The connection was lost while the handler ran: its reply waits in the user's inbox."""
-        reply = Push(request.cmd, data, code, hint, codec.plain(request.req))
+        reply = Push(call.request.cmd, data, code, hint, call.codec.plain(call.request.req))
         task = self._loop.create_task(self._store(session, reply))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
@@ -234,3 +236,8 @@ class Dispatcher(Receiver):
             await self._engine.push(session.info.user, reply, True)
         except Exception:
             log.exception("the reply to %s of lost session %s is lost too", reply.cmd, session.info.id)
+
+
+def _usual_hint(code: int) -> str:
+    row = REPLY_CODES.get(code)
+    return "" if row is None else row.hint

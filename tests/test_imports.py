@@ -54,7 +54,7 @@ HOMES: dict[str, set[str]] = {
     "msgpack": {"wire"},
     "websockets": {"cli", "testing", "wire"},
     "packaging": {"plugins"},
-    "mypy_extensions": {"wire", "session"},
+    "mypy_extensions": {"dispatch", "session", "wire"},
     "msgspec": {"cli", "commands", "config", "engine", "identity", "plugins", "server", "session", "system", "testing",
                 "wire"},
 }  # fmt: skip
