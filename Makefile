@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PLUGINS := $(wildcard plugins/*)
 PACKAGES := pyproject.toml $(wildcard plugins/*/pyproject.toml)
-EDITABLE := -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
+EDITABLE := $(foreach plugin,$(PLUGINS),-e $(plugin))
+# In variables, which reach what builds the packages too: old versions of pip read the first there, new ones the second.
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+INSTALL := $(PINNED) $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: serve test check bench bench-quick services clean
 
@@ -48,9 +51,9 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(PACKAGES) constraints.txt | $(BIN)/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(EDITABLE)
+	$(INSTALL) -e . $(EDITABLE)
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(INSTALL) -e '.[test]'
 	touch $@
