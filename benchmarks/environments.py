@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.extra_plugins import write_plugins
@@ -42,9 +42,26 @@ NEED_REDIS = frozenset({"msanic"})
 
 _LAST_LINES = 15
 
+_PINS = CONSTRAINTS.as_uri()
+_CORE_BUILD: Mapping[str, str] = {
+    "MSANIC_CORE_COMPILE": "1",
+    # For what it is compiled with, too: there old versions of pip read the first, new ones the second.
+    "PIP_CONSTRAINT": _PINS,
+    "PIP_BUILD_CONSTRAINT": _PINS,
+}
+"""Environment variables with which the core is installed: as its users get it, and compiled or not at all."""
+
 
 class EnvironmentProblem(Exception):  # noqa: N818 - no more than its text is for anybody
     """Something cannot be made; the text says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Install:
+    """One run of pip: what it is to install, and the environment variables that it needs."""
+
+    arguments: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,8 +146,8 @@ def _make_core() -> Path:
     return _make_python(
         "core",
         Path(sys.executable),
-        [["-c", str(CONSTRAINTS), "-e", str(ROOT), "-e", str(PLUGIN), "-r", str(requirements), *own_redis]],
-        [CONSTRAINTS, requirements, ROOT / "pyproject.toml", PLUGIN / "pyproject.toml"],
+        [Install([str(ROOT), "-e", str(PLUGIN), "-r", str(requirements), *own_redis], _CORE_BUILD)],
+        [*core_files(), requirements],
     )
 
 
@@ -140,17 +157,24 @@ def _make_core_ten() -> Path:
         "core-ten",
         Path(sys.executable),
         [
-            ["-c", str(CONSTRAINTS), "-e", str(ROOT), "-e", str(PLUGIN), "hatchling"],
+            Install([str(ROOT), "-e", str(PLUGIN), "hatchling"], _CORE_BUILD),
             # With what was just installed: a build environment for each of nine packages takes its time.
-            ["--no-build-isolation", "--no-deps", *plugins],
+            Install(["--no-build-isolation", "--no-deps", *plugins]),
         ],
-        [CONSTRAINTS, ROOT / "pyproject.toml", PLUGIN / "pyproject.toml", BENCHMARKS / "extra_plugins.py"],
+        [*core_files(), BENCHMARKS / "extra_plugins.py"],
     )
+
+
+def core_files() -> list[Path]:
+    """Give the files that decide what an installed core is."""
+    found = sorted(path for path in (ROOT / "msanic_core").rglob("*") if path.is_file())
+    package = [path for path in found if path.suffix not in (".pyc", ".so")]
+    return [CONSTRAINTS, ROOT / "pyproject.toml", ROOT / "hatch_build.py", PLUGIN / "pyproject.toml", *package]
 
 
 def _make_peers() -> Path:
     requirements = PEERS / "requirements-peers.txt"
-    return _make_python("peers", Path(sys.executable), [["-r", str(requirements)]], [requirements])
+    return _make_python("peers", Path(sys.executable), [Install(["-r", str(requirements)])], [requirements])
 
 
 def _make_msanic() -> Path:
@@ -158,7 +182,7 @@ def _make_msanic() -> Path:
     if python is None:
         raise EnvironmentProblem("msanic needs Python before 3.12: install python3.11")
     requirements = PEERS / "requirements-msanic.txt"
-    return _make_python("msanic", Path(python), [["-r", str(requirements)]], [requirements])
+    return _make_python("msanic", Path(python), [Install(["-r", str(requirements)])], [requirements])
 
 
 def _find_node() -> Path:
@@ -182,14 +206,14 @@ _MAKERS: Mapping[str, Callable[[], Path]] = {
 }
 
 
-def _make_python(name: str, python: Path, installs: Sequence[Sequence[str]], files: Sequence[Path]) -> Path:
-    """A virtual environment of that `python`, and its own Python; `installs`: arguments of one pip after the other.
+def _make_python(name: str, python: Path, installs: Sequence[Install], files: Sequence[Path]) -> Path:
+    """A virtual environment of that `python`, with one of the `installs` after the other, and its own Python.
 
     `files` are those that decide what is installed, besides the arguments.
     """
     home = HOME / name
     version = sys.version if python == Path(sys.executable) else str(python)
-    stamp = _Stamp(home, [version, str(ROOT), repr(installs)], files)
+    stamp = Stamp(home, [version, str(ROOT), repr(installs)], files)
     if not stamp.fits():
         _say(f"making the environment {home.relative_to(ROOT)}: pip installs its packages")
         shutil.rmtree(home, ignore_errors=True)
@@ -197,10 +221,12 @@ def _make_python(name: str, python: Path, installs: Sequence[Sequence[str]], fil
             "python -m venv failed (Debian, Ubuntu: apt-get install python3-venv)",
             str(python), "-m", "venv", str(home),
         )  # fmt: skip
-        for arguments in installs:
+        for install in installs:
             _run(
                 f"pip cannot install what {name} needs",
-                str(_python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments,
+                str(_python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                *install.arguments,
+                **install.variables,
             )  # fmt: skip
         stamp.write()
     return _python_of(name)
@@ -213,7 +239,7 @@ def _python_of(name: str) -> Path:
 def _install_node_modules() -> None:
     home = NODE_MODULES.parent
     package = PEERS / "package.json"
-    stamp = _Stamp(home, [str(ROOT)], [package])
+    stamp = Stamp(home, [str(ROOT)], [package])
     if stamp.fits():
         return
     node, npm = _program("node"), _program("npm")
@@ -256,12 +282,12 @@ def _find_redis_server(core_python: Path) -> Path | None:
         return None
 
 
-class _Stamp:
+class Stamp:
     """A file in a directory that says what the directory was made of."""
 
     def __init__(self, home: Path, texts: Sequence[str], files: Sequence[Path]) -> None:
         self._path = home / ".made-of"
-        contents = [*texts, *(_read(file) for file in files)]
+        contents = [*texts, *((str(file), _read(file)) for file in files)]
         self._digest = hashlib.sha256(repr(contents).encode()).hexdigest()
 
     def fits(self) -> bool:
@@ -278,12 +304,14 @@ def _read(file: Path) -> str:
     if file.name != "pyproject.toml":
         return file.read_text()
     tables = tomllib.loads(file.read_text())
-    return repr((tables["build-system"], tables["project"]))
+    return repr((tables["build-system"], tables["project"], tables["tool"]["hatch"]))
 
 
-def _run(problem: str, *command: str) -> str:
+def _run(problem: str, *command: str, **variables: str) -> str:
     """What the command writes to stdout; with an exit code other than 0 the problem and the last lines are raised."""
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, env=os.environ | variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         lines = (result.stdout + result.stderr).strip().splitlines()[-_LAST_LINES:]
         raise EnvironmentProblem("\n".join([f"{problem}:", *(f"    {line}" for line in lines)]))

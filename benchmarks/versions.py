@@ -50,6 +50,7 @@ def versions(environments: Environments) -> dict[str, list[str]]:
         "msanic": environments.msanic_python,
     }
     found = {name: _packages(python, _PACKAGES[name]) for name, python in pythons.items()}
+    found["core"] += _message_path(environments.core_python)
     found["JavaScript"] = [
         *_first_line("Node", environments.node, "--version"),
         *_node_package("ws"),
@@ -67,6 +68,12 @@ def versions(environments: Environments) -> dict[str, list[str]]:
 
 def _packages(python: Path | None, names: Sequence[str]) -> list[str]:
     return _output(python, "-c", _ASK_PACKAGES, *names).splitlines()
+
+
+def _message_path(python: Path) -> list[str]:
+    """Say what the installed core is; Python itself would find the one in the working directory."""
+    lines = _output(python.parent / "msanic-core", "version").splitlines()
+    return [line.replace(":", "") for line in lines if line.startswith("message path")]
 
 
 def _node_package(name: str) -> list[str]:

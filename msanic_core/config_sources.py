@@ -16,6 +16,8 @@ KeyPath: TypeAlias = tuple[str, ...]
 
 DEFAULT_FILE = "msanic.toml"
 PREFIX = "MSANIC_"
+NOT_A_SETTING = "MSANIC_CORE_COMPILE"
+"""It is for the installation, see hatch_build.py; an image that was made with it has it set when the server runs."""
 PLUGINS = "plugins"
 
 
@@ -69,7 +71,7 @@ def environment_entries(environ: Mapping[str, str]) -> list[Entry]:
     return [
         Entry(_environment_path(name), value, f"environment {name}", is_text=True)
         for name, value in sorted(environ.items())
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name != NOT_A_SETTING
     ]
 
 

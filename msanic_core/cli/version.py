@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every verb is called alike
     """Print one line for each."""
     print(f"msanic-core {_installed('msanic-core')}")
+    print(f"message path: {_message_path()}")
     print(f"Python {platform.python_version()}")
     for package in ("sanic", "aiofastnet", "pluggy"):
         print(f"{package} {_installed(package)}")
@@ -27,3 +28,14 @@ def _installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "(not installed)"
+
+
+def _message_path() -> str:
+    """Say what its modules would be loaded from; they are compiled all together or not at all, and one is asked."""
+    from importlib.machinery import ExtensionFileLoader, PathFinder
+
+    import msanic_core
+
+    # Without importing it, or the package it is in, which takes longer than all the rest here.
+    spec = PathFinder.find_spec("msanic_core.wire.reader", [f"{path}/wire" for path in msanic_core.__path__])
+    return "compiled" if spec is not None and isinstance(spec.loader, ExtensionFileLoader) else "pure Python"

@@ -1,11 +1,13 @@
+import shutil
 import tomllib
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 
 import pytest
 
 from benchmarks import environments
-from benchmarks.environments import EnvironmentProblem, prepare
+from benchmarks.environments import ROOT, EnvironmentProblem, Stamp, core_files, prepare
 from benchmarks.extra_plugins import COUNT, write_plugins
 from msanic_core.config import settings_from
 from msanic_core.plugins import load_plugins
@@ -18,6 +20,41 @@ def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(EnvironmentProblem, match=r"^cc is not installed, .* apt-get install gcc"):
         prepare([])
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def test_the_core_is_installed_again_when_what_it_is_made_of_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    shutil.copytree(ROOT / "msanic_core", tmp_path / "msanic_core")
+    for name in ("hatch_build.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    project, wire = tmp_path / "pyproject.toml", tmp_path / "msanic_core" / "wire"
+
+    def stamp() -> Stamp:
+        return Stamp(tmp_path, [], core_files())
+
+    changes: list[Callable[[], object]] = [
+        lambda: append(wire / "reader.py", "\n"),
+        lambda: (wire / "reader.py").rename(wire / "reading.py"),
+        lambda: (tmp_path / "msanic_core" / "py.typed").unlink(),
+        lambda: append(tmp_path / "hatch_build.py", "\n"),
+        lambda: append(project, "\n[tool.hatch.build.targets.wheel.hooks.other]\n"),
+    ]
+    for make in changes:
+        stamp().write()
+        assert stamp().fits()
+        make()
+        assert not stamp().fits()
+
+    stamp().write()
+    (wire / "reading.so").write_bytes(b"\xff")
+    append(project, "\n[tool.other]\n")
+    assert stamp().fits()
 
 
 def test_extra_plugins_are_plugins_of_their_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from msanic_core.cli import VERBS, main
 HEAVY = {
     "aiofastnet", "msgpack", "msgspec", "packaging", "pluggy", "redis", "sanic", "tortoise", "uvloop", "websockets"
 }  # fmt: skip
-"""Packages that are not loaded for a help text."""
+"""Packages that are not loaded for a help text or for versions."""
 
 REPORT = """
 import json, sys
@@ -19,8 +19,10 @@ print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})
 """
 
 
-@pytest.mark.parametrize("argv", [["--help"], *([verb.NAME, "--help"] for verb in VERBS), ["serve", "--nonsense"]])
-def test_help_and_usage_errors_load_no_heavy_package(argv: list[str]) -> None:
+@pytest.mark.parametrize(
+    "argv", [["--help"], *([verb.NAME, "--help"] for verb in VERBS), ["serve", "--nonsense"], ["version"]]
+)
+def test_help_usage_errors_and_versions_load_no_heavy_package(argv: list[str]) -> None:
     run = subprocess.run([sys.executable, "-c", REPORT, *argv], capture_output=True, text=True, check=True)
     code, modules = json.loads(run.stderr.splitlines()[-1])
     assert code == (2 if "--nonsense" in argv else 0)
