@@ -21,7 +21,7 @@ from msanic_core.plugins import PluginSet
 from msanic_core.server import hooks
 from msanic_core.server.handshake import Handshake
 from msanic_core.server.health import health_routes
-from msanic_core.server.http import answer_error, mount
+from msanic_core.server.http import ERROR_FORMAT, answer_error, mount
 from msanic_core.server.login import Login
 from msanic_core.server.websocket import read_buffer
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
@@ -101,7 +101,7 @@ class Node:
         # Sanic's mark for handlers that may return without a response.
         websocket.is_websocket = True  # type: ignore[attr-defined]
         # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
-        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True)
+        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True, error_format=ERROR_FORMAT)
         app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
         mount(app, self.plugins.implementations("http_blueprint"), self.server)
         app.error_handler.add(Exception, answer_error)
