@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import packaging.requirements  # noqa: F401 - `install` hides it, and the core imports it when it first needs it
 import pytest
 
 from msanic_core.config import settings_from
