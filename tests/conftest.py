@@ -68,11 +68,11 @@ def codecs() -> Codecs:
 
 
 @pytest.fixture
-def load(install: Install, codecs: Codecs) -> Load:
+def load(install: Install) -> Load:
     """Load what is installed, with the [plugins] section given."""
 
     def load(section: Mapping[str, Any] | None = None, extra: Mapping[str, object] | None = None) -> PluginSet:
-        return load_plugins(settings_from({"plugins": dict(section or {})}), codecs, extra)
+        return load_plugins(settings_from({"plugins": dict(section or {})}), extra)
 
     return load
 

@@ -62,9 +62,7 @@ class Node:
         replay = Replay(self.engine, self.offline)
         self.runner = Runner(asyncio.get_running_loop())
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
-        self.commands = CommandMap.build(
-            [*own_commands, *((each.plugin, each.command) for each in plugins.commands)], codecs
-        )
+        self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)
         self.dispatcher = Dispatcher(self.server, self.commands, codecs, self.engine, self.runner)
         ws = settings.ws
         self.heartbeat = Heartbeat(

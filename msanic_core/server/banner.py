@@ -15,7 +15,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     shown_host = f"[{host}]" if ":" in host else host
     active = [each for each in node.plugins.plugins if each.state is State.ACTIVE]
     plugins = ", ".join(f"{each.name} {each.version}" for each in active) or "none: pip install one, or write one"
-    commands = ", ".join(each.command.name for each in node.plugins.commands) or "none"
+    commands = ", ".join(command.name for _, command in node.plugins.commands) or "none"
     auth: str = settings.auth.mode
     if auth == "anonymous":
         auth += " (anybody may be anybody)"

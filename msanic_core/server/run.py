@@ -39,7 +39,7 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
 
 async def _serve(settings: Settings, sock: socket.socket) -> int:
     codecs = Codecs(max_containers=settings.ws.max_containers, max_depth=settings.ws.max_depth)
-    node = Node(settings, load_plugins(settings, codecs), codecs)
+    node = Node(settings, load_plugins(settings), codecs)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Before the start: a plugin that has started is stopped, too.

@@ -29,7 +29,7 @@ def shown(plugins: dict[str, Any], settings: dict[str, Any] | None = None, host:
     async def main() -> str:
         checked = settings_from({"plugins": {"load": []}, "db": {"url": "sqlite://:memory:"}, **(settings or {})})
         codecs = Codecs()
-        node = Node(checked, load_plugins(checked, codecs, plugins), codecs)
+        node = Node(checked, load_plugins(checked, plugins), codecs)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host, 0), family=family) as sock:
             return banner(node, sock).replace(f":{sock.getsockname()[1]}", ":PORT")
