@@ -1,6 +1,5 @@
 """Which plugins are installed, which of them are wanted, and getting hold of those: before any hook is looked at."""
 
-import difflib
 import importlib.metadata
 import logging
 from collections import defaultdict
@@ -142,6 +141,8 @@ def block_hint(name: str) -> str:
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
