@@ -134,7 +134,8 @@ class _Registration:
         }
 
     def _specs_in(self, namespace: Any) -> list[tuple[str, Callable[..., Any]]]:
-        names = [name for name in dir(namespace) if self._manager.parse_hookspec_opts(namespace, name) is not None]
+        parse = self._manager.parse_hookspec_opts
+        names = [name for name in _function_names(namespace) if parse(namespace, name) is not None]
         return [(name, getattr(namespace, name)) for name in names]
 
     def _add_specs(self, plugin: Plugin, namespace: object) -> None:
@@ -159,7 +160,7 @@ class _Registration:
 
     def _add_implementations(self, plugin: Plugin, namespace: object) -> None:
         hooks = set()
-        for name in dir(namespace):
+        for name in _function_names(namespace):
             options = self._manager.parse_hookimpl_opts(namespace, name)
             if options is None:
                 continue
@@ -190,6 +191,13 @@ class _Registration:
         if hook in PLAIN_HOOKS and inspect.iscoroutinefunction(function):
             return f"its {hook} is async def, but its result is needed at once; write def"
         return _argument_fault(hook, function, list(signature_of(self._specs[hook][1]).parameters))
+
+
+def _function_names(namespace: object) -> list[str]:
+    """Return the names that may be hooks'. pluggy takes no others and its way to find out, for each name, is slow."""
+    if isinstance(namespace, types.ModuleType):
+        return sorted(name for name, value in vars(namespace).items() if inspect.isroutine(value))
+    return dir(namespace)
 
 
 def _argument_fault(hook: str, function: Callable[..., Any], allowed: list[str]) -> str:
