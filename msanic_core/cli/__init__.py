@@ -5,6 +5,7 @@ beyond the standard library is imported by its `run`, so that `--help` and usage
 """
 
 import argparse
+import gc
 from collections.abc import Sequence
 
 from msanic_core.cli import call, commands, config, output, plugins, serve, version
@@ -18,6 +19,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0: done. 2: the command line, a setting or a plugin is wrong. 130: interrupted. Others are said by the verbs.
     """
+    # What is imported and set up makes many objects, none of them garbage; a server has it back when it is up.
+    gc.disable()
+    try:
+        return _run(argv)
+    finally:
+        gc.enable()
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
     try:
         arguments = parser.parse_args(argv)

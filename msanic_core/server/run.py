@@ -46,7 +46,7 @@ async def _serve(settings: Settings, sock: socket.socket) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     running = await RunningNode.start(node, sock)
-    # What is there now stays: the collector, which `serve` may have kept waiting, need not look at it again.
+    # What is there now stays: the collector, which the command line has kept waiting, need not look at it again.
     gc.freeze()
     gc.enable()
     sys.stderr.write(banner(node, sock) + "\n")
