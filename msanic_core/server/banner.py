@@ -1,10 +1,10 @@
 """What `serve` shows when it is ready."""
 
 import socket
-from importlib.metadata import version
 
 from msanic_core.config_text import masked
 from msanic_core.discovery import State
+from msanic_core.requirement import running_version
 from msanic_core.server.app import Node
 
 
@@ -34,7 +34,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     width = max(map(len, rows))
     return "\n".join(
         [
-            f"msanic-core {version('msanic-core')} is ready",
+            f"msanic-core {running_version() or '(not installed)'} is ready",
             *(f"  {key:<{width}}  {value}" for key, value in rows.items()),
         ]
     )

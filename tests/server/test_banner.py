@@ -6,6 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from packaging.version import Version
 
 from msanic_core import Context, Identity, command
@@ -79,3 +80,8 @@ def test_passwords_are_not_shown() -> None:
 def test_an_ipv6_address_is_in_brackets(ipv6_loopback: str) -> None:
     rows = shown({}, host=ipv6_loopback)
     assert (rows["http"], rows["websocket"]) == ("http://[::1]:PORT/", "ws://[::1]:PORT/ws")
+
+
+@pytest.mark.usefixtures("install")
+def test_a_core_that_nobody_installed_runs_too() -> None:
+    assert shown({})[""] == "msanic-core (not installed) is ready"
