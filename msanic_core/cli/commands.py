@@ -5,7 +5,6 @@ from typing import Any
 
 from msanic_core.cli import options, output
 
-NAME = "commands"
 SUMMARY = "list the WebSocket commands"
 
 

@@ -12,7 +12,6 @@ from msanic_core.cli import options, output
 if TYPE_CHECKING:
     from msanic_core.config import ServerSettings
 
-NAME = "serve"
 SUMMARY = "run the server"
 
 
