@@ -63,11 +63,11 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(PACKAGES) constraints.txt | $(BIN)/pip
-	$(INSTALL) -e . $(EDITABLE)
+	MSANIC_CORE_COMPILE=0 $(INSTALL) -e . $(EDITABLE)
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed
-	$(INSTALL) -e '.[test]'
+	MSANIC_CORE_COMPILE=0 $(INSTALL) -e '.[test]'
 	touch $@
 
 # Only in the copy that test-compiled makes.

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
-import traceback
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,9 +29,8 @@ class CompileHook(BuildHookInterface[Any]):
 
         The run-time dependencies too: what comes out must not depend on whose types happen to be known.
         """
-        # hatchling does not say whether it is for an editable installation, but the function that pip calls does.
-        callers = (frame.f_code.co_name for frame, _ in traceback.walk_stack(None))
-        if not self._is_wanted("get_requires_for_build_editable" in callers) or _why_not_here():
+        # hatchling does not say whether it is for an editable installation, which gets them in vain unless told 0.
+        if not self._is_wanted(editable=False) or _why_not_here():
             return []
         return [COMPILER, *self.metadata.core.dependencies]
 

@@ -1,6 +1,5 @@
 """The one map of all commands, built at start: messages are looked up in it."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,6 +114,8 @@ def describe_clash(clash: Clash, first: str, second: str) -> str:
 
 
 def _closest(word: str, words: Iterable[str]) -> str | None:
+    import difflib
+
     return next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 

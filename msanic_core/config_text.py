@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher
 from typing import Any
 
 import msgspec
@@ -33,6 +32,7 @@ def masked(key: str, value: Any) -> Any:
 
 def nearest(wanted: str, known: Iterable[str]) -> str:
     """Give the known dotted key most like `wanted`, as a whole and in its last part."""
+    from difflib import SequenceMatcher
 
     def likeness(candidate: str) -> float:
         whole = SequenceMatcher(None, wanted, candidate).ratio()

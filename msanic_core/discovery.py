@@ -1,6 +1,5 @@
 """Which plugins are installed, which of them are wanted, and getting hold of those: before any hook is looked at."""
 
-import difflib
 import importlib.metadata
 import logging
 from collections import defaultdict
@@ -11,14 +10,12 @@ from importlib.metadata import EntryPoint, PackageMetadata
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from msanic_core.commands import AnyCommand
 from msanic_core.errors import PluginError
+from msanic_core.requirement import CORE, running_version, version_needed
 
 GROUP = "msanic_core"
-CORE = "msanic-core"
 
 log = logging.getLogger("msanic_core.plugins")
 
@@ -120,7 +117,7 @@ def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
             # It is read from a file each time it is asked for.
             metadata = entry_point.dist.metadata if entry_point.dist else None
             by_name[entry_point.name].append(_Installed(entry_point, metadata))
-    running = _running_version()
+    running = running_version()
     for name, installed in by_name.items():
         plugins = [_record(each) for each in installed]
         namespace = None
@@ -144,6 +141,8 @@ def block_hint(name: str) -> str:
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(words), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -170,7 +169,8 @@ def _fail_repeated(plugins: list[Plugin]) -> None:
 
 
 def _load(plugin: Plugin, installed: _Installed, running: str | None) -> object | None:
-    needed = None if running is None else _version_needed(installed, running)
+    requirements = [] if installed.metadata is None else installed.metadata.get_all("Requires-Dist") or []
+    needed = None if running is None else version_needed(requirements, running)
     if needed is not None:
         plugin.fail(
             f"needs {needed}, and this is {CORE} {running}; install a release of {plugin.package} that fits, with "
@@ -187,31 +187,6 @@ def _load(plugin: Plugin, installed: _Installed, running: str | None) -> object 
         plugin.fail(f"cannot be imported: {one_line(error)}; {mend} or {block_hint(plugin.name)}")
     else:
         return namespace
-    return None
-
-
-def _running_version() -> str | None:
-    try:
-        return importlib.metadata.version(CORE)
-    except importlib.metadata.PackageNotFoundError:
-        return None  # the core runs from a checkout: nobody knows its version
-
-
-def _version_needed(installed: _Installed, running: str) -> str | None:
-    """Return what the plugin's package requires of the core, if the one that is running does not fit."""
-    lines = [] if installed.metadata is None else installed.metadata.get_all("Requires-Dist") or []
-    for line in lines:
-        # Most of what a package needs is not the core, and reading a requirement takes its time.
-        if line[: len(CORE)].lower().replace("_", "-").replace(".", "-") != CORE:
-            continue
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        fits = requirement.specifier.contains(running, prereleases=True)
-        if canonicalize_name(requirement.name) == CORE and applies and not fits:
-            return f"{CORE}{requirement.specifier}"
     return None
 
 

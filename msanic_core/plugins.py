@@ -8,22 +8,19 @@ import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pluggy
 
 from msanic_core import hookspecs
-from msanic_core.command_map import CommandMap, describe_clash, find_clashes
+from msanic_core.command_map import describe_clash, find_clashes
 from msanic_core.commands import AnyCommand, Command
 from msanic_core.config_sources import same_name
 from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover, one_line
 from msanic_core.errors import PluginError
 from msanic_core.handlers import signature_of
 from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
-
-if TYPE_CHECKING:
-    from msanic_core.wire.codecs import Codecs
 
 __all__ = ["Implementation", "Plugin", "PluginSet", "PluginSettings", "State", "load_plugins"]
 
@@ -54,14 +51,14 @@ class PluginSet:
     def __init__(
         self,
         plugins: Iterable[Plugin],
-        commands: CommandMap,
+        commands: Iterable[tuple[str, AnyCommand]],
         implementations: Mapping[str, Iterable[Implementation]],
         problems: Iterable[str],
     ) -> None:
         self.plugins = tuple(plugins)
         """All that were found, by name, blocked and broken ones included."""
-        self.commands = commands
-        """The commands of the active ones."""
+        self.commands = tuple(sorted(commands, key=lambda each: each[1].name))
+        """The commands of the active ones, by name, each with the name of its plugin before it."""
         self.problems = tuple(problems)
         """A line each; those that concern one plugin are its `error` as well."""
         self._implementations = {
@@ -85,7 +82,7 @@ class PluginSet:
             raise PluginError("\n".join(self.problems), sorted(packages))
 
 
-def load_plugins(settings: PluginSettings, codecs: "Codecs", extra: Mapping[str, object] | None = None) -> PluginSet:
+def load_plugins(settings: PluginSettings, extra: Mapping[str, object] | None = None) -> PluginSet:
     """Find the installed plugins, load those the settings want, and check and collect what they declare.
 
     `extra`: more plugins, name to module or other object with the hook functions; they are loaded whatever the
@@ -102,9 +99,9 @@ def load_plugins(settings: PluginSettings, codecs: "Codecs", extra: Mapping[str,
     for implementation in implementations["ws_command"]:
         _read_commands(implementation)
     problems.extend(_ownerless_tables(settings.plugin_tables, [plugin.name for plugin in plugins]))
-    commands = _command_map(plugins, codecs)
+    _fail_clashes(plugins)
     broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.state is State.BROKEN)
-    return PluginSet(plugins, commands, implementations, [*broken, *problems])
+    return PluginSet(plugins, _commands(plugins), implementations, [*broken, *problems])
 
 
 class _Registration:
@@ -137,7 +134,8 @@ class _Registration:
         }
 
     def _specs_in(self, namespace: Any) -> list[tuple[str, Callable[..., Any]]]:
-        names = [name for name in dir(namespace) if self._manager.parse_hookspec_opts(namespace, name) is not None]
+        parse = self._manager.parse_hookspec_opts
+        names = [name for name in _function_names(namespace) if parse(namespace, name) is not None]
         return [(name, getattr(namespace, name)) for name in names]
 
     def _add_specs(self, plugin: Plugin, namespace: object) -> None:
@@ -162,7 +160,7 @@ class _Registration:
 
     def _add_implementations(self, plugin: Plugin, namespace: object) -> None:
         hooks = set()
-        for name in dir(namespace):
+        for name in _function_names(namespace):
             options = self._manager.parse_hookimpl_opts(namespace, name)
             if options is None:
                 continue
@@ -193,6 +191,13 @@ class _Registration:
         if hook in PLAIN_HOOKS and inspect.iscoroutinefunction(function):
             return f"its {hook} is async def, but its result is needed at once; write def"
         return _argument_fault(hook, function, list(signature_of(self._specs[hook][1]).parameters))
+
+
+def _function_names(namespace: object) -> list[str]:
+    """Return the names that may be hooks'. pluggy takes no others and its way to find out, for each name, is slow."""
+    if isinstance(namespace, types.ModuleType):
+        return sorted(name for name, value in vars(namespace).items() if inspect.isroutine(value))
+    return dir(namespace)
 
 
 def _argument_fault(hook: str, function: Callable[..., Any], allowed: list[str]) -> str:
@@ -269,15 +274,14 @@ def _read_commands(implementation: Implementation) -> None:
     plugin.commands += tuple(commands)
 
 
-def _command_map(plugins: Sequence[Plugin], codecs: "Codecs") -> CommandMap:
+def _fail_clashes(plugins: Sequence[Plugin]) -> None:
     by_name = {plugin.name: plugin for plugin in plugins}
-    for clash in find_clashes(_entries(plugins)):
+    for clash in find_clashes(_commands(plugins)):
         first, second = by_name[clash.first[0]], by_name[clash.second[0]]
         error = describe_clash(clash, first.label, second.label)
         first.fail_together(error)
         second.fail_together(error)
-    return CommandMap.build(_entries(plugins), codecs)
 
 
-def _entries(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
+def _commands(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
     return [(plugin.name, each) for plugin in plugins if plugin.state is State.ACTIVE for each in plugin.commands]

@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import packaging.requirements  # noqa: F401 - `install` hides it, and the core imports it when it first needs it
 import pytest
 
 from msanic_core.config import settings_from
@@ -67,11 +68,11 @@ def codecs() -> Codecs:
 
 
 @pytest.fixture
-def load(install: Install, codecs: Codecs) -> Load:
+def load(install: Install) -> Load:
     """Load what is installed, with the [plugins] section given."""
 
     def load(section: Mapping[str, Any] | None = None, extra: Mapping[str, object] | None = None) -> PluginSet:
-        return load_plugins(settings_from({"plugins": dict(section or {})}), codecs, extra)
+        return load_plugins(settings_from({"plugins": dict(section or {})}), extra)
 
     return load
 

@@ -1,9 +1,12 @@
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from msanic_core.config import Origins, Settings, flat, load_settings, settings_from
 from msanic_core.errors import ConfigError
@@ -202,3 +205,23 @@ def test_a_later_table_takes_the_place_of_a_value_and_the_reverse() -> None:
     settings, origins = load("[plugins.a.x]\ny = 1\nz = 1", {"MSANIC_PLUGINS__A__X": "2"})
     assert settings.plugin_tables == {"a": {"x": 2}}
     assert [key for key in origins if key.startswith("plugins.a")] == ["plugins.a.x"]
+
+
+@given(st.text("0123456789.:-+_xenaiftrulse\"'[]=, \t\n#T", max_size=12))
+@example("0")
+@example("007")
+@example("-7")
+@example("9" * 30)
+@example("true")
+@example("+inf")
+@example(" 'a' # b")
+@example("2026-01-31")
+@example("1\ny = 2")
+def test_a_text_for_a_plugin_is_read_as_toml_if_it_is_any(text: str) -> None:
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        document = {}
+    expected = document["value"] if len(document) == 1 else text
+    settings, _ = load_settings(None, {}, {"plugins.chat.some": text})
+    assert repr(settings.plugin_tables["chat"]["some"]) == repr(expected)

@@ -26,7 +26,7 @@ from msanic_core.identity import Identity
 from msanic_core.plugins import PluginSet, State, load_plugins
 from msanic_core.server.hooks import caller
 from msanic_core.session.registry import Registry
-from msanic_core.wire import Codecs, Push
+from msanic_core.wire import Push
 
 HOOKS: dict[str, Callable[..., Any]] = {
     name: function for name, function in vars(hookspecs).items() if hasattr(function, f"{hookspecs.PROJECT}_spec")
@@ -52,11 +52,6 @@ class Sent:
         return False
 
 
-@pytest.fixture
-def codecs() -> Codecs:
-    return Codecs()
-
-
 def example(hook: str) -> types.ModuleType:
     """Run the code below "Example::" of the hook's documentation, as the module of a plugin."""
     doc = inspect.getdoc(HOOKS[hook]) or ""
@@ -67,18 +62,18 @@ def example(hook: str) -> types.ModuleType:
     return module
 
 
-def loaded(hook: str, codecs: Codecs) -> PluginSet:
-    plugins = load_plugins(settings_from({"plugins": {"load": []}}), codecs, {"example": example(hook)})
+def loaded(hook: str) -> PluginSet:
+    plugins = load_plugins(settings_from({"plugins": {"load": []}}), {"example": example(hook)})
     plugins.check()
     return plugins
 
 
-async def called(hook: str, codecs: Codecs, **available: Any) -> tuple[Any, list[tuple[str | None, Push]]]:
+async def called(hook: str, **available: Any) -> tuple[Any, list[tuple[str | None, Push]]]:
     """Call the example with a real server; returns its result and what it sent."""
     sent = Sent()
     engine = MemoryEngine(InboxLimits(10, 10_000, 60.0))
     await engine.start("n1", sent)
-    plugins = loaded(hook, codecs)
+    plugins = loaded(hook)
     server = Server("n1", engine, Registry(), Database("sqlite://:memory:"), {}, caller(plugins))
     (implementation,) = plugins.implementations(hook)
     result = implementation.call(server=server, **available)
@@ -114,48 +109,48 @@ def test_a_hook_is_documented_and_typed(hook: str) -> None:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_the_example_is_a_working_plugin(hook: str, codecs: Codecs) -> None:
-    (plugin,) = [each for each in loaded(hook, codecs).plugins if each.name == "example"]
+def test_the_example_is_a_working_plugin(hook: str) -> None:
+    (plugin,) = [each for each in loaded(hook).plugins if each.name == "example"]
     assert (plugin.state, plugin.hooks) == (State.ACTIVE, (hook,))
 
 
-def test_the_example_of_ws_command_answers(codecs: Codecs) -> None:
-    (bound,) = loaded("ws_command", codecs).commands
-    assert bound.command.name == "math.add"
-    assert asyncio.run(bound.command(None, [1, 2])) == 3
+def test_the_example_of_ws_command_answers() -> None:
+    ((_, command),) = loaded("ws_command").commands
+    assert command.name == "math.add"
+    assert asyncio.run(command(None, [1, 2])) == 3
 
 
-def test_the_example_of_ws_offline_tells_everybody(codecs: Codecs) -> None:
-    _, sent = asyncio.run(called("ws_offline", codecs, session=SESSION, reason=OfflineReason.LOST))
+def test_the_example_of_ws_offline_tells_everybody() -> None:
+    _, sent = asyncio.run(called("ws_offline", session=SESSION, reason=OfflineReason.LOST))
     assert sent == [(None, Push("presence.gone", {"user": "ann", "reason": "lost"}))]
 
 
-def test_the_example_of_ws_online_greets(codecs: Codecs) -> None:
-    _, sent = asyncio.run(called("ws_online", codecs, session=SESSION))
+def test_the_example_of_ws_online_greets() -> None:
+    _, sent = asyncio.run(called("ws_online", session=SESSION))
     assert sent == [("ann", Push("chat.welcome", {"node": "n1"}))]
 
 
-def test_the_example_of_http_blueprint_has_a_route(codecs: Codecs) -> None:
-    blueprint, _ = asyncio.run(called("http_blueprint", codecs))
+def test_the_example_of_http_blueprint_has_a_route() -> None:
+    blueprint, _ = asyncio.run(called("http_blueprint"))
     assert isinstance(blueprint, sanic.Blueprint)
     assert len(blueprint._future_routes) == 1
 
 
-def test_the_example_of_authenticate_answers_passes_on_and_refuses(codecs: Codecs) -> None:
-    assert asyncio.run(called("authenticate", codecs, request=request_with("s3cret")))[0] == Identity("ann")
-    assert asyncio.run(called("authenticate", codecs, request=request_with(None)))[0] is None
+def test_the_example_of_authenticate_answers_passes_on_and_refuses() -> None:
+    assert asyncio.run(called("authenticate", request=request_with("s3cret")))[0] == Identity("ann")
+    assert asyncio.run(called("authenticate", request=request_with(None)))[0] is None
     with pytest.raises(AuthenticationError):
-        asyncio.run(called("authenticate", codecs, request=request_with("guessed")))
+        asyncio.run(called("authenticate", request=request_with("guessed")))
 
 
-def test_the_example_of_plugin_settings_gives_settings(codecs: Codecs) -> None:
+def test_the_example_of_plugin_settings_gives_settings() -> None:
     settings = settings_from({"plugins": {"load": [], "example": {"history": 5}}})
-    plugins = load_plugins(settings, codecs, {"example": example("plugin_settings")}).plugins
+    plugins = load_plugins(settings, {"example": example("plugin_settings")}).plugins
     (plugin,) = [each for each in plugins if each.name == "example"]
     assert plugin.settings is not None
     assert msgspec.to_builtins(plugin.settings) == {"history": 5}
 
 
 @pytest.mark.parametrize("hook", ["server_start", "server_stop"])
-def test_the_example_runs_to_its_end(hook: str, codecs: Codecs) -> None:
-    assert asyncio.run(called(hook, codecs)) == (None, [])
+def test_the_example_runs_to_its_end(hook: str) -> None:
+    assert asyncio.run(called(hook)) == (None, [])

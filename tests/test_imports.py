@@ -39,6 +39,7 @@ SHARED = {
     "config_text": "config",
     "discovery": "plugins",
     "handlers": "commands",
+    "requirement": "plugins",
     "command_map": "commands",
 }
 

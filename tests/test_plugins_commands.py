@@ -64,7 +64,7 @@ def test_two_plugins_with_one_command(install: Install, load: Load) -> None:
     )
     assert error_of(plugins, "chat") == error_of(plugins, "talk") == expected
     assert plugins.problems == (expected,)
-    assert [each.command.name for each in plugins.commands] == ["news.read"]
+    assert [command.name for _, command in plugins.commands] == ["news.read"]
     load({"block": ["talk"]}).check()
 
 
@@ -80,4 +80,4 @@ def test_commands_of_a_plugin_given_directly(load: Load) -> None:
 
     plugins = load(extra={"chat": Chat()})
     plugins.check()
-    assert [(each.plugin, each.command) for each in plugins.commands] == [("chat", say)]
+    assert plugins.commands == (("chat", say),)

@@ -1,16 +1,20 @@
 """The command `msanic-core`: one file per verb.
 
-A verb is a module with `NAME`, `SUMMARY`, `add_arguments(parser)` and `run(arguments) -> exit code`. What a verb needs
-beyond the standard library is imported by its `run`, so that `--help` and usage errors come at once.
+A verb is a module with `SUMMARY`, `add_arguments(parser)` and `run(arguments) -> exit code`. What a verb needs beyond
+the standard library is imported by its `run`, so that `--help` and usage errors come at once.
 """
 
 import argparse
+import gc
+import sys
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 
-from msanic_core.cli import call, commands, config, output, plugins, serve, version
+from msanic_core.cli import output
 from msanic_core.errors import MsanicError
 
-VERBS = (serve, plugins, commands, config, call, version)
+VERBS = ("serve", "plugins", "commands", "config", "call", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,13 +22,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0: done. 2: the command line, a setting or a plugin is wrong. 130: interrupted. Others are said by the verbs.
     """
-    parser = _parser()
+    # What is imported and set up makes many objects, none of them garbage; a server has it back when it is up.
+    gc.disable()
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    finally:
+        gc.enable()
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = _parser(argv)
     try:
         arguments = parser.parse_args(argv)
         if arguments.version:
-            return version.run(arguments)
+            arguments.run = _verb("version").run
         if arguments.run is None:
-            parser.error(f"a verb is needed: {', '.join(verb.NAME for verb in VERBS)}")
+            parser.error(f"a verb is needed: {', '.join(VERBS)}")
     except SystemExit as exit_:  # argparse has said what is wrong, or has printed the help
         return exit_.code if isinstance(exit_.code, int) else 0
     try:
@@ -37,17 +50,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="msanic-core",
         description="A server for realtime applications that are made of plugins.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="store_true", help=version.SUMMARY)
+    parser.add_argument("--version", action="store_true", help="show versions")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
-    for verb in VERBS:
-        child = verbs.add_parser(verb.NAME, help=verb.SUMMARY, description=verb.__doc__, allow_abbrev=False)
+    # Where the command line begins with a verb nothing is asked about the others.
+    for name in argv[:1] if argv and argv[0] in VERBS else VERBS:
+        verb = _verb(name)
+        child = verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__, allow_abbrev=False)
         verb.add_arguments(child)
         child.set_defaults(run=verb.run)
     return parser
+
+
+def _verb(name: str) -> ModuleType:
+    return import_module(f"{__name__}.{name}")

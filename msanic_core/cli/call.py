@@ -18,7 +18,6 @@ from msanic_core.cli import options, output
 if TYPE_CHECKING:
     from msanic_core.config import Settings
 
-NAME = "call"
 SUMMARY = "send one command to a running server"
 
 _REQUEST = "1"

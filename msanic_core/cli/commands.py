@@ -5,7 +5,6 @@ from typing import Any
 
 from msanic_core.cli import options, output
 
-NAME = "commands"
 SUMMARY = "list the WebSocket commands"
 
 
@@ -20,13 +19,13 @@ def run(arguments: argparse.Namespace) -> int:
     found = options.read_plugins(arguments)
     commands = [
         {
-            "name": bound.command.name,
-            "id": bound.command.id,
-            "plugin": bound.plugin,
-            "data": type_name(bound.command.data_type),
-            "summary": bound.command.doc.partition("\n")[0],
+            "name": command.name,
+            "id": command.id,
+            "plugin": plugin,
+            "data": type_name(command.data_type),
+            "summary": command.doc.partition("\n")[0],
         }
-        for bound in found.commands
+        for plugin, command in found.commands
     ]
     if arguments.json:
         print(output.json_text(commands, indent=2))

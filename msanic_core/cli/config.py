@@ -4,7 +4,6 @@ import argparse
 
 from msanic_core.cli import options, output
 
-NAME = "config"
 SUMMARY = "show the settings in force and where they come from"
 
 

@@ -66,7 +66,5 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Settings, Origins]:
 def read_plugins(arguments: argparse.Namespace) -> PluginSet:
     """Load the plugins that the settings want, broken ones included. Raises `ConfigError`."""
     from msanic_core.plugins import load_plugins
-    from msanic_core.wire.codecs import Codecs
 
-    settings, _ = read_settings(arguments)
-    return load_plugins(settings, Codecs(max_containers=settings.ws.max_containers, max_depth=settings.ws.max_depth))
+    return load_plugins(read_settings(arguments)[0])

@@ -10,7 +10,6 @@ from msanic_core.cli import options, output
 if TYPE_CHECKING:
     from msanic_core.plugins import PluginSet
 
-NAME = "plugins"
 SUMMARY = "list the installed plugins"
 
 NONE_INSTALLED = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import gc
 import socket
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from msanic_core.cli import options, output
 if TYPE_CHECKING:
     from msanic_core.config import ServerSettings
 
-NAME = "serve"
 SUMMARY = "run the server"
 
 
@@ -24,15 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; the exit code is the server's, or 1 if it cannot listen."""
-    # Until the server is up: imports make many objects, none of them garbage.
-    gc.disable()
-    try:
-        return _serve(arguments)
-    finally:
-        gc.enable()
-
-
-def _serve(arguments: argparse.Namespace) -> int:
     settings, _ = options.read_settings(arguments)
 
     from msanic_core.server.run import run as run_server

@@ -3,7 +3,6 @@
 import argparse
 import platform
 
-NAME = "version"
 SUMMARY = "show versions"
 
 

@@ -21,7 +21,7 @@ from msanic_core.plugins import PluginSet
 from msanic_core.server import hooks
 from msanic_core.server.handshake import Handshake
 from msanic_core.server.health import health_routes
-from msanic_core.server.http import answer_error, mount
+from msanic_core.server.http import ERROR_FORMAT, answer_error, mount
 from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
@@ -64,9 +64,7 @@ class Node:
         replay = Replay(self.engine, self.offline)
         self.runner = Runner(loop)
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
-        self.commands = CommandMap.build(
-            [*own_commands, *((each.plugin, each.command) for each in plugins.commands)], codecs
-        )
+        self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)
         self.dispatcher = Dispatcher(self.server, self.commands, codecs, self.engine, self.runner)
         ws = settings.ws
         self.heartbeat = Heartbeat(
@@ -105,7 +103,7 @@ class Node:
         # Sanic's mark for handlers that may return without a response.
         websocket.is_websocket = True  # type: ignore[attr-defined]
         # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
-        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True)
+        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True, error_format=ERROR_FORMAT)
         app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
         mount(app, self.plugins.implementations("http_blueprint"), self.server)
         app.error_handler.add(Exception, answer_error)

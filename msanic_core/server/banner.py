@@ -1,10 +1,10 @@
 """What `serve` shows when it is ready."""
 
 import socket
-from importlib.metadata import version
 
 from msanic_core.config_text import masked
 from msanic_core.discovery import State
+from msanic_core.requirement import running_version
 from msanic_core.server.app import Node
 
 
@@ -15,7 +15,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     shown_host = f"[{host}]" if ":" in host else host
     active = [each for each in node.plugins.plugins if each.state is State.ACTIVE]
     plugins = ", ".join(f"{each.name} {each.version}" for each in active) or "none: pip install one, or write one"
-    commands = ", ".join(each.command.name for each in node.plugins.commands) or "none"
+    commands = ", ".join(command.name for _, command in node.plugins.commands) or "none"
     auth: str = settings.auth.mode
     if auth == "anonymous":
         auth += " (anybody may be anybody)"
@@ -34,7 +34,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     width = max(map(len, rows))
     return "\n".join(
         [
-            f"msanic-core {version('msanic-core')} is ready",
+            f"msanic-core {running_version() or '(not installed)'} is ready",
             *(f"  {key:<{width}}  {value}" for key, value in rows.items()),
         ]
     )

@@ -6,17 +6,18 @@ import msgspec
 from sanic import Blueprint, HTTPResponse, Request
 
 from msanic_core.engine.base import Engine
+from msanic_core.server.http import ERROR_FORMAT
 
 
 def health_routes(engine: Engine, accepting: Callable[[], bool]) -> Blueprint:
     """The two routes, for load balancers. `readyz` answers 503 while draining or without its store."""
     blueprint = Blueprint("msanic_core_health", url_prefix="/")
 
-    @blueprint.get("/livez")
+    @blueprint.get("/livez", error_format=ERROR_FORMAT)
     async def livez(_: Request) -> HTTPResponse:
         return _answer(200, {"live": True})
 
-    @blueprint.get("/readyz")
+    @blueprint.get("/readyz", error_format=ERROR_FORMAT)
     async def readyz(_: Request) -> HTTPResponse:
         facts = engine.describe()
         ready = accepting() and bool(facts["healthy"])

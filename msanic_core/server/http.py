@@ -18,6 +18,9 @@ from msanic_core.plugins import Implementation
 
 log = logging.getLogger("msanic_core.http")
 
+ERROR_FORMAT = "json"
+"""Of the core's own routes. Where a route says none, Sanic reads the handler's source for it, which takes its time."""
+
 _PARAMETER = re.compile(r"<\w+(:str(?=>))?")
 _CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if code is not ReplyCode.PASS}
 

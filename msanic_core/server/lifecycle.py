@@ -41,12 +41,18 @@ class RunningNode:
         # Its transports are compiled and read and write the socket directly; those of the loop cost twice as much.
         aiofastnet.patch_loop()
         listener = await node.app.create_server(
-            sock=sock, protocol=HttpConnection, backlog=node.settings.server.backlog, return_asyncio_server=True
+            sock=sock,
+            protocol=HttpConnection,
+            backlog=node.settings.server.backlog,
+            return_asyncio_server=True,
+            # Otherwise it would take connections before the listeners of blueprints have run.
+            asyncio_server_kwargs={"start_serving": False},
         )
         if listener is None:
             raise RuntimeError("Sanic returned no server")
         await listener.startup()  # type: ignore[no-untyped-call]
         await listener.before_start()  # type: ignore[no-untyped-call]
+        await listener.start_serving()  # type: ignore[no-untyped-call]
         await listener.after_start()  # type: ignore[no-untyped-call]
         heartbeat = asyncio.get_running_loop().create_task(node.heartbeat.run())
         return cls(node, listener, heartbeat)

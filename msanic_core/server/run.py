@@ -39,14 +39,14 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
 
 async def _serve(settings: Settings, sock: socket.socket) -> int:
     codecs = Codecs(max_containers=settings.ws.max_containers, max_depth=settings.ws.max_depth)
-    node = Node(settings, load_plugins(settings, codecs), codecs)
+    node = Node(settings, load_plugins(settings), codecs)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Before the start: a plugin that has started is stopped, too.
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     running = await RunningNode.start(node, sock)
-    # What is there now stays: the collector, which `serve` may have kept waiting, need not look at it again.
+    # What is there now stays: the collector, which the command line has kept waiting, need not look at it again.
     gc.freeze()
     gc.enable()
     sys.stderr.write(banner(node, sock) + "\n")

@@ -58,7 +58,7 @@ async def serving(
     sections["plugins"] = {"load": [], **sections.get("plugins", {})}
     checked = settings_from(sections)
     codecs = Codecs(max_containers=checked.ws.max_containers, max_depth=checked.ws.max_depth)
-    node = Node(checked, load_plugins(checked, codecs, plugins), codecs)
+    node = Node(checked, load_plugins(checked, plugins), codecs)
     # Sanic rewrites its classes for the app that starts, which works for one app of a process.
     node.app.config.TOUCHUP = False
     with bind(HOST, 0, checked.server.backlog) as sock:

@@ -11,7 +11,6 @@ from benchmarks.environments import ROOT, EnvironmentProblem, Stamp, core_files,
 from benchmarks.extra_plugins import COUNT, write_plugins
 from msanic_core.config import settings_from
 from msanic_core.plugins import load_plugins
-from msanic_core.wire import Codecs
 
 
 def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +67,8 @@ def test_extra_plugins_are_plugins_of_their_own(tmp_path: Path) -> None:
         assert spec.loader is not None
         modules[entry[0]] = module = util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    plugins = load_plugins(settings_from({"plugins": {"load": []}}), Codecs(), modules)
+    plugins = load_plugins(settings_from({"plugins": {"load": []}}), modules)
     plugins.check()
     assert len(modules) == COUNT
-    assert {each.plugin for each in plugins.commands} == modules.keys()
+    assert {name for name, _ in plugins.commands} == modules.keys()
     assert {each.plugin.name for each in plugins.implementations("ws_offline")} == modules.keys()

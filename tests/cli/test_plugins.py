@@ -5,9 +5,7 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.cli.plugins import NONE_INSTALLED, as_text
-from msanic_core.command_map import CommandMap
 from msanic_core.plugins import PluginSet
-from msanic_core.wire import Codecs
 
 Install = Callable[[str, str], None]
 
@@ -42,7 +40,7 @@ def line_of(name: str, text: str) -> list[str]:
 
 
 def test_none_installed_says_how_to_install_one() -> None:
-    text = as_text(PluginSet((), CommandMap.build([], Codecs()), {}, ()))
+    text = as_text(PluginSet((), (), {}, ()))
     assert text == NONE_INSTALLED
     assert "pip install" in text
 

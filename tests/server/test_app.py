@@ -103,7 +103,7 @@ def test_plugins_that_cannot_be_served_together_stop_the_node(plugin: MakePlugin
         settings = settings_from({"plugins": {"load": []}})
         codecs = Codecs()
         both = {name: plugin(ws_command=lambda: [greet]) for name in ("one", "two")}
-        Node(settings, load_plugins(settings, codecs, both), codecs)
+        Node(settings, load_plugins(settings, both), codecs)
 
     with pytest.raises(PluginError, match=r"test\.greet"):
         asyncio.run(main())

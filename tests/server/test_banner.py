@@ -6,6 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from packaging.version import Version
 
 from msanic_core import Context, Identity, command
@@ -29,7 +30,7 @@ def shown(plugins: dict[str, Any], settings: dict[str, Any] | None = None, host:
     async def main() -> str:
         checked = settings_from({"plugins": {"load": []}, "db": {"url": "sqlite://:memory:"}, **(settings or {})})
         codecs = Codecs()
-        node = Node(checked, load_plugins(checked, codecs, plugins), codecs)
+        node = Node(checked, load_plugins(checked, plugins), codecs)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host, 0), family=family) as sock:
             return banner(node, sock).replace(f":{sock.getsockname()[1]}", ":PORT")
@@ -79,3 +80,8 @@ def test_passwords_are_not_shown() -> None:
 def test_an_ipv6_address_is_in_brackets(ipv6_loopback: str) -> None:
     rows = shown({}, host=ipv6_loopback)
     assert (rows["http"], rows["websocket"]) == ("http://[::1]:PORT/", "ws://[::1]:PORT/ws")
+
+
+@pytest.mark.usefixtures("install")
+def test_a_core_that_nobody_installed_runs_too() -> None:
+    assert shown({})[""] == "msanic-core (not installed) is ready"

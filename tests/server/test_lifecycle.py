@@ -8,11 +8,19 @@ from typing import Any
 
 import httpx
 import pytest
+from sanic import Blueprint, HTTPResponse, Request, empty
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core import Context, Identity, OfflineReason, PluginError, Server, SessionInfo, command, hookimpl
+from msanic_core.config import settings_from
+from msanic_core.plugins import load_plugins
+from msanic_core.server.app import Node
+from msanic_core.server.lifecycle import RunningNode
+from msanic_core.server.run import bind
 from msanic_core.testing import serving
+from msanic_core.wire import Codecs
+from tests.server.conftest import Raw
 
 
 def plugin(**functions: Any) -> SimpleNamespace:
@@ -49,6 +57,37 @@ def test_server_start_comes_before_the_first_connection_and_server_stop_after_th
 
     asyncio.run(run())
     assert events == ["start", "online ada", "offline ada shutdown", "stop"]
+
+
+def test_no_request_is_taken_before_listeners_of_blueprints_have_prepared_for_it(raw: Raw) -> None:
+    events: list[str] = []
+    blueprint = Blueprint("probe", url_prefix="/")
+
+    @blueprint.before_server_start
+    async def prepare(_: Any) -> None:
+        await asyncio.sleep(0.1)
+        events.append("prepared")
+
+    @blueprint.get("/")
+    async def ask(_: Request) -> HTTPResponse:
+        events.append("asked")
+        return empty()
+
+    async def run() -> None:
+        settings = settings_from({"plugins": {"load": []}, "db": {"url": "sqlite://:memory:"}})
+        codecs = Codecs()
+        hooks = plugin(http_blueprint=lambda: blueprint)
+        node = Node(settings, load_plugins(settings, {"probe": hooks}), codecs)
+        node.app.config.TOUCHUP = False
+        with bind("127.0.0.1", 0, 10) as sock:
+            async with raw(sock.getsockname()[1]) as client:
+                await client.send("GET / HTTP/1.1\r\nHost: server.example\r\n\r\n")
+                running = await RunningNode.start(node, sock)
+                assert (await client.head())[0] == 204
+                await running.stop()
+
+    asyncio.run(run())
+    assert events == ["prepared", "asked"]
 
 
 def test_a_plugin_that_does_not_start_stops_the_start_and_releases_the_port() -> None:

@@ -37,6 +37,14 @@ def server_stop():
     print("chat has stopped", file=sys.stderr)
 """
 STOP_EARLY = "os.kill(os.getpid(), signal.SIGTERM)"
+SAY_MODULES = """
+import sys
+from msanic_core import hookimpl
+
+@hookimpl
+def server_stop():
+    print("modules:", *sys.modules, file=sys.stderr)
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -67,6 +75,25 @@ def test_a_signal_stops_the_server_in_order(tmp_path: Path, number: signal.Signa
     assert "chat has stopped" in log
     assert log[-1].startswith("stopped in ")
     assert not [line for line in log if "Traceback" in line or "WARNING" in line or "ERROR" in line]
+
+
+def test_what_a_server_may_never_need_is_not_imported(tmp_path: Path) -> None:
+    install_plugin(tmp_path, "chat", SAY_MODULES)
+    with next(tmp_path.rglob("METADATA")).open("a") as metadata:
+        metadata.write("Requires-Dist: msanic-core>=0.1,<1000\n")
+
+    async def main() -> list[str]:
+        async with serve_process(tmp_path, {"plugins.load": ["chat"]}) as server:
+            async with connect(server.websocket_url("user=ada"), proxy=None) as ws:
+                await ws.send('{"cmd":"sys.ping","req":1}')
+                await ws.recv()
+            server.signal(signal.SIGTERM)
+            await server.exit_code()
+        return server.log
+
+    (modules,) = [line.split()[1:] for line in asyncio.run(main()) if line.startswith("modules: ")]
+    assert "msanic_core.db.database" in modules
+    assert {"tortoise", "packaging", "difflib", "redis"}.isdisjoint(modules)
 
 
 def test_a_signal_during_the_start_stops_the_server_in_order_too(tmp_path: Path) -> None:

@@ -55,5 +55,5 @@ def error_of(plugins: PluginSet, name: str = "chat") -> str:
     for hook in plugin.hooks:
         if hook in HOOKS:
             assert plugin not in [each.plugin for each in plugins.implementations(hook)]
-    assert plugin.name not in [each.plugin for each in plugins.commands]
+    assert plugin.name not in [name for name, _ in plugins.commands]
     return plugin.error
