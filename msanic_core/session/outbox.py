@@ -100,11 +100,14 @@ class Outbox:
         """Whether the socket takes data and less than half of the limit waits here."""
         return not self.blocked and 2 * self._size < self._limit
 
-    async def drained(self) -> None:
-        """Wait until there is room, or until the outbox is closed. For one waiter: the replay of an inbox."""
-        if self._on_overflow is not None and not self.has_room():
-            self._drained = asyncio.get_running_loop().create_future()
-            await self._drained
+    def drained(self) -> "asyncio.Future[None]":
+        """Give a future for there being room, or the outbox being closed. For one waiter: the replay of an inbox."""
+        drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._on_overflow is None or self.has_room():
+            drained.set_result(None)
+        else:
+            self._drained = drained
+        return drained
 
     def settled_id(self) -> int:
         """`written_id` once everything up to it has left this process, else 0."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -46,15 +46,14 @@ class Push(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, gc=False):
-    """A message of a client. `req` is in a form only the codec that decoded it can read; so is `data`, unless `typed`.
+    """A message of a client.
 
-    `typed`: `data` is a value of the type that its command asks for.
+    `req` is in a form only the codec that decoded it can read; so is `data`, unless a `TypedDecoder` made it.
     """
 
     cmd: str | int
     data: Any
     req: Any
-    typed: ClassVar[bool] = False
 
 
 class RawRequest(Request, gc=False):
@@ -77,9 +76,9 @@ class Reply(msgspec.Struct, gc=False):
 class TypedDecoder(NamedTuple):
     """Reads requests for some commands together with their `data`, in one pass: about half of what two passes cost.
 
-    `decode` gives a `Request` that is `typed`. For whatever else a client may send, right or wrong, it raises one of
-    `DECODE_ERRORS`, or what the type's own checks raise: `Codec.decode` knows which. `commands`: the names of those it
-    knows.
+    `decode` gives a `Request` whose `data` is of the type that its command asks for. For whatever else a client may
+    send, right or wrong, it raises one of `DECODE_ERRORS`, or what the type's own checks raise: `Codec.decode` knows
+    which. `commands`: the names of those it knows.
     """
 
     decode: Callable[[Any], Request]
@@ -124,7 +123,7 @@ def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:
             [_data_field(type_), req],
             tag_field="cmd",
             tag=cmd,
-            namespace={"cmd": cmd, "typed": True},
+            namespace={"cmd": cmd},
             gc=False,
         )
         for cmd, type_ in types.items()

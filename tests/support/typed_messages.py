@@ -27,8 +27,7 @@ def seen_quickly(codec: Codec, payload: str | bytes) -> Seen | None:
         request = QUICK[codec.name].decode(payload)
     except DECODE_ERRORS:
         return None
-    assert request.typed
-    return seen_of(codec, request)
+    return seen_of(codec, request, typed=True)
 
 
 def seen(codec: Codec, payload: str | bytes) -> Seen:
@@ -37,18 +36,17 @@ def seen(codec: Codec, payload: str | bytes) -> Seen:
         request = codec.decode(payload)
     except EnvelopeError as error:
         return "no request", error.hint, codec.reply(REJECT_COMMAND, None, 12, error.req, error.hint)
-    assert not request.typed
-    return seen_of(codec, request)
+    return seen_of(codec, request, typed=False)
 
 
-def seen_of(codec: Codec, request: Request) -> Seen:
+def seen_of(codec: Codec, request: Request, *, typed: bool) -> Seen:
     cmd, data = request.cmd, request.data
     name = IDS.get(cmd) if isinstance(cmd, int) else cmd
     if name not in KINDS:
         return "unknown command", cmd, codec.reply(cmd, None, 11, request.req, "")
     if TYPES[name] is msgspec.Raw:
         data = None
-    elif not request.typed:
+    elif not typed:
         try:
             data = DECODERS[codec.name, name](data)
         except DataError as error:

@@ -131,10 +131,10 @@ def test_a_request_that_is_typed() -> None:
         (b'{"data":5,"cmd":"scalar.int"}', "null"),
     ):
         request = QUICK["json"].decode(payload.decode())
-        assert (request.cmd, request.data, request.typed, bytes(request.req)) == ("scalar.int", 5, True, req.encode())
+        assert (request.cmd, request.data, bytes(request.req)) == ("scalar.int", 5, req.encode())
     for message, number in (({"cmd": "scalar.int", "data": 5, "req": 7}, 7), ({"data": 5, "cmd": "scalar.int"}, None)):
         request = QUICK["msgpack"].decode(msgpack.packb(message))
-        assert (request.cmd, request.data, request.typed, request.req) == ("scalar.int", 5, True, number)
+        assert (request.cmd, request.data, request.req) == ("scalar.int", 5, number)
 
 
 @both

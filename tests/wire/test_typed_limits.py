@@ -87,10 +87,10 @@ def test_however_deep(codec: Codec, levels: int) -> None:
         {"cmd": "scalar.int", "data": 1, "zz": nested},
     ]
     for message in ignored:
-        # What nobody reads may be deeper, but not so deep that passing over it takes the stack.
+        # What nobody reads may be deeper, but not so deep that passing over it takes the stack: how deep is Python's.
         seen_without = seen(codec, payload_of(without_extras(message), codec.name))
         quick = seen_quickly(codec, payload_of(message, codec.name))
-        assert quick == (seen_without if levels == 100 else None)
+        assert quick in {100: (seen_without,), 5_000: (seen_without, None), 1_000_000: (None,)}[levels]
 
 
 class Wide(msgspec.Struct, array_like=True):
