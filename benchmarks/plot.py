@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PICTURES = ("results.png", "results.svg")
-_COLOURS = ("#3b6fb6", "#e08a2e")
+_COLOURS = ("#3b6fb6", "#e08a2e", "#5b9a5b", "#8a6fb0")
 _BAR_HEIGHT = 0.38
 
 
