@@ -120,6 +120,8 @@ class OfflineReason(StrEnum):
     """The login ran out."""
     SHUTDOWN = "shutdown"
     """The server stops."""
+    CRASHED = "crashed"
+    """Its process died, or showed no sign of life for so long that others took over."""
 
 
 OFFLINE_CLOSE_CODES: Mapping[OfflineReason, CloseCode] = {
@@ -133,4 +135,5 @@ OFFLINE_CLOSE_CODES: Mapping[OfflineReason, CloseCode] = {
     OfflineReason.PROTOCOL: CloseCode.PROTOCOL_ERROR,
     OfflineReason.EXPIRED: CloseCode.LOGIN_EXPIRED,
     OfflineReason.SHUTDOWN: CloseCode.RESTART,
+    OfflineReason.CRASHED: CloseCode.RESTART,
 }

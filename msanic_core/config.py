@@ -141,15 +141,26 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class RedisSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[redis]`: the Redis engine."""
+    """`[redis]`: the Redis engine, which several workers and nodes share."""
 
     url: Annotated[
         str,
         _form(
-            "Redis URL; empty: the memory engine, the only one of this version.",
+            "Redis or Valkey; `redis+sentinel://` and `redis+cluster://` list several hosts. Empty: the memory engine.",
             "a URL such as redis://127.0.0.1:6379/0",
+            r"^(|(rediss?|unix|rediss?\+(sentinel|cluster))://\S+)\Z",
         ),
     ] = ""
+    prefix: Annotated[
+        str, _form("Begin of every key and channel.", "letters, digits, . _ -", r"^[A-Za-z0-9._-]{1,64}\Z")
+    ] = "msanic"
+    lease: Annotated[
+        float, _seconds("Time without a sign of life after which a process counts as dead.", most=3600.0)
+    ] = 10.0
+    timeout: Annotated[float, _seconds("Limit for an answer of Redis; then the connection is given up.")] = 2.0
+    patience: Annotated[
+        float, _seconds("Time that a call waits for Redis to come back, from the moment on that it was away.")
+    ] = 5.0
 
 
 class PluginsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -268,14 +279,15 @@ def _check(settings: Settings, origins: Origins) -> None:
             f"{at('offline.yield_after', offline.yield_after)}: a hook would be cancelled before it stops holding "
             "up the next; set offline.cancel_after higher"
         )
-    if settings.redis.url:
+    redis = settings.redis
+    if redis.timeout >= redis.lease:
         raise ConfigError(
-            f"{at('redis.url', settings.redis.url)}: this version has only the memory engine, the Redis engine "
-            "arrives in a later release; remove the setting"
+            f"{at('redis.timeout', redis.timeout)} is not less than {at('redis.lease', redis.lease)}: one slow answer "
+            "would cost a process its lease; set redis.timeout lower"
         )
-    if settings.server.workers > 1:
+    if settings.server.workers > 1 and not redis.url:
         raise ConfigError(
             f"{at('server.workers', settings.server.workers)}: each worker is a process of its own, and without "
-            "Redis users on different workers could not reach each other; this version has only the memory engine, "
-            "the Redis engine arrives in a later release; set server.workers to 1"
+            "Redis users on different workers could not reach each other; set redis.url (--redis), or server.workers "
+            "to 1"
         )

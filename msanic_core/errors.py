@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+_TRY_AGAIN = 10  # ReplyCode.TEND
+
 
 class MsanicError(Exception):
     """Base of every error the core raises on purpose."""
@@ -31,6 +33,16 @@ class CommandError(MsanicError):
         self.code = int(code)
         self.hint = hint
         self.data = data
+
+
+class StoreUnavailableError(CommandError):
+    """The engine's store (Redis) gave no answer in time. What was asked for may have been done or not.
+
+    A command handler that lets it through answers with code 10: trying again can help.
+    """
+
+    def __init__(self, hint: str) -> None:
+        super().__init__(_TRY_AGAIN, hint)
 
 
 class AuthenticationError(MsanicError):

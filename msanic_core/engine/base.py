@@ -48,14 +48,24 @@ class InboxLimits(msgspec.Struct, frozen=True):
 
 
 class InboxPage(msgspec.Struct, frozen=True):
-    """A part of an inbox in order: the messages, how many before them were trimmed unread, and the store's epoch.
+    """A part of an inbox in order: the messages, and how many before them were trimmed unread.
 
-    Ids of different epochs cannot be compared: the store was emptied in between.
+    `epoch`: ids of different epochs cannot be compared, the store was emptied in between. `last_id`: the highest id
+    the inbox has given so far.
     """
 
     messages: Sequence[Push]
     lost: int
     epoch: str
+    last_id: int
+
+
+class OfflineJob(msgspec.Struct, frozen=True):
+    """A lost session, with `closed_at` and `last` set, and the plugins that have yet to be told."""
+
+    session: SessionInfo
+    reason: OfflineReason
+    plugins: tuple[str, ...]
 
 
 class Delivery(Protocol):
@@ -70,15 +80,30 @@ class Delivery(Protocol):
     def close(self, session_id: str, reason: OfflineReason) -> bool:
         """End a local session; False when it is not (or no longer) here."""
 
+    def sessions(self) -> Sequence[SessionInfo]:
+        """Every local session that was registered, with the groups it is in now: what the store should know of it."""
+
+    def catch_up(self, session_id: str, last_id: int) -> None:
+        """The user's inbox goes up to `last_id`: a local session that is not there yet reads on from where it is."""
+
+    def adopt(self, job: OfflineJob) -> None:
+        """Run what is left of the offline job of a session that another node has left behind."""
+
+    def fence(self) -> None:
+        """Others hold this node for dead and have taken its sessions: close them all, and tell no plugin of it."""
+
 
 class Engine(Protocol):
-    """The protocol of every engine. Methods may raise `msanic_core.errors.MsanicError` when the store is away."""
+    """The protocol of every engine. Methods may raise `StoreUnavailableError`, where they do not say that they wait."""
 
     name: str
     """As shown to people: "memory"."""
 
-    async def start(self, node: str, delivery: Delivery) -> None:
-        """Take up work for a node. Called once, before any other method."""
+    async def start(self, node: str, delivery: Delivery, plugins: Sequence[str]) -> None:
+        """Take up work for a node. Called once, before any other method.
+
+        `plugins`: those that have to be told of sessions which other nodes leave behind.
+        """
 
     async def stop(self) -> None:
         """Release everything. Called once, after the node's last session is gone."""
@@ -89,14 +114,18 @@ class Engine(Protocol):
         False: the user has `policy.limit` sessions already, which are not replaced; nothing was recorded.
         """
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:
+    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
         """Take a session out and record the offline job that the named plugins still have to do.
 
-        Returns the session with `closed_at` and `last` set.
+        Returns the session with `closed_at` and `last` set; None when another node has taken it over, and the job with
+        it. Waits for a store that is away, for as long as it takes.
         """
 
-    async def done(self, session_id: str, plugin: str) -> None:
-        """Mark a plugin's part of the offline job of a session as done."""
+    def holds(self, session_id: str) -> bool:
+        """Whether the offline job of a lost session is this node's to run, as far as it knows."""
+
+    async def done(self, session: SessionInfo, plugin: str) -> None:
+        """Mark a plugin's part of the offline job of a session as done. Waits for a store that is away."""
 
     async def newer_handshake(self, user: str, timestamp: int) -> bool:
         """Record the time a client gave in its handshake; False when the user has used that time or a later one."""
@@ -119,8 +148,12 @@ class Engine(Protocol):
     async def kick(self, user: str, session_id: str | None) -> int:
         """End one session of the user, or all with None; returns how many were told to end."""
 
-    async def push(self, user: str, push: Push, durable: bool) -> int | None:
-        """Send to every session of a user. Durable: also into the inbox; returns the message's id there, else None."""
+    async def push(self, user: str, push: Push, durable: bool, key: str | None = None) -> int | None:
+        """Send to every session of a user. Durable: also into the inbox; returns the message's id there, else None.
+
+        `key`: a durable message whose key is among the last 1,000 of the user is not stored again; the id is that of
+        the first one.
+        """
 
     async def broadcast(self, group: str | None, push: Push) -> None:
         """Send to every session in a group on all nodes; None: to every session."""

@@ -13,6 +13,9 @@ from msanic_core.wire.packed import pack_push, unpack_push
 _MAX_CLIENTS = 100
 """Clients of one user whose positions are kept: what they are called is for them to choose."""
 
+_MAX_KEYS = 1000
+"""Messages whose keys are remembered, see `Engine.push`."""
+
 
 class _Entry(msgspec.Struct, gc=False):
     id: int
@@ -26,7 +29,7 @@ class Inbox:
     A message is kept packed: what the sender does with its objects afterwards does not change what is delivered.
     """
 
-    __slots__ = ("_base", "_bytes", "_entries", "_last_id", "_limits", "_positions", "used_at")
+    __slots__ = ("_base", "_bytes", "_entries", "_keys", "_last_id", "_limits", "_positions", "used_at")
 
     def __init__(self, limits: InboxLimits, now: float, base: int = 0, clients: Iterable[str] = ()) -> None:
         """Ids start above `base`; `clients` are those that are known from the start. Times are in seconds."""
@@ -37,6 +40,7 @@ class Inbox:
         self._bytes = 0
         self._last_id = base
         self._positions = dict.fromkeys(clients, base)
+        self._keys: dict[str, int] = {}
         self.used_at = now
         """When it was last written to or read, or the user's last session ended."""
 
@@ -57,7 +61,11 @@ class Inbox:
         all_told = min(self._positions.values(), default=self._base) == self._last_id
         return (all_unnamed and all_told) or now - self.used_at > self._limits.max_age
 
-    def append(self, push: Push, now: float) -> Push:
+    def id_of(self, key: str) -> int | None:
+        """The id of the message that was stored with this key, if that is remembered."""
+        return self._keys.get(key)
+
+    def append(self, push: Push, now: float, key: str | None = None) -> Push:
         """Store a message; returns it with its id. Raises `WireEncodeError`, storing nothing, if that cannot be."""
         stored = msgspec.structs.replace(push, id=self._last_id + 1)
         packed = pack_push(stored)
@@ -70,6 +78,10 @@ class Inbox:
         self._last_id += 1
         self._entries.append(_Entry(self._last_id, now, packed))
         self._bytes += len(packed)
+        if key is not None:
+            self._keys[key] = self._last_id
+            if len(self._keys) > _MAX_KEYS:
+                del self._keys[next(iter(self._keys))]
         self._trim(now)
         return stored
 
@@ -83,7 +95,7 @@ class Inbox:
         lost = max(0, self._first_id() - 1 - max(after, self._base))
         start = max(0, after + 1 - self._first_id())
         chosen = islice(self._entries, start, start + limit)
-        return InboxPage([unpack_push(entry.packed) for entry in chosen], lost, epoch)
+        return InboxPage([unpack_push(entry.packed) for entry in chosen], lost, epoch, self._last_id)
 
     def acknowledge(self, client: str, message_id: int) -> None:
         """Raise a client's position (never lower it, never above the last id) and drop what all known clients have."""

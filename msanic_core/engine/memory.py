@@ -37,7 +37,7 @@ class MemoryEngine:
             raise RuntimeError("the engine is not started")
         return self._delivery
 
-    async def start(self, node: str, delivery: Delivery) -> None:  # noqa: ARG002 - there is only one node
+    async def start(self, node: str, delivery: Delivery, plugins: Sequence[str]) -> None:  # noqa: ARG002 - one node
         """See `Engine.start`."""
         self._delivery = delivery
 
@@ -69,7 +69,11 @@ class MemoryEngine:
             self._leave(session.id, group)
         return msgspec.structs.replace(session, closed_at=self._now(), last=not others)
 
-    async def done(self, session_id: str, plugin: str) -> None:
+    def holds(self, session_id: str) -> bool:  # noqa: ARG002
+        """See `Engine.holds`. There is nobody who could take it over."""
+        return True
+
+    async def done(self, session: SessionInfo, plugin: str) -> None:
         """See `Engine.done`. Nothing to mark: see `lost`."""
 
     async def newer_handshake(self, user: str, timestamp: int) -> bool:
@@ -105,10 +109,13 @@ class MemoryEngine:
         chosen = [each for each in self._sessions.get(user, {}) if session_id in (None, each)]
         return sum(self.delivery.close(each, OfflineReason.KICKED) for each in chosen)
 
-    async def push(self, user: str, push: Push, durable: bool) -> int | None:
+    async def push(self, user: str, push: Push, durable: bool, key: str | None = None) -> int | None:
         """See `Engine.push`."""
         if durable:
-            push = self._inbox_of(user).append(push, self._now())
+            inbox = self._inbox_of(user)
+            if key is not None and (message_id := inbox.id_of(key)) is not None:
+                return message_id
+            push = inbox.append(push, self._now(), key)
         self.delivery.to_user(user, push)
         return push.id
 
@@ -121,7 +128,7 @@ class MemoryEngine:
         # A client without a name is known by its session, as long as there is no inbox.
         inbox = self._inbox_of(user) if client else self._inboxes.get(user)
         if inbox is None:
-            return InboxPage((), 0, self._epoch)
+            return InboxPage((), 0, self._epoch, self._highest_forgotten_id)
         return inbox.read(client, after, limit, self._now(), self._epoch)
 
     def acknowledge(self, user: str, client: str, message_id: int) -> None:

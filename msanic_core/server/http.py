@@ -13,7 +13,7 @@ from sanic_routing.exceptions import BaseException as SanicRoutingError
 
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.context import Server
-from msanic_core.errors import CommandError, PluginError
+from msanic_core.errors import CommandError, PluginError, StoreUnavailableError
 from msanic_core.plugins import Implementation
 
 log = logging.getLogger("msanic_core.http")
@@ -43,6 +43,8 @@ def error_response(
 
 def answer_error(request: Request, error: Exception) -> HTTPResponse:
     """Turn an exception of a route into the envelope. What is not meant for clients stays in the log, under an id."""
+    if isinstance(error, StoreUnavailableError):
+        return error_response(error.code, error.hint, status=503)
     if isinstance(error, CommandError):
         return error_response(error.code, error.hint, data=error.data)
     if isinstance(error, SanicException) and error.status_code < 500:

@@ -32,7 +32,7 @@ class RunningNode:
     @classmethod
     async def start(cls, node: Node, sock: socket.socket) -> "RunningNode":
         """Start the engine and the plugins, then accept connections. Raises `PluginError` when a plugin refuses."""
-        await node.engine.start(node.id, node.delivery)
+        await node.engine.start(node.id, node.delivery, node.offline.plugins)
         try:
             await hooks.start_plugins(node.plugins, node.server)
         except BaseException:

@@ -45,6 +45,11 @@ class OfflineChain:
         self._limits = limits
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def plugins(self) -> list[str]:
+        """The plugins that have to be told, in the order of their hooks."""
+        return [hook.plugin for hook in self._hooks]
+
     def lose(self, session: Session, reason: OfflineReason, code: int | None = None, text: str = "") -> bool:
         """See `Offline.lose`. True for the one call that ended the session."""
         if not self._registry.remove(session):
@@ -76,10 +81,13 @@ class OfflineChain:
     async def _run(self, session: Session, reason: OfflineReason) -> None:
         info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
         try:
-            info = await self._engine.lost(info, reason, [hook.plugin for hook in self._hooks])
+            taken = await self._engine.lost(info, reason, self.plugins)
         except Exception:
             log.exception("session %s cannot be taken out of the engine; the plugins are told all the same", info.id)
-            info = msgspec.structs.replace(info, closed_at=time.time())
+            taken = msgspec.structs.replace(info, closed_at=time.time())
+        if taken is None:
+            return
+        info = taken
         if session.online is not None:
             await asyncio.wait({session.online}, timeout=self._limits.yield_after)
         for hook in self._hooks:
@@ -105,7 +113,7 @@ class OfflineChain:
             else:
                 log.exception("plugin %s: ws_offline for session %s raised", hook.plugin, info.id)
         try:
-            await self._engine.done(info.id, hook.plugin)
+            await self._engine.done(info, hook.plugin)
         except Exception:
             log.exception("plugin %s: ws_offline for session %s is not marked as done", hook.plugin, info.id)
 

@@ -1,9 +1,12 @@
 """The sessions of this process: by id, by user, by group."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import OfflineJob, SessionInfo
 from msanic_core.session.session import Offline, Session
 from msanic_core.wire import Codec, Push
 
@@ -105,6 +108,22 @@ class LocalDelivery:
         """See `Delivery.close`."""
         session = self._registry.get(session_id)
         return session is not None and self._offline.lose(session, reason)
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """See `Delivery.sessions`."""
+        return [
+            msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
+            for session in self._registry.all()
+        ]
+
+    def catch_up(self, session_id: str, last_id: int) -> None:
+        """See `Delivery.catch_up`."""
+
+    def adopt(self, job: OfflineJob) -> None:
+        """See `Delivery.adopt`."""
+
+    def fence(self) -> None:
+        """See `Delivery.fence`."""
 
 
 def _send(sessions: list[Session], push: Push) -> int:

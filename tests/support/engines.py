@@ -30,8 +30,9 @@ async def connect(bench: Any, session: SessionInfo, policy: SessionPolicy = MULT
 
 async def disconnect(bench: Any, session: SessionInfo, reason: OfflineReason = OfflineReason.CLOSED) -> SessionInfo:
     bench.node.sessions.pop(session.id, None)
-    lost: SessionInfo = await bench.engine.lost(session, reason, ["chat"])
-    await bench.engine.done(session.id, "chat")
+    lost: SessionInfo | None = await bench.engine.lost(session, reason, ["chat"])
+    assert lost is not None
+    await bench.engine.done(session, "chat")
     return lost
 
 
