@@ -121,8 +121,8 @@ class Engine(Protocol):
         it. Waits for a store that is away, for as long as it takes.
         """
 
-    def holds(self, session_id: str) -> bool:
-        """Whether the offline job of a lost session is this node's to run, as far as it knows."""
+    async def holds(self, session_id: str) -> bool:
+        """Whether the offline job of a lost session is this node's to run. Waits for a store that is away."""
 
     async def done(self, session: SessionInfo, plugin: str) -> None:
         """Mark a plugin's part of the offline job of a session as done. Waits for a store that is away."""

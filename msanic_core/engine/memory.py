@@ -69,7 +69,7 @@ class MemoryEngine:
             self._leave(session.id, group)
         return msgspec.structs.replace(session, closed_at=self._now(), last=not others)
 
-    def holds(self, session_id: str) -> bool:  # noqa: ARG002
+    async def holds(self, session_id: str) -> bool:  # noqa: ARG002
         """See `Engine.holds`. There is nobody who could take it over."""
         return True
 

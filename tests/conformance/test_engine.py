@@ -1,6 +1,5 @@
 """What every engine promises (`msanic_core.engine.base.Engine`), whatever it keeps its data in."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -16,9 +15,8 @@ def test_describe_says_who_it_is_and_that_it_is_well(start: Start) -> None:
         facts = bench.engine.describe()
         assert facts["name"] == bench.engine.name
         assert facts["healthy"] is True
-        await bench.engine.stop()
 
-    asyncio.run(run())
+    start.run(run())
 
 
 # Messages to those who are there
@@ -30,10 +28,11 @@ def test_a_push_that_is_not_durable_is_for_those_who_are_there(start: Start) -> 
         await connect(bench, info("s1"))
         push = Push("a.b", {"x": [1, None, "ä"]})
         assert await bench.engine.push("ada", push, False) is None
+        await bench.settle()
         assert bench.node.to_users == [("ada", push)]
         assert await waiting(bench) == ([], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_durable_push_is_delivered_with_the_id_it_has_in_the_inbox(start: Start) -> None:
@@ -42,13 +41,14 @@ def test_a_durable_push_is_delivered_with_the_id_it_has_in_the_inbox(start: Star
         await connect(bench, info("s1"))
         reply = Push(2001, {"x": 1}, 11, "no", req=7)
         message_id = await bench.engine.push("ada", reply, True)
+        await bench.settle()
         [(user, delivered)] = bench.node.to_users
         assert user == "ada"
         assert delivered == msgspec.structs.replace(reply, id=message_id)
         page = await bench.engine.inbox("ada", "", None, 10)
         assert list(page.messages) == [delivered]
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_stored_message_is_a_copy(start: Start) -> None:
@@ -59,7 +59,7 @@ def test_a_stored_message_is_a_copy(start: Start) -> None:
         data["list"].append(2)
         assert await waiting(bench) == ([{"list": [1]}], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 @pytest.mark.parametrize("data", [object(), {"x": 1j}, {None: 1}, {(1, 2): 3}, "\ud800", 2**70])
@@ -73,17 +73,21 @@ def test_what_no_client_could_read_is_refused_and_leaves_no_trace(start: Start, 
         second = await bench.engine.push("ada", Push("a.b", 2), True)
         assert second > first
         assert await waiting(bench) == ([1, 2], 0)
+        await bench.settle()
         assert [push.data for _, push in bench.node.to_users] == [1, 2]
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_broadcast_goes_to_the_group_or_to_all(start: Start) -> None:
     async def run() -> None:
         bench = await start()
         push = Push("a.b", 1)
+        await connect(bench, info("s1"))
+        await bench.engine.join(info("s1"), "red")
         await bench.engine.broadcast("red", push)
         await bench.engine.broadcast(None, push)
+        await bench.settle()
         assert bench.node.to_groups == [("red", push), (None, push)]
 
-    asyncio.run(run())
+    start.run(run())

@@ -1,6 +1,5 @@
 """What every engine promises of the inbox."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ def test_ids_rise_and_pages_come_in_order(start: Start) -> None:
         assert await waiting(bench, after=ids[9] + 1) == ([], 0)
         assert await waiting(bench, after=2**70) == ([], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_what_is_acknowledged_does_not_come_again(start: Start) -> None:
@@ -42,7 +41,7 @@ def test_what_is_acknowledged_does_not_come_again(start: Start) -> None:
         assert await waiting(bench) == ([5], 0)
         bench.engine.acknowledge("nobody", "", 1)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_each_client_has_its_own_position(start: Start) -> None:
@@ -57,7 +56,7 @@ def test_each_client_has_its_own_position(start: Start) -> None:
         assert await waiting(bench, "laptop") == ([1, 2, 3], 0)
         assert await waiting(bench, "") == ([0, 1, 2, 3], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_connected_client_is_known_before_the_first_message(start: Start) -> None:
@@ -71,7 +70,7 @@ def test_a_connected_client_is_known_before_the_first_message(start: Start) -> N
         bench.engine.acknowledge("ada", "laptop", first)
         assert await waiting(bench, "") == ([0], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_devices_that_take_turns_each_get_everything(start: Start) -> None:
@@ -89,7 +88,7 @@ def test_devices_that_take_turns_each_get_everything(start: Start) -> None:
                 bench.engine.acknowledge("ada", session.client, message_id)
                 await disconnect(bench, session)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_new_client_has_missed_nothing_that_the_others_had(start: Start) -> None:
@@ -100,7 +99,7 @@ def test_a_new_client_has_missed_nothing_that_the_others_had(start: Start) -> No
         bench.engine.acknowledge("ada", "phone", ids[1])
         assert await waiting(bench, "laptop") == ([2, 3], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 LIMITS = {
@@ -139,7 +138,7 @@ def test_what_was_trimmed_is_said(start: Start, limits: dict[str, Any], known: s
         bench.engine.acknowledge("ada", "", page.messages[0].id)
         assert await waiting(bench) == (kept[1:], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_loss_is_said_though_nothing_is_left(start: Start) -> None:
@@ -151,7 +150,7 @@ def test_a_loss_is_said_though_nothing_is_left(start: Start) -> None:
         bench.clock.now += 61
         assert await waiting(bench) == ([], 3)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_trimming_follows_the_slowest_client_within_the_bounds(start: Start) -> None:
@@ -167,7 +166,7 @@ def test_trimming_follows_the_slowest_client_within_the_bounds(start: Start) -> 
         assert await waiting(bench, "slow") == ([2, 3, 4, 5, 6, 7], 2)
         assert await waiting(bench, "fast") == ([6, 7], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_one_message_that_fits_no_inbox_does_not_cost_the_others(start: Start) -> None:
@@ -178,7 +177,7 @@ def test_one_message_that_fits_no_inbox_does_not_cost_the_others(start: Start) -
             await bench.engine.push("ada", Push("a.b", "x" * 1000), True)
         assert await waiting(bench) == ([0, 1, 2], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_ids_rise_even_when_the_inbox_was_empty_in_between(start: Start) -> None:
@@ -200,7 +199,7 @@ def test_ids_rise_even_when_the_inbox_was_empty_in_between(start: Start) -> None
         # A client that resumes by an id from before gets what is new, and is told of no loss.
         assert await waiting(bench, after=seen[-1]) == ([7], 0)
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_inboxes_are_apart_and_have_one_epoch(start: Start) -> None:
@@ -213,4 +212,4 @@ def test_inboxes_are_apart_and_have_one_epoch(start: Start) -> None:
         assert list(other.messages) == []
         assert before.epoch == page.epoch == other.epoch != ""
 
-    asyncio.run(run())
+    start.run(run())

@@ -1,7 +1,5 @@
 """What every engine promises of sessions and groups."""
 
-import asyncio
-
 import msgspec
 
 from msanic_core.codes import OfflineReason
@@ -15,12 +13,13 @@ def test_single_policy_replaces_the_older_session(start: Start) -> None:
         assert await connect(bench, info("s1"), SINGLE)
         assert await connect(bench, info("bob", "bob"), SINGLE)
         assert await connect(bench, info("s2"), SINGLE)
+        await bench.settle()
         assert bench.node.closed == [("s1", OfflineReason.REPLACED)]
         lost = await disconnect(bench, info("s1"), OfflineReason.REPLACED)
         assert not lost.last
         assert [each.id for each in await bench.engine.sessions("ada")] == ["s2"]
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_limit_above_one_refuses_and_records_nothing(start: Start) -> None:
@@ -30,12 +29,13 @@ def test_a_limit_above_one_refuses_and_records_nothing(start: Start) -> None:
             assert await connect(bench, info(f"s{number}", opened_at=float(number)), MULTI)
         assert not await connect(bench, info("s3"), MULTI)
         assert [each.id for each in await bench.engine.sessions("ada")] == ["s0", "s1", "s2"]
+        await bench.settle()
         assert not bench.node.closed
         await disconnect(bench, info("s1"))
         assert await connect(bench, info("s4", opened_at=4.0), MULTI)
         assert [each.id for each in await bench.engine.sessions("ada")] == ["s0", "s2", "s4"]
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_limit_of_one_refuses_too_unless_it_replaces(start: Start) -> None:
@@ -43,10 +43,11 @@ def test_a_limit_of_one_refuses_too_unless_it_replaces(start: Start) -> None:
         bench = await start()
         assert await connect(bench, info("s1"), SessionPolicy(1))
         assert not await connect(bench, info("s2"), SessionPolicy(1))
+        await bench.settle()
         assert not bench.node.closed
         assert [each.id for each in await bench.engine.sessions("ada")] == ["s1"]
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_lost_says_when_and_whether_it_was_the_last(start: Start) -> None:
@@ -64,7 +65,7 @@ def test_lost_says_when_and_whether_it_was_the_last(start: Start) -> None:
         assert not await bench.engine.online("ada")
         assert await bench.engine.sessions("ada") == []
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_sessions_come_oldest_first(start: Start) -> None:
@@ -75,7 +76,7 @@ def test_sessions_come_oldest_first(start: Start) -> None:
         assert [each.opened_at for each in await bench.engine.sessions("ada")] == [1.0, 2.0, 3.0]
         assert await bench.engine.sessions("nobody") == []
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_kick_ends_one_or_all_sessions_of_that_user_only(start: Start) -> None:
@@ -85,15 +86,17 @@ def test_kick_ends_one_or_all_sessions_of_that_user_only(start: Start) -> None:
             await connect(bench, session)
         assert await bench.engine.kick("ada", "s2") == 1
         assert await bench.engine.kick("ada", "b1") == 0
+        await bench.settle()
         assert bench.node.closed == [("s2", OfflineReason.KICKED)]
         await disconnect(bench, info("s2"), OfflineReason.KICKED)
         assert await bench.engine.kick("ada", None) == 2
         assert await bench.engine.kick("nobody", None) == 0
+        await bench.settle()
         assert {each for each, _ in bench.node.closed} == {"s1", "s2", "s3"}
         # Told already, though not yet taken out.
         assert await bench.engine.kick("ada", None) == 0
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_groups(start: Start) -> None:
@@ -116,7 +119,7 @@ def test_groups(start: Start) -> None:
         await bench.engine.leave(bob, "green")
         assert await bench.engine.members("green") == []
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_lost_session_joins_nothing(start: Start) -> None:
@@ -127,7 +130,7 @@ def test_a_lost_session_joins_nothing(start: Start) -> None:
         await bench.engine.join(info("s1"), "red")
         assert await bench.engine.members("red") == []
 
-    asyncio.run(run())
+    start.run(run())
 
 
 def test_a_handshake_time_is_taken_once(start: Start) -> None:
@@ -137,4 +140,4 @@ def test_a_handshake_time_is_taken_once(start: Start) -> None:
         assert answers == [True, True, False, False, True]
         assert await bench.engine.newer_handshake("bob", 5)
 
-    asyncio.run(run())
+    start.run(run())

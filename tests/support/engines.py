@@ -1,13 +1,20 @@
 """What the tests of an engine do as a node does it: sessions that come and go, and messages for an inbox."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import SessionInfo, SessionPolicy
 from msanic_core.wire import Push
 
-Start = Callable[..., Awaitable[Any]]
+
+class Start(Protocol):
+    """See the fixture `start`."""
+
+    async def __call__(self, **limits: Any) -> Any: ...
+
+    def run(self, test: Coroutine[Any, Any, None]) -> None: ...
+
 
 SINGLE = SessionPolicy(1, replace=True)
 MULTI = SessionPolicy(3)
@@ -19,17 +26,17 @@ def info(session_id: str, user: str = "ada", **fields: Any) -> SessionInfo:
 
 async def connect(bench: Any, session: SessionInfo, policy: SessionPolicy = MULTI) -> bool:
     """What a node does for a new session: it is known locally, then registered, then its inbox is read."""
-    bench.node.sessions[session.id] = session
+    bench.node.online[session.id] = session
     registered: bool = await bench.engine.register(session, policy)
     if registered:
         await bench.engine.inbox(session.user, session.client, None, 100)
     else:
-        del bench.node.sessions[session.id]
+        del bench.node.online[session.id]
     return registered
 
 
 async def disconnect(bench: Any, session: SessionInfo, reason: OfflineReason = OfflineReason.CLOSED) -> SessionInfo:
-    bench.node.sessions.pop(session.id, None)
+    bench.node.online.pop(session.id, None)
     lost: SessionInfo | None = await bench.engine.lost(session, reason, ["chat"])
     assert lost is not None
     await bench.engine.done(session, "chat")

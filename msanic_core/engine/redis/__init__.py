@@ -1,0 +1,1 @@
+"""The engine of several processes and machines: what it knows lies in Redis."""

@@ -1,0 +1,178 @@
+"""Signs of life: this node's own, and which of the others give none any more.
+
+A lease is not a key that expires: Redis's clock goes on while nobody can renew anything. Each node counts up a number
+in the store, and looks at those of the others. One whose number has stood still for the length of a lease, during which
+the looking itself worked without a gap, is condemned; its next sign of life is refused.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+
+from msanic_core.engine.redis import scripts
+from msanic_core.engine.redis.names import Names
+from msanic_core.engine.redis.pipeline import Pipeline
+from msanic_core.errors import StoreUnavailableError
+
+log = logging.getLogger("msanic_core.redis")
+
+BEATS_PER_LEASE = 5
+
+
+class Silence:
+    """How long others have been silent, by this process's own clock."""
+
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
+        self._seen: dict[str, tuple[str, float]] = {}
+        self._looked_at: float | None = None
+
+    def look(self, beats: Mapping[str, str], now: float) -> dict[str, str]:
+        """Note the others' last beats, at a time in seconds; returns those which have been silent for a lease."""
+        if self._looked_at is None or now - self._looked_at > self._lease / 2:
+            # Who did not look, or could not, cannot say who was silent.
+            self._seen.clear()
+        self._looked_at = now
+        for owner, beat in beats.items():
+            if owner not in self._seen or self._seen[owner][0] != beat:
+                self._seen[owner] = (beat, now)
+        for owner in self._seen.keys() - beats.keys():
+            del self._seen[owner]
+        return {owner: beat for owner, (beat, since) in self._seen.items() if now - since >= self._lease}
+
+
+class Lease:
+    """One node's lease. `owner` is its name in the store, a new one after each time it was condemned.
+
+    `on_dead` is called with an owner that this node has condemned; `on_condemned` when this node was, with the name it
+    had; `on_new_store` when the store turns out to be another one, or emptied.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        names: Names,
+        pipeline: Pipeline,
+        seconds: float,
+        on_dead: Callable[[str], None],
+        on_condemned: Callable[[str], None],
+        on_new_store: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._names = names
+        self._pipeline = pipeline
+        self._seconds = seconds
+        self._on_dead = on_dead
+        self._on_condemned = on_condemned
+        self._on_new_store = on_new_store
+        self._loop = asyncio.get_running_loop()
+        self._silence = Silence(seconds)
+        self._incarnation = 1
+        self._beat = 0
+        self._valid_until = 0.0
+        self._beating = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self.epoch = ""
+        self.dead: frozenset[str] = frozenset()
+        """Owners that are condemned, or will be in a moment: who is with them only is not there."""
+        self.nodes = 1
+        """How many are alive."""
+
+    @property
+    def owner(self) -> str:
+        """The name of this node in the store."""
+        return f"{self._node}.{self._incarnation}"
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody can have condemned this node yet."""
+        return self._loop.time() < self._valid_until
+
+    async def start(self) -> None:
+        """Give the first sign of life. Raises `StoreUnavailableError`."""
+        await self.beat()
+        self._task = self._loop.create_task(self._run())
+
+    async def stop(self, *, clean: bool) -> None:
+        """End the lease. `clean`: nothing is left to be taken over; otherwise the others are asked to do so at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        try:
+            if clean:
+                await self._pipeline.command("HDEL", self._names.beats, self.owner)
+            else:
+                await self._condemn(self.owner, str(self._beat), "itself")
+        except StoreUnavailableError as error:
+            log.warning("the others will notice only after a lease that this node has ended: %s", error.hint)
+
+    async def confirm(self, *, wait: bool = False) -> None:
+        """Make sure that this node is not condemned, or has a new name by now; see `beat`."""
+        if not self.fresh:
+            await self.beat(wait=wait, again=False)
+
+    async def beat(self, *, wait: bool = False, again: bool = True) -> None:
+        """Give a sign of life, and look at the others. Raises `StoreUnavailableError`.
+
+        `wait`: wait for a store that is away, for as long as it takes. `again`: also if another call has done so while
+        this one waited for its turn.
+        """
+        async with self._beating:
+            if not again and self.fresh:
+                return
+            began = self._loop.time()
+            self._beat += 1
+            keys = (self._names.beats, self._names.dead, self._names.epoch)
+            answer = await self._pipeline.run(
+                scripts.BEAT, keys, self.owner, self._beat, self.epoch, uuid.uuid4().hex, wait=wait
+            )
+            epoch, alive = answer[0].decode(), answer[1] == b"1"
+            if not alive:
+                self._renew()
+                return
+            self._valid_until = began + self._seconds
+            if epoch != self.epoch:
+                known, self.epoch = self.epoch, epoch
+                if known:
+                    log.warning("the store was emptied, or is another one: its epoch is %s, it was %s", epoch, known)
+                    self._on_new_store()
+            beats, dead = _pairs(answer[2]), _pairs(answer[3])
+        await self._judge(beats, dead)
+
+    def _renew(self) -> None:
+        """The others have condemned this node: it goes on under another name, with nothing."""
+        condemned = self.owner
+        self._incarnation += 1
+        self.epoch = ""
+        log.error("this node gave no sign of life for %g s and was taken for dead: it closes all its sessions",
+                  self._seconds)  # fmt: skip
+        self._on_condemned(condemned)
+
+    async def _judge(self, beats: Mapping[str, str], dead: Mapping[str, str]) -> None:
+        others = {owner: beat for owner, beat in beats.items() if owner != self.owner}
+        silent = self._silence.look(others, self._loop.time())
+        # Who has condemned others, and then died, leaves what they held to the next.
+        left = {owner: by for owner, by in dead.items() if by != self.owner and by not in beats}
+        self.dead = frozenset((*silent, *dead))
+        self.nodes = len(beats) - len(silent)
+        for owner, seen in (*silent.items(), *left.items()):
+            if await self._condemn(owner, seen, self.owner):
+                self._on_dead(owner)
+
+    async def _condemn(self, owner: str, seen: str, by: str) -> bool:
+        keys = (self._names.beats, self._names.dead)
+        return bool(await self._pipeline.run(scripts.CONDEMN, keys, owner, seen, by))
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds / BEATS_PER_LEASE)
+            try:
+                await self.beat()
+            except StoreUnavailableError as error:
+                log.debug("no sign of life: %s", error.hint)
+
+
+def _pairs(answer: Sequence[bytes]) -> dict[str, str]:
+    """A hash as a script returns it."""
+    return {answer[index].decode(): answer[index + 1].decode() for index in range(0, len(answer), 2)}

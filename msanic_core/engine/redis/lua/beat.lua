@@ -1,0 +1,19 @@
+-- Give a sign of life, and see those of the others.
+--
+-- KEYS  1 beats: hash of the last beat by owner  2 dead: hash of who has condemned it, by owner  3 epoch of the store
+-- ARGV  1 owner  2 beat: a number that rises  3 the epoch it knows; empty: it is new  4 an epoch for an empty store
+-- Returns {epoch, '1' if it is alive, beats, dead}; '0' when it was condemned, and then no beat is taken.
+
+local epoch = redis.call('GET', KEYS[3])
+if not epoch then
+    epoch = ARGV[4]
+    redis.call('SET', KEYS[3], epoch)
+end
+local condemned = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1
+-- One that was condemned and then done with is in neither hash; in an empty store everybody is new.
+local forgotten = ARGV[3] == epoch and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
+if condemned or forgotten then
+    return {epoch, '0', {}, {}}
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return {epoch, '1', redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}

@@ -1,0 +1,27 @@
+--# inbox_common
+-- See to it that a session which its node has open is recorded, whatever was forgotten.
+--
+-- KEYS  1 sessions  2 meta
+-- ARGV  1 session id  2 owner  3 node  4 client  5 packed session  6 when it was opened, in seconds
+--       7 '1': the newest session of a user replaces the others  8 prefix of the nodes' channels
+-- Returns {mark, the highest id of the user's inbox}: '-', or why the session is to end.
+
+local sessions, session_id = KEYS[1], ARGV[1]
+local record = redis.call('HGET', sessions, session_id)
+local mark = record and field(record, 1) or '-'
+if not record and ARGV[7] == '1' then
+    local others = redis.call('HGETALL', sessions)
+    for index = 1, #others, 2 do
+        local other, theirs = others[index], others[index + 1]
+        if field(theirs, 1) == '-' then
+            if cmsgpack.unpack(field(theirs, 5))[4] > tonumber(ARGV[6]) then
+                mark = 'replaced'
+            else
+                redis.call('HSET', sessions, other, 'replaced' .. string.sub(theirs, 2))
+                redis.call('PUBLISH', ARGV[8] .. field(theirs, 3), 'c' .. other .. '\nreplaced')
+            end
+        end
+    end
+end
+redis.call('HSET', sessions, session_id, table.concat({mark, ARGV[2], ARGV[3], ARGV[4], ARGV[5]}, '\n'))
+return {mark, redis.call('HGET', KEYS[2], 'last') or '0'}

@@ -1,0 +1,46 @@
+"""What keys and channels are called. All keys of one user, of one group, of all nodes lie in one slot of a cluster."""
+
+_RESERVED = str.maketrans({character: f"%{ord(character):02X}" for character in "%{}:*\r\n\0"})
+
+
+def escape(name: str) -> str:
+    """A user id, group or other name as a part of a key: what means something in keys and records is encoded."""
+    return name.translate(_RESERVED)
+
+
+class Names:
+    """The keys and channels below one prefix; channels also carry the number of the database, which they ignore."""
+
+    def __init__(self, prefix: str, database: int) -> None:
+        self._prefix = prefix
+        self.beats = f"{prefix}:{{nodes}}:beats"
+        self.dead = f"{prefix}:{{nodes}}:dead"
+        self.epoch = f"{prefix}:{{nodes}}:epoch"
+        self.node_channel = f"{prefix}:{database}:node:"
+        """What a node's channel begins with; then comes the node."""
+        self.everybody = f"{prefix}:{database}:everybody"
+        """The channel that all nodes subscribe to."""
+
+    def of_user(self, user: str, what: str) -> str:
+        """A key of a user: `sessions`, `meta`, `inbox`, `keys`, `sent`, `handshake`."""
+        return f"{self._prefix}:{{u:{escape(user)}}}:{what}"
+
+    def job(self, user: str, session_id: str) -> str:
+        """The offline job of a session."""
+        return self.of_user(user, f"job:{session_id}")
+
+    def groups_of(self, user: str, session_id: str) -> str:
+        """The groups that a session is in."""
+        return self.of_user(user, f"groups:{session_id}")
+
+    def of_group(self, group: str, what: str) -> str:
+        """A key of a group: `members`, `nodes`."""
+        return f"{self._prefix}:{{g:{escape(group)}}}:{what}"
+
+    def held(self, owner: str) -> str:
+        """What an owner answers for: sessions and offline jobs."""
+        return f"{self._prefix}:{{held:{owner}}}"
+
+    def lock(self, name: str) -> str:
+        """A lock."""
+        return f"{self._prefix}:{{lock:{escape(name)}}}"

@@ -1,0 +1,263 @@
+"""The way of every call to Redis: calls of one turn of the loop, or of one round trip, leave together and in order.
+
+One batch is under way at a time, so that calls take effect in the order in which they were made. When Redis is away
+they are made again, until their time is up: each does no harm when it is made twice, or says that it must not be.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis import exceptions as errors
+
+from msanic_core.engine.redis.scripts import Script
+from msanic_core.engine.redis.topology import Store
+from msanic_core.errors import StoreUnavailableError
+
+log = logging.getLogger("msanic_core.redis")
+
+_BATCH = 500
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_AWAY = (
+    OSError,
+    errors.AskError,
+    errors.BusyLoadingError,
+    errors.ClusterDownError,
+    errors.ConnectionError,
+    errors.MasterDownError,
+    errors.ReadOnlyError,
+    errors.SlotNotCoveredError,
+    errors.TimeoutError,
+    errors.TryAgainError,
+)
+"""Errors that say nothing of the call itself."""
+
+Argument = str | bytes | int | float
+
+
+class Call:
+    """One command on its way.
+
+    `deadline`: by the loop's clock, None: it waits for as long as it takes. `repeat`: whether it may be made twice.
+    Until it is `sent`, its arguments may be changed.
+    """
+
+    __slots__ = ("answer", "arguments", "deadline", "keys", "repeat", "script", "sent", "whole")
+
+    def __init__(
+        self,
+        script: Script | None,
+        keys: Sequence[str],
+        arguments: Sequence[Argument],
+        deadline: float | None,
+        answer: "asyncio.Future[Any]",
+        repeat: bool,
+    ) -> None:
+        self.script = script
+        self.keys = keys
+        self.arguments = arguments
+        self.deadline = deadline
+        self.answer = answer
+        self.repeat = repeat
+        self.sent = False
+        self.whole = False
+        """Whether the script's text has to be sent, because a server does not know it yet."""
+
+    def command(self) -> Sequence[Argument]:
+        """What is sent."""
+        if self.script is None:
+            return self.arguments
+        name, script = ("EVAL", self.script.text) if self.whole else ("EVALSHA", self.script.sha)
+        return (name, script, len(self.keys), *self.keys, *self.arguments)
+
+    def succeed(self, result: Any) -> None:
+        """Give the answer to who waits for it."""
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Tell who waits that there is no answer."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Pipeline:
+    """Makes calls. `timeout`: seconds for a batch. `patience`: seconds that calls wait once Redis is away.
+
+    `on_return` is called when Redis answers again after it was away.
+    """
+
+    def __init__(self, store: Store, timeout: float, patience: float, on_return: Callable[[], None]) -> None:
+        self._store = store
+        self._timeout = timeout
+        self._patience = patience
+        self._on_return = on_return
+        self._loop = asyncio.get_running_loop()
+        self._calls: deque[Call] = deque()
+        self._wake = asyncio.Event()
+        self._away_since: float | None = None
+        self._reason = ""
+        self._failures = 0
+        self._task = self._loop.create_task(self._run())
+
+    @property
+    def away(self) -> str:
+        """Why Redis cannot be used; empty when it can."""
+        return self._reason if self._away_since is not None else ""
+
+    async def run(
+        self, script: Script, keys: Sequence[str], *arguments: Argument, repeat: bool = True, wait: bool = False
+    ) -> Any:
+        """Run a script. Raises `StoreUnavailableError` when Redis is away for too long, or refuses.
+
+        `repeat`: it does no harm when it is made twice. `wait`: it waits for Redis for as long as it takes.
+        """
+        return await self._enqueue(script, keys, arguments, repeat, wait)
+
+    async def command(self, *arguments: Argument, repeat: bool = True, wait: bool = False) -> Any:
+        """Make a plain command; see `run`."""
+        return await self._enqueue(None, (), arguments, repeat, wait)
+
+    def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Call:
+        """Run a script that nobody waits for, and that may get lost while Redis is away."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        # Nobody asks for its exception.
+        answer.add_done_callback(lambda done: done.exception())
+        call = Call(script, keys, arguments, self._deadline(), answer, True)
+        self._append(call)
+        return call
+
+    async def close(self) -> None:
+        """Give what is queued a last moment, then end."""
+        if self._calls and self._away_since is None:
+            await asyncio.wait({self._loop.create_task(self.command("PING"))}, timeout=self._timeout)
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        for call in self._calls:
+            call.fail(StoreUnavailableError("the server stops"))
+        self._calls.clear()
+
+    async def _enqueue(
+        self, script: Script | None, keys: Sequence[str], arguments: Sequence[Argument], repeat: bool, wait: bool
+    ) -> Any:
+        if self._task.done():
+            raise StoreUnavailableError("the server stops")
+        deadline = self._deadline()
+        if self._away_since is not None and not wait and (deadline <= self._loop.time() or not repeat):
+            raise self._unavailable()
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._append(Call(script, keys, arguments, None if wait else deadline, answer, repeat))
+        return await answer
+
+    def _append(self, call: Call) -> None:
+        self._calls.append(call)
+        self._wake.set()
+
+    def _deadline(self) -> float:
+        return (self._loop.time() if self._away_since is None else self._away_since) + self._patience
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            batch = self._take()
+            if not batch:
+                self._wake.clear()
+                continue
+            again, error = await self._attempt(batch)
+            for call in reversed(again):
+                call.sent = False
+                self._calls.appendleft(call)
+            if error is None:
+                self._note_return()
+            else:
+                self._note_away(error)
+                self._expire()
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+
+    def _take(self) -> list[Call]:
+        batch: list[Call] = []
+        while self._calls and len(batch) < _BATCH:
+            call = self._calls.popleft()
+            # Whoever made it may be gone meanwhile.
+            if not call.answer.done():
+                call.sent = True
+                batch.append(call)
+        return batch
+
+    async def _attempt(self, batch: list[Call]) -> tuple[list[Call], Exception | None]:
+        """Send a batch; returns the calls that have to be made again, and why Redis could not be used."""
+        pipeline = self._store.pipeline()
+        for call in batch:
+            pipeline.execute_command(*call.command())
+        try:
+            async with asyncio.timeout(self._timeout):
+                answers = await pipeline.execute(raise_on_error=False)
+        except (*_AWAY, errors.RedisError) as error:
+            # What a pipeline as a whole raises is never about one call.
+            answers = [error] * len(batch)
+        return self._settle(batch, answers)
+
+    def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
+        again: list[Call] = []
+        away: Exception | None = None
+        for call, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, errors.NoScriptError):
+                call.whole = True
+                again.append(call)
+            elif isinstance(answer, _AWAY) or _is_of_client(answer):
+                away = answer
+                if call.repeat:
+                    again.append(call)
+                else:
+                    call.fail(StoreUnavailableError(f"Redis gave no answer ({_words(answer)}); try again"))
+            elif isinstance(answer, errors.OutOfMemoryError) and call.deadline is None:
+                away = answer
+                again.append(call)
+            elif isinstance(answer, Exception):
+                log.error("Redis refuses %s: %s", call.command()[0], answer)
+                call.fail(StoreUnavailableError(f"Redis refuses this: {answer}"))
+            else:
+                call.succeed(answer)
+        return again, away
+
+    def _note_away(self, error: Exception) -> None:
+        self._failures += 1
+        self._reason = _words(error)
+        if self._away_since is None:
+            self._away_since = self._loop.time()
+            log.warning("Redis at %s is away: %s", self._store.shown, self._reason)
+
+    def _note_return(self) -> None:
+        self._failures = 0
+        if self._away_since is not None:
+            log.warning("Redis is back after %.1f s", self._loop.time() - self._away_since)
+            self._away_since = None
+            self._on_return()
+
+    def _expire(self) -> None:
+        now = self._loop.time()
+        limit = self._deadline()
+        kept: deque[Call] = deque()
+        for call in self._calls:
+            if call.deadline is not None and min(call.deadline, limit) <= now:
+                call.fail(self._unavailable())
+            else:
+                kept.append(call)
+        self._calls = kept
+
+    def _unavailable(self) -> StoreUnavailableError:
+        return StoreUnavailableError(f"Redis is away ({self._reason}), try again")
+
+
+def _is_of_client(answer: Any) -> bool:
+    """Whether it is an error that redis-py itself raises, and no answer of a server."""
+    return isinstance(answer, errors.RedisError) and not isinstance(answer, errors.ResponseError)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or "no answer in time"

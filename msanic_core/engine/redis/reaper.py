@@ -1,0 +1,71 @@
+"""Takes over what dead nodes have left: their sessions, and the offline jobs they did not finish."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from msanic_core.engine.base import OfflineJob
+from msanic_core.engine.redis.lease import Lease
+from msanic_core.engine.redis.names import Names
+from msanic_core.engine.redis.pipeline import Pipeline
+from msanic_core.engine.redis.sessions import Sessions
+from msanic_core.errors import StoreUnavailableError
+
+log = logging.getLogger("msanic_core.redis")
+
+_CHUNK = 200
+_PAUSE = 1.0
+
+
+class Reaper:
+    """Works through what a condemned owner held. Each session is claimed by one node only, however many try."""
+
+    def __init__(
+        self, names: Names, pipeline: Pipeline, lease: Lease, sessions: Sessions, plugins: Sequence[str],
+        adopt: Callable[[OfflineJob], None],
+    ) -> None:  # fmt: skip
+        self._names = names
+        self._pipeline = pipeline
+        self._lease = lease
+        self._sessions = sessions
+        self._plugins = tuple(plugins)
+        self._adopt = adopt
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def reap(self, owner: str) -> None:
+        """Begin to take over from an owner that was condemned; nothing happens if that is under way."""
+        if owner not in self._tasks:
+            task = self._tasks[owner] = asyncio.get_running_loop().create_task(self._run(owner))
+            task.add_done_callback(lambda _: self._tasks.pop(owner, None))
+
+    async def stop(self) -> None:
+        """Leave the rest to others."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, owner: str) -> None:
+        log.warning("node %s is dead: taking over its sessions", owner)
+        count = 0
+        while True:
+            try:
+                chunk = await self._sessions.held(owner, _CHUNK)
+                if not chunk:
+                    await self._pipeline.command("HDEL", self._names.dead, owner)
+                    break
+                count += await self._take_over(owner, chunk)
+            except StoreUnavailableError as error:
+                log.warning("cannot go on taking over from node %s yet: %s", owner, error.hint)
+                await asyncio.sleep(_PAUSE)
+        log.warning("took over %d sessions of node %s", count, owner)
+
+    async def _take_over(self, owner: str, chunk: Sequence[tuple[str, str]]) -> int:
+        claims = [self._sessions.claim(owner, user, session_id, self._plugins) for user, session_id in chunk]
+        results = await asyncio.gather(*claims, return_exceptions=True)
+        jobs = [job for job in results if isinstance(job, OfflineJob)]
+        for job in jobs:
+            self._adopt(job)
+        if failed := next((result for result in results if isinstance(result, BaseException)), None):
+            raise failed
+        return len(jobs)

@@ -1,0 +1,112 @@
+"""How sessions and messages are written: in the store, and on the channels of the nodes."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.wire import Push
+from msanic_core.wire.packed import unpack_push
+
+OPEN = "-"
+"""The mark of a session that has not been told to end."""
+
+
+class Record(NamedTuple):
+    """A session as the store has it. `mark`: `OPEN`, or the reason for which it was told to end."""
+
+    mark: str
+    owner: str
+    session: SessionInfo
+
+
+def pack_session(session: SessionInfo) -> bytes:
+    """Pack a session. As an array: restore.lua reads the fourth field, `opened_at`."""
+    return msgspec.msgpack.encode(msgspec.structs.astuple(session))
+
+
+def unpack_session(packed: bytes) -> SessionInfo:
+    """The session that `pack_session` packed."""
+    return msgspec.convert(
+        dict(zip(SessionInfo.__struct_fields__, msgspec.msgpack.decode(packed), strict=True)), SessionInfo
+    )
+
+
+def read_record(record: bytes) -> Record:
+    """Read a value of a user's `sessions`, see register.lua."""
+    mark, owner, _, _, packed = record.split(b"\n", 4)
+    return Record(mark.decode(), owner.decode(), unpack_session(packed))
+
+
+def read_job(answer: Sequence[Any]) -> OfflineJob:
+    """Read what claim.lua returns; the session's groups are those it was in."""
+    reason, packed, closed_at, last, groups, plugins = answer
+    session = unpack_session(packed)
+    session = msgspec.structs.replace(
+        session,
+        groups=tuple(sorted({*session.groups, *(group.decode() for group in groups)})),
+        closed_at=float(closed_at),
+        last=last == b"1",
+    )
+    return OfflineJob(session, OfflineReason(reason.decode()), tuple(plugin.decode() for plugin in plugins))
+
+
+class ToUser(NamedTuple):
+    """A message for the sessions of a user."""
+
+    user: str
+    push: Push
+
+
+class ToGroup(NamedTuple):
+    """A message for the members of a group; None: for everybody."""
+
+    group: str | None
+    push: Push
+
+
+class Close(NamedTuple):
+    """A session is to end."""
+
+    session_id: str
+    reason: OfflineReason
+
+
+class Watch(NamedTuple):
+    """A node's word to itself: the subscription is alive."""
+
+    number: int
+
+
+Message = ToUser | ToGroup | Close
+"""What the other nodes have to say."""
+
+
+def group_payload(group: str | None, packed: bytes) -> bytes:
+    """What is published for a group, or for everybody."""
+    return b"a\n" + packed if group is None else b"g" + group.encode() + b"\n" + packed
+
+
+def watch_payload(number: int) -> bytes:
+    """What a node publishes for itself."""
+    return b"w%d" % number
+
+
+def read_payload(payload: bytes) -> Message | Watch:
+    """Read what came on a channel. The scripts write `p` (push.lua, send.lua) and `c` (register.lua, kick.lua)."""
+    kind = payload[:1]
+    if kind == b"p":
+        message_id, user, packed = payload[1:].split(b"\n", 2)
+        push = unpack_push(packed)
+        if message_id:
+            push = msgspec.structs.replace(push, id=int(message_id))
+        return ToUser(user.decode(), push)
+    if kind == b"c":
+        session_id, reason = payload[1:].split(b"\n", 1)
+        return Close(session_id.decode(), OfflineReason(reason.decode()))
+    if kind == b"w":
+        return Watch(int(payload[1:]))
+    group, packed = payload[1:].split(b"\n", 1)
+    return ToGroup(None if kind == b"a" else group.decode(), unpack_push(packed))

@@ -1,0 +1,50 @@
+"""The Lua scripts of `lua/`: one action each, atomic, repeatable without harm."""
+
+import hashlib
+from importlib.resources import files
+from typing import NamedTuple
+
+_INCLUDE = "--# "
+
+
+class Script(NamedTuple):
+    """A script's text, and the name under which Redis keeps it once it has seen it (`EVALSHA`)."""
+
+    text: str
+    sha: str
+
+
+def load(name: str) -> Script:
+    """Read a script; in its first lines `--# NAME` names others that are put before it."""
+    text = _read(name)
+    shared = [line.removeprefix(_INCLUDE) for line in text.splitlines() if line.startswith(_INCLUDE)]
+    whole = "\n".join([*map(_read, shared), text])
+    return Script(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(name: str) -> str:
+    return files("msanic_core.engine.redis").joinpath("lua", f"{name}.lua").read_text()
+
+
+def texts() -> list[str]:
+    """The texts of all scripts."""
+    return [value.text for value in globals().values() if isinstance(value, Script)]
+
+
+ACKNOWLEDGE = load("acknowledge")
+BEAT = load("beat")
+BROADCAST = load("broadcast")
+CLAIM = load("claim")
+CONDEMN = load("condemn")
+DONE = load("done")
+ENTER = load("enter")
+HANDSHAKE = load("handshake")
+JOIN = load("join")
+KICK = load("kick")
+LEAVE = load("leave")
+LOST = load("lost")
+PUSH = load("push")
+READ = load("read")
+REGISTER = load("register")
+RESTORE = load("restore")
+SEND = load("send")
