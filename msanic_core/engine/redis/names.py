@@ -29,6 +29,10 @@ class Names:
         """The offline job of a session."""
         return self.of_user(user, f"job:{session_id}")
 
+    def taken(self, user: str, session_id: str) -> str:
+        """The mark of a session that was taken over from a dead node."""
+        return self.of_user(user, f"taken:{session_id}")
+
     def groups_of(self, user: str, session_id: str) -> str:
         """The groups that a session is in."""
         return self.of_user(user, f"groups:{session_id}")
