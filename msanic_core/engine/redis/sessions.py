@@ -63,9 +63,10 @@ class Sessions:
             try:
                 recorded = await self._record(session, policy, owner)
             except BaseException:
-                # It may be recorded all the same.
                 self._open.discard(session.id)
-                self._undo(session, owner)
+                if session.id not in self._jobs:
+                    # It may be recorded all the same.
+                    self._undo(session, owner)
                 raise
         finally:
             self._opening.discard(session.id)
@@ -80,6 +81,8 @@ class Sessions:
         Returns its mark (why it has to end, or `OPEN`) and the highest id of the user's inbox.
         """
         owner = self._lease.owner
+        if session.id not in self._open or session.id in self._opening:
+            return OPEN, 0
         await self._hold(session, owner)
         if session.id not in self._open:
             if session.id not in self._jobs:
@@ -146,20 +149,20 @@ class Sessions:
 
     async def claim(self, owner: str, user: str, session_id: str, plugins: Sequence[str]) -> OfflineJob | None:
         """Take over what a dead owner held; None when somebody else has it, or it is done."""
+        if session_id in self._jobs:
+            # Two dead nodes held it, one of which had taken it over from the other.
+            await self.skip(owner, user, session_id)
+            return None
         try:
-            if session_id in self._jobs:
-                # Two dead nodes held it, and it was found with the other.
-                job = None
-            else:
-                job = await self._claim(owner, user, session_id, plugins)
-            await self._pipeline.command("SREM", self._names.held(owner), _held(user, session_id))
+            job = await self._claim(owner, user, session_id, plugins)
+            await self.skip(owner, user, session_id)
         except StoreUnavailableError:
             self._jobs.pop(session_id, None)
             raise
         return job
 
     async def skip(self, owner: str, user: str, session_id: str) -> None:
-        """Leave a session that cannot be taken over as it is."""
+        """Take a session from what a dead owner answers for."""
         await self._pipeline.command("SREM", self._names.held(owner), _held(user, session_id))
 
     async def join(self, session: SessionInfo, group: str) -> None:
@@ -246,7 +249,8 @@ class Sessions:
 
         task = asyncio.get_running_loop().create_task(undo())
         self._undoing.add(task)
-        task.add_done_callback(self._undoing.discard)
+        # One that was cancelled has left something to the others, see `idle`.
+        task.add_done_callback(lambda done: None if done.cancelled() else self._undoing.discard(done))
 
     async def _record_lost(
         self, session: SessionInfo, owner: str, reason: OfflineReason, plugins: Sequence[str], closed_at: float, *,
