@@ -183,7 +183,7 @@ def _cluster(url: str, common: dict[str, Any]) -> Store:
         raise _UrlError("a cluster has no databases but 0")
     options = {**common, **address.options}
     nodes = [ClusterNode(host, port) for host, port in address.hosts]
-    client = RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=0, **options)
+    client = RedisCluster(startup_nodes=nodes, **options)
     return Store(client, 0, address.shown, options)
 
 
