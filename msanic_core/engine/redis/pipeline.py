@@ -76,7 +76,10 @@ class Call:
     @property
     def name(self) -> str:
         """What it is called in the log."""
-        return str(self.arguments[0]) if self.script is None else self.script.name
+        if self.script is not None:
+            return self.script.name
+        first = self.arguments[0]
+        return first.decode() if isinstance(first, bytes) else str(first)
 
     def command(self) -> Sequence[Argument]:
         """What is sent."""
@@ -114,6 +117,7 @@ class Pipeline:
         self._away_since: float | None = None
         self._reason = ""
         self._failures = 0
+        self._closed = False
         self._task = self._loop.create_task(self._run())
 
     @property
@@ -137,7 +141,10 @@ class Pipeline:
     def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Call:
         """Run a script that nobody waits for, and that may get lost while Redis is away."""
         call = self._make_unwatched(script, keys, *arguments)
-        self._append(call)
+        if self._closed:
+            call.fail(StoreUnavailableError("the server stops"))
+        else:
+            self._append(call)
         return call
 
     async def close(self) -> None:
@@ -146,6 +153,9 @@ class Pipeline:
             last = self._make_unwatched(None, (), "PING")
             self._append(last)
             await asyncio.wait({last.answer}, timeout=self._timeout)
+        # redis-py may swallow a cancellation while it gives a connection back.
+        self._closed = True
+        self._wake.set()
         self._task.cancel()
         await asyncio.wait({self._task})
         for call in (*self._batch, *self._calls):
@@ -161,7 +171,7 @@ class Pipeline:
     async def _enqueue(
         self, script: Script | None, keys: Sequence[str], arguments: Sequence[Argument], repeat: bool, wait: bool
     ) -> Any:
-        if self._task.done():
+        if self._closed:
             raise StoreUnavailableError("the server stops")
         deadline = self._deadline()
         if self._away_since is not None and not wait and (deadline <= self._loop.time() or not repeat):
@@ -178,7 +188,7 @@ class Pipeline:
         return (self._loop.time() if self._away_since is None else self._away_since) + self._patience
 
     async def _run(self) -> None:
-        while True:
+        while not self._closed:
             if self._away_since is None:
                 await self._wake.wait()
             self._batch = self._take()
