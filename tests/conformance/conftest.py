@@ -3,14 +3,16 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.pipeline import Call, Pipeline
 from msanic_core.wire import Push
 from tests.support.nodes import SETTLED, Clock, Node
 
@@ -79,6 +81,32 @@ def redis(request: pytest.FixtureRequest) -> Make:
     return lambda limits, clock: RedisEngine(options, limits, clock)
 
 
-@pytest.fixture(params=[memory, redis], ids=lambda make: make.__name__)
+class ForgetfulPipeline(Pipeline):
+    """Loses the first answer to whatever may be made twice, as when the connection breaks just then."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._repeated: set[Call] = set()
+
+    def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
+        lost: list[Call] = []
+        settled: list[tuple[Call, Any]] = []
+        for call, answer in zip(batch, answers, strict=True):
+            # How many sessions were told to end is not known when that answer is lost.
+            if call.repeat and call.script is not scripts.KICK and call not in self._repeated:
+                self._repeated.add(call)
+                lost.append(call)
+            else:
+                settled.append((call, answer))
+        again, away = super()._settle([call for call, _ in settled], [answer for _, answer in settled])
+        return [call for call in batch if call in lost or call in again], away
+
+
+def redis_with_lost_answers(request: pytest.FixtureRequest) -> Make:
+    request.getfixturevalue("monkeypatch").setattr("msanic_core.engine.redis.engine.Pipeline", ForgetfulPipeline)
+    return redis(request)
+
+
+@pytest.fixture(params=[memory, redis, redis_with_lost_answers], ids=lambda make: make.__name__)
 def start(request: pytest.FixtureRequest) -> Starter:
     return Starter(request.param(request))
