@@ -66,9 +66,8 @@ def test_everything_is_recorded_again_in_a_redis_that_comes_back_empty(tmp_path:
             await a.engine.join(info("s1", node="a"), "red")
             epoch = (await a.engine.inbox("ada", "", None, 1)).epoch
             await process.kill()
-            for node in (a, b):
-                await until(lambda node=node: node.engine.describe().get("problem") == "Redis is away")
-                assert not healthy(node)
+            await until(lambda: all(each.engine.describe().get("problem") == "Redis is away" for each in (a, b)))
+            assert not healthy(a)
             await process.restart(empty=True)
             await until(lambda: bool(a.behind and b.behind and healthy(a) and healthy(b)))
             assert await b.engine.online("ada")
