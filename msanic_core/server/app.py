@@ -15,7 +15,7 @@ from msanic_core.config import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
 from msanic_core.dispatch import Dispatcher
-from msanic_core.engine.base import InboxLimits
+from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.plugins import PluginSet
 from msanic_core.server import hooks
@@ -50,8 +50,7 @@ class Node:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.db = Database(settings.db.url)
         self.registry = Registry()
-        inbox = settings.inbox
-        self.engine = MemoryEngine(InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age))
+        self.engine = _make_engine(settings)
         own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
         self.server = Server(self.id, self.engine, self.registry, self.db, own_settings, hooks.caller(plugins))
         self.offline = OfflineChain(
@@ -108,6 +107,17 @@ class Node:
         mount(app, self.plugins.implementations("http_blueprint"), self.server)
         app.error_handler.add(Exception, answer_error)
         return app
+
+
+def _make_engine(settings: Settings) -> Engine:
+    inbox, redis = settings.inbox, settings.redis
+    limits = InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age)
+    if not redis.url:
+        return MemoryEngine(limits)
+    # Importing redis takes time that a server without it need not spend.
+    from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+
+    return RedisEngine(RedisOptions(redis.url, redis.prefix, redis.lease, redis.timeout, redis.patience), limits)
 
 
 def _sanic_config(settings: Settings) -> Config:
