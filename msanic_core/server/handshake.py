@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 from sanic import HTTPResponse, Request
 
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
-from msanic_core.config import Settings
+from msanic_core.config import Settings, WebSocketSettings
 from msanic_core.context import Server
-from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolicy
+from msanic_core.errors import StoreUnavailableError
 from msanic_core.identity import Identity
 from msanic_core.server.http import error_response
 from msanic_core.server.intake import Intake
@@ -134,9 +135,9 @@ class Handshake:
         if isinstance(answer, Identity):
             try:
                 await self._begin(request, answer, connection, self._codecs.by_subprotocol(subprotocol))
-            except Exception:
+            except Exception as error:
                 # This connection is no longer HTTP: what is raised here must not become Sanic's answer.
-                log.exception("a session of %s cannot be opened", answer.user)
+                _log_failure(error, "a session of %s cannot be opened", answer.user)
                 connection.close(CloseCode.TRY_LATER, CLOSE_CODES[CloseCode.TRY_LATER].reason)
         else:
             log.info("refused %s: %d %s", address, answer.code, answer.text)
@@ -159,7 +160,8 @@ class Handshake:
 
     def _refuse_crowd(self, address: str) -> Refusal | None:
         ws = self._settings.ws
-        if len(self._registry) + self._opening.total() > ws.max_connections:
+        # Those that wait for a store to come back count too: clients that try again must not pile up behind it.
+        if len(self._registry) + self._opening.total() + self._offline.leaving > ws.max_connections:
             return Refusal.of(CloseCode.TRY_LATER)
         if self._registry.at_address(address) + self._opening[address] > ws.max_connections_per_address:
             return Refusal(CloseCode.CONNECTION_LIMIT, "too many connections from this address")
@@ -173,27 +175,17 @@ class Handshake:
             self._settings.ws.outbox_bytes,
             lambda: session.lost(OfflineReason.SLOW),
         )
+        # Durable messages that come from now on are in the inbox, which is read once the session is registered.
+        session.replaying = True
+        session.opening = opening = asyncio.get_running_loop().create_future()
         self._registry.add(session)
         try:
-            registered = await self._engine.register(session.info, self._policy)
-        except Exception:
-            log.exception("session %s cannot be registered", session.info.id)
-            self._registry.remove(session)
-            session.close(OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+            page = await self._first_page(session) if await self._register(session) else None
+        finally:
+            session.opening = None
+            opening.set_result(None)
+        if page is None:
             return
-        if not registered:
-            self._registry.remove(session)
-            session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
-            return
-        session.online = self._track(self._announce(session.info))
-        try:
-            page = await self._replay.first_page(session, None)
-        except Exception:
-            log.exception("the inbox of session %s cannot be read", session.info.id)
-            self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
-            return
-        if session.acknowledges:
-            session.outbox.send(session.codec.push(self._welcome(session.info, page.epoch)))
         self._track(self._replay.run(session, page))
         connection.attach(session)
         if not self.accepting:
@@ -201,20 +193,31 @@ class Handshake:
             self._offline.lose(session, OfflineReason.SHUTDOWN)
         log.info("session %s of %s from %s", session.info.id, session.info.user, session.info.address)
 
-    def _welcome(self, info: SessionInfo, epoch: str) -> Push:
-        ws = self._settings.ws
-        return Push(
-            "sys.welcome",
-            {
-                "session": info.id,
-                "user": info.user,
-                "node": info.node,
-                "epoch": epoch,
-                "max_message": ws.max_message,
-                "ping_interval": ws.ping_interval,
-                "ping_timeout": ws.ping_timeout,
-            },
-        )
+    async def _register(self, session: Session) -> bool:
+        try:
+            session.registered = await self._engine.register(session.info, self._policy)
+        except BaseException as error:
+            _log_failure(error, "session %s cannot be registered", session.info.id)
+            self._offline.give_up(session)
+            if isinstance(error, Exception):
+                return False
+            raise
+        if not session.registered and self._registry.remove(session):
+            session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
+        return session.registered
+
+    async def _first_page(self, session: Session) -> InboxPage | None:
+        """Welcome a session that is registered; then, or when that fails, the plugins are told that it is there."""
+        try:
+            return None if session.closed else await self._replay.first_page(session, None)
+        except BaseException as error:
+            _log_failure(error, "the inbox of session %s cannot be read", session.info.id)
+            self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+            if isinstance(error, Exception):
+                return None
+            raise
+        finally:
+            session.online = self._track(self._announce(session.info))
 
     def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # In the server's context: in Sanic's is the whole request, and the session keeps the task.
@@ -222,6 +225,30 @@ class Handshake:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def welcome(ws: WebSocketSettings, session: SessionInfo, epoch: str) -> Push:
+    """Make what a session is told first, and again when its inbox has a new epoch."""
+    return Push(
+        "sys.welcome",
+        {
+            "session": session.id,
+            "user": session.user,
+            "node": session.node,
+            "epoch": epoch,
+            "max_message": ws.max_message,
+            "ping_interval": ws.ping_interval,
+            "ping_timeout": ws.ping_timeout,
+        },
+    )
+
+
+def _log_failure(error: BaseException, text: str, what: str) -> None:
+    """A store that is away is no defect: that takes one line."""
+    if isinstance(error, StoreUnavailableError):
+        log.warning(f"{text}: %s", what, error)
+    else:
+        log.error(text, what, exc_info=error)
 
 
 def _is_of_host(origin: str, host: str) -> bool:

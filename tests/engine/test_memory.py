@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import InboxLimits, SessionInfo, SessionPolicy
+from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo, SessionPolicy
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.wire import Push
 
@@ -28,6 +28,15 @@ class Nowhere:
     def close(self, session_id: str, reason: OfflineReason) -> bool:
         return True
 
+    def sessions(self) -> list[SessionInfo]:
+        return []
+
+    def catch_up(self, session_id: str, last_id: int) -> None: ...
+
+    def adopt(self, job: OfflineJob) -> None: ...
+
+    def fence(self) -> None: ...
+
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine that never waits: the memory engine's do not."""
@@ -42,7 +51,7 @@ def new_engine(**limits: Any) -> tuple[MemoryEngine, list[float]]:
     now = [1000.0]
     bounds = {"max_messages": 6, "max_bytes": 400, "max_age": 60.0, **limits}
     engine = MemoryEngine(InboxLimits(**bounds), lambda: now[0])
-    at_once(engine.start("node", Nowhere()))
+    at_once(engine.start("node", Nowhere(), []))
     return engine, now
 
 
@@ -163,7 +172,7 @@ def test_delivery_is_there_once_started() -> None:
     with pytest.raises(RuntimeError, match="not started"):
         _ = engine.delivery
     node = Nowhere()
-    asyncio.run(engine.start("node", node))
+    asyncio.run(engine.start("node", node, []))
     assert engine.delivery is node
     asyncio.run(engine.stop())
     with pytest.raises(RuntimeError, match="not started"):

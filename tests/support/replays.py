@@ -19,7 +19,7 @@ async def push(house: Any, *numbers: int) -> None:
 async def replay(house: Any, session: Session, after: int | None = None) -> None:
     """A whole replay, to its end."""
     page = await house.replay.first_page(session, after)
-    await asyncio.wait_for(house.replay.run(session, page, after), 10)
+    await asyncio.wait_for(house.replay.run(session, page), 10)
     await turns(2)
 
 
