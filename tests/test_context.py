@@ -194,7 +194,8 @@ def test_a_push_with_a_key_can_be_tried_again() -> None:
         assert await home.server.push("ada", "test.said", 3, key="x" * 255) == 2
         assert await ada.next() == ("test.said", 1)
         assert await ada.next() == ("test.said", 3)
-        for key in BAD_NAMES[:-1]:
+        bad_keys: list[Any] = [name for name in BAD_NAMES if name is not None]
+        for key in bad_keys:
             with refused("key"):
                 await home.server.push("ada", "test.said", key=key)
         with refused("key 'order 8': only a durable message"):

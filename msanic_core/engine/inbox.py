@@ -52,7 +52,7 @@ class Inbox:
     def forgettable(self, now: float) -> bool:
         """Whether a new inbox would do as well: nothing waits, and no client could tell the difference.
 
-        A client that gave a name, or has yet to be told of a loss, is waited for as long as a message would be kept, and
+        A client that gave a name, or has yet to be told of a loss, is waited for as long as a message would be kept;
         keys are remembered for as long.
         """
         self._trim(now)
