@@ -197,11 +197,11 @@ class Handshake:
         try:
             session.registered = await self._engine.register(session.info, self._policy)
         except BaseException as error:
-            _log_failure(error, "session %s cannot be registered", session.info.id)
             self._offline.give_up(session)
-            if isinstance(error, Exception):
-                return False
-            raise
+            if not isinstance(error, Exception):
+                raise
+            _log_failure(error, "session %s cannot be registered", session.info.id)
+            return False
         if not session.registered and self._registry.remove(session):
             session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
         return session.registered
@@ -211,11 +211,11 @@ class Handshake:
         try:
             return None if session.closed else await self._replay.first_page(session, None)
         except BaseException as error:
-            _log_failure(error, "the inbox of session %s cannot be read", session.info.id)
             self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
-            if isinstance(error, Exception):
-                return None
-            raise
+            if not isinstance(error, Exception):
+                raise
+            _log_failure(error, "the inbox of session %s cannot be read", session.info.id)
+            return None
         finally:
             session.online = self._track(self._announce(session.info))
 
@@ -243,7 +243,7 @@ def welcome(ws: WebSocketSettings, session: SessionInfo, epoch: str) -> Push:
     )
 
 
-def _log_failure(error: BaseException, text: str, what: str) -> None:
+def _log_failure(error: Exception, text: str, what: str) -> None:
     """A store that is away is no defect: that takes one line."""
     if isinstance(error, StoreUnavailableError):
         log.warning(f"{text}: %s", what, error)
