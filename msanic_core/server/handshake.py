@@ -7,7 +7,8 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,7 +71,7 @@ class Handshake:
         self._flusher = flusher
         self._intake = intake
         self._context = copy_context()
-        self._opening: Counter[str] = Counter()
+        self._logging_in: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Connection] = set()
         """Every WebSocket whose socket is open, be it logged in, refused or closing."""
@@ -82,14 +83,7 @@ class Handshake:
         refused = self._check_request(request)
         if refused is not None:
             return refused
-        address = request.client_ip or ""
-        self._opening[address] += 1
-        try:
-            await self._open(request, address)
-        finally:
-            self._opening[address] -= 1
-            if not self._opening[address]:
-                del self._opening[address]
+        await self._open(request, request.client_ip or "")
         return None
 
     def _check_request(self, request: Request) -> HTTPResponse | None:
@@ -123,7 +117,8 @@ class Handshake:
 
     async def _open(self, request: Request, address: str) -> None:
         ws = self._settings.ws
-        answer = self._refuse_crowd(address) or await self._login.identify(request)
+        with self._count_login(address):
+            answer = self._refuse_crowd(address) or await self._login.identify(request)
         if not self.accepting:
             answer = Refusal.of(CloseCode.RESTART)
         connection = Connection(
@@ -134,7 +129,7 @@ class Handshake:
         self.connections.add(connection)
         if isinstance(answer, Identity):
             try:
-                await self._begin(request, answer, connection, self._codecs.by_subprotocol(subprotocol))
+                await self._begin(request, answer, address, connection, self._codecs.by_subprotocol(subprotocol))
             except Exception as error:
                 # This connection is no longer HTTP: what is raised here must not become Sanic's answer.
                 _log_failure(error, "a session of %s cannot be opened", answer.user)
@@ -143,27 +138,41 @@ class Handshake:
             log.info("refused %s: %d %s", address, answer.code, answer.text)
             connection.close(answer.code, answer.text)
 
-    async def _begin(self, request: Request, identity: Identity, connection: Connection, codec: Codec) -> None:
+    async def _begin(
+        self, request: Request, identity: Identity, address: str, connection: Connection, codec: Codec
+    ) -> None:
         user = identity.user
-        if reason := await self._login.check_time(request, user):
+        with self._count_login(address):
+            reason = await self._login.check_time(request, user)
+        if reason:
             connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
             log.info("refused %s: %s", user, reason)
             connection.close(CloseCode.NOT_AUTHENTICATED, reason)
             return
-        address, client = request.client_ip or "", _client_id(request)
-        info = SessionInfo(uuid.uuid4().hex, user, self._server.node, time.time(), address, client)
+        info = SessionInfo(uuid.uuid4().hex, user, self._server.node, time.time(), address, _client_id(request))
         session = Session(
             info, identity, connection, codec, self._limits, self._receiver, self._offline,
             acknowledges=_choose_subprotocol(request) is not None,
         )  # fmt: skip
         await self._admit(session, connection)
 
+    @contextmanager
+    def _count_login(self, address: str) -> Iterator[None]:
+        """Count a connection that waits for its login. Afterwards it is in the registry, or refused."""
+        self._logging_in[address] += 1
+        try:
+            yield
+        finally:
+            self._logging_in[address] -= 1
+            if not self._logging_in[address]:
+                del self._logging_in[address]
+
     def _refuse_crowd(self, address: str) -> Refusal | None:
         ws = self._settings.ws
         # Those that wait for a store to come back count too: clients that try again must not pile up behind it.
-        if len(self._registry) + self._opening.total() + self._offline.leaving > ws.max_connections:
+        if len(self._registry) + self._logging_in.total() + self._offline.leaving > ws.max_connections:
             return Refusal.of(CloseCode.TRY_LATER)
-        if self._registry.at_address(address) + self._opening[address] > ws.max_connections_per_address:
+        if self._registry.at_address(address) + self._logging_in[address] > ws.max_connections_per_address:
             return Refusal(CloseCode.CONNECTION_LIMIT, "too many connections from this address")
         return None
 

@@ -134,5 +134,4 @@ class Replay:
             if emptied:
                 # The id that was read after is not one of this inbox.
                 return await self._read(session, None)
-        session.received = after or 0
         return page

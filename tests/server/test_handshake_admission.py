@@ -38,6 +38,8 @@ def opened(plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Open:
         told: list[tuple[str, str]] = []
 
         async def ws_online(session: SessionInfo, server: Server) -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
             told.append((session.id, "online"))
             await server.push(session.user, "test.greeting", durable=False)
 
@@ -118,6 +120,7 @@ def test_ws_online_comes_before_ws_offline_of_a_session_that_is_replaced_while_i
             answer.open()
             await house.settled()
             assert house.told[1:] == [(first.id, "online"), (first.id, "replaced")]
+            assert house.engine.read.calls == 1, "nobody waits for the inbox of a session that is closed"
             assert await house.server.sessions("ada") == [second]
             await newer.close()
 
@@ -188,6 +191,22 @@ def test_a_stop_waits_for_who_is_being_opened(opened: Open) -> None:
     assert [what for _, what in told] == ["online", "shutdown"]
 
 
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
+def test_who_is_being_opened_counts_once(opened: Open, limit: str) -> None:
+    async def main() -> None:
+        async with opened(**{limit: 3}) as house:
+            house.engine.registered.close()
+            for user in ("ada", "bob", "eve"):
+                await house.test_server.connect(user)
+            await house.engine.registered.reached(3)
+            assert await closed(await house.test_server.connect("mallory")) in (1013, 4505)
+            house.engine.registered.open()
+            await house.until_told(3)
+            assert len(house.node.registry) == 3
+
+    asyncio.run(main())
+
+
 # The first messages
 
 
@@ -196,8 +215,12 @@ def test_the_welcome_comes_first(opened: Open) -> None:
 
     async def main() -> None:
         async with opened() as house:
+            house.engine.registered.close()
             house.engine.read.close()
             client = await house.test_server.connect("ada", subprotocol=JSON)
+            await house.engine.registered.reached(1)
+            await house.server.push("ada", "test.early")
+            house.engine.registered.open()
             await house.engine.read.reached(1)
             assert house.told == []
             await house.server.broadcast(None, "test.broadcast")
@@ -206,9 +229,10 @@ def test_the_welcome_comes_first(opened: Open) -> None:
             house.engine.read.open()
             await house.until_told(1)
             await house.server.broadcast(None, "test.end")
-            messages = await commands(client, 4)
+            messages = await commands(client, 5)
             assert messages[0] == "sys.welcome"
-            assert sorted(messages[1:]) == ["test.durable", "test.end", "test.greeting"]
+            assert sorted(messages[1:]) == ["test.durable", "test.early", "test.end", "test.greeting"]
+            assert messages.index("test.early") < messages.index("test.durable")
             await client.close()
 
     asyncio.run(main())

@@ -121,6 +121,22 @@ def test_a_loss_that_was_not_told_yet_is_told_after_catching_up(build: Build, se
 # Resuming
 
 
+def test_a_loss_is_told_once_to_who_resumes_before_it(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        await push(house, 0, 1, 2)
+        keep(house, 0)
+        session = await house.session()
+        await replay(house, session)
+        await replay(house, session, after=1)
+        assert session.lost_before == 2
+        keep(house, 10)
+        await push(house, 3)
+        await turns(2)
+        assert losses(sent(session)) == [2]
+
+    in_house(build, test)
+
+
 def test_resuming_goes_back_and_then_on(build: Build, sent: Sent) -> None:
     async def test(house: Any) -> None:
         session = await house.session()
