@@ -133,5 +133,6 @@ class Replay:
                 session.outbox.send(session.codec.push(self._welcome(info, page.epoch)))
             if emptied:
                 # The id that was read after is not one of this inbox.
+                session.received = 0
                 return await self._read(session, None)
         return page

@@ -20,6 +20,7 @@ class Store(LossyEngine):
         super().__init__(max_messages)
         self.reads: list[int | None] = []
         self.failure: Exception | None = None
+        self.failing_read = 0
         self.go_on = asyncio.Event()
         self.go_on.set()
 
@@ -28,6 +29,8 @@ class Store(LossyEngine):
         await self.go_on.wait()
         if self.failure is not None:
             raise self.failure
+        if len(self.reads) == self.failing_read:
+            raise StoreUnavailableError("no answer")
         return await super().inbox(user, client, after, limit)
 
     def empty(self) -> None:
@@ -268,5 +271,21 @@ def test_an_inbox_of_another_epoch_is_read_from_its_beginning(build: Build, sent
             expected.insert(0, ("sys.welcome", None, {"epoch": messages[0][2]["epoch"]}))
             expected.insert(4, ("sys.welcome", None, {"epoch": "another"}))
         assert messages == expected
+
+    in_house(build, test, engine=Store())
+
+
+def test_a_store_that_is_away_again_does_not_hide_the_new_epoch(build: Build, sent: Sent) -> None:
+    async def test(house: Any) -> None:
+        session = await house.session()
+        await replay(house, session)
+        await push(house, 0, 1, 2)
+        house.engine.empty()
+        await miss(house, 3, 4)
+        house.engine.failing_read = len(house.engine.reads) + 2
+        house.delivery.catch_up(session.info.id, 2)
+        await caught_up(session)
+        assert numbers(sent(session)) == [0, 1, 2, 3, 4]
+        assert session.received == 2
 
     in_house(build, test, engine=Store())
