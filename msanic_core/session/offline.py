@@ -161,7 +161,7 @@ class OfflineChain:
     async def _tell(self, hooks: Sequence[OfflineHook], info: SessionInfo, reason: OfflineReason) -> None:
         loop = asyncio.get_running_loop()
         for hook in hooks:
-            if not self._engine.holds(info.id):
+            if not await self._engine.holds(info.id):
                 log.warning(
                     "session %s was taken over by another node: from plugin %s on, that one tells the plugins",
                     info.id,

@@ -30,7 +30,7 @@ class Shared(MemoryEngine):
         self.out.append((session.id, reason, list(plugins)))
         return None if session.id in self.taken else await super().lost(session, reason, plugins)
 
-    def holds(self, session_id: str) -> bool:
+    async def holds(self, session_id: str) -> bool:
         return session_id not in self.taken
 
     async def done(self, session: SessionInfo, plugin: str) -> None:
