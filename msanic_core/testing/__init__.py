@@ -1,6 +1,7 @@
-"""For tests of plugins: real servers and Redis servers, on real ports."""
+"""For tests of plugins: real servers and Redis servers on real ports, and a network between them, all to be broken."""
 
 from msanic_core.testing.process import ServerProcess, install_plugin, serve_process
+from msanic_core.testing.proxy import Proxy, tcp_proxy
 from msanic_core.testing.redis import RedisProcess, redis_process
 from msanic_core.testing.redis_cluster import ClusterSetup, cluster_setup
 from msanic_core.testing.redis_sentinel import SentinelSetup, sentinel_setup
@@ -8,6 +9,7 @@ from msanic_core.testing.server import TestServer, serving
 
 __all__ = [
     "ClusterSetup",
+    "Proxy",
     "RedisProcess",
     "SentinelSetup",
     "ServerProcess",
@@ -18,4 +20,5 @@ __all__ = [
     "sentinel_setup",
     "serve_process",
     "serving",
+    "tcp_proxy",
 ]
