@@ -1,5 +1,6 @@
 """For tests of plugins: real servers and Redis servers on real ports, and a network between them, all to be broken."""
 
+from msanic_core.testing.nodes import Nodes, serve_nodes
 from msanic_core.testing.process import ServerProcess, install_plugin, serve_process
 from msanic_core.testing.proxy import Proxy, tcp_proxy
 from msanic_core.testing.redis import RedisProcess, redis_process
@@ -9,6 +10,7 @@ from msanic_core.testing.server import TestServer, serving
 
 __all__ = [
     "ClusterSetup",
+    "Nodes",
     "Proxy",
     "RedisProcess",
     "SentinelSetup",
@@ -18,6 +20,7 @@ __all__ = [
     "install_plugin",
     "redis_process",
     "sentinel_setup",
+    "serve_nodes",
     "serve_process",
     "serving",
     "tcp_proxy",
