@@ -52,6 +52,14 @@ def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: str) -> None:
         read_history(path)
 
 
+def test_a_line_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    History(path).record("forgot")
+    with path.open("a") as file:
+        file.write('{"event":"for')
+    assert [event["event"] for event in read_history(path)] == ["forgot"]
+
+
 def test_every_event_is_in_the_table_of_the_docstring() -> None:
     lines = [line.split("|") for line in (history.__doc__ or "").splitlines() if line.startswith("| `")]
     assert {line[1].strip(" `"): set(line[2].split()) for line in lines} == history.FIELDS
