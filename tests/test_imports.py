@@ -50,7 +50,7 @@ HOMES: dict[str, set[str]] = {
     "aiofastnet": {"server"},
     "uvloop": {"server"},
     "tortoise": {"db"},
-    "redis": {"engine"},
+    "redis": {"engine", "testing"},
     "pluggy": {"hookspecs", "plugins"},
     "msgpack": {"wire"},
     "websockets": {"cli", "testing", "wire"},

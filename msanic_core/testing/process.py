@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from msanic_core.testing import child
+
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
 _START_TIMEOUT = 30.0
 
@@ -32,6 +34,23 @@ class ServerProcess:
     def websocket_url(self, query: str = "") -> str:
         """The address of the WebSocket."""
         return f"ws://127.0.0.1:{self.port}/ws" + (f"?{query}" if query else "")
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started."""
+        return self._process.pid
+
+    def freeze(self) -> None:
+        """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
+        child.freeze(self._process)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        child.thaw(self._process)
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, if it runs; returns when it is gone."""
+        await child.kill(self._process)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -80,9 +99,7 @@ async def serve_process(
             raise RuntimeError("the server did not start:\n" + "\n".join(server.log))
         yield server
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await child.kill(process)
         await reader
 
 
