@@ -181,7 +181,8 @@ class Supervisor:
                 new = await self._spawn(slot.number)
                 await self._until_ready(new)
             except StartError as error:
-                log.error("%s: the reload is given up, %d workers are replaced", error, slot.number - 1)
+                done = slot.number - 1
+                log.error("%s: the reload is given up, %d of %d workers replaced", error, done, len(self._slots))
                 return
             await self._replace(slot, new)
         log.info("reload: all workers are replaced")

@@ -87,17 +87,23 @@ class ServerProcess:
 
 @asynccontextmanager
 async def serve_process(
-    python_path: Path, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    python_path: Path,
+    settings: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    *,
+    config: Path | None = None,
 ) -> AsyncIterator[ServerProcess]:
-    """Run `serve` on a free port; plugins are found in `python_path` too. `settings`: dotted keys, as for `--set`.
+    """Run `serve` on a free port; plugins are found in `python_path` too.
 
-    The login is anonymous unless the settings say otherwise. Raises `RuntimeError` with the log when the server does
-    not start. A process that still runs at the end of the block is killed; its workers, if it has several, then stop by
-    themselves, and the block ends when they have.
+    `settings`: dotted keys, as for `--set`; `config`: a settings file. The login is anonymous unless the settings say
+    otherwise. Raises `RuntimeError` with the log when the server does not start. A process that still runs at the end
+    of the block is killed; if it has workers they then stop by themselves, and the block ends when they have.
     """
     flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", **settings}
     pairs = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in flags.items()]
     arguments = [part for pair in pairs for part in ("--set", pair)]
+    if config is not None:
+        arguments += ["--config", str(config)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "msanic_core", "serve", *arguments,
         stderr=asyncio.subprocess.PIPE,
