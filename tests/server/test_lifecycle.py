@@ -194,6 +194,32 @@ def test_while_stopping_readiness_is_503_and_no_session_is_opened() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("accepted", [False, True])
+def test_who_has_connected_when_the_server_begins_to_stop_is_heard(raw: Raw, accepted: bool) -> None:
+    async def run() -> None:
+        async with serving({}) as server, raw(server.port) as first, raw(server.port) as second:
+            if accepted:
+                # When a later connection is answered these have been accepted.
+                async with httpx.AsyncClient() as http:
+                    await http.get(f"{server.url}/livez")
+            else:
+                # The loop accepts them in the turn after this one, in which the stop begins.
+                await asyncio.sleep(0)
+            stop = asyncio.create_task(server.running.stop())
+            await asyncio.sleep(0)
+            await first.send(first.handshake("/ws?user=ada"))
+            assert (await first.head())[0] == 101
+            assert (await first.close_frame())[0] == 1012
+            assert (await second.request("GET", "/livez"))[0] == 200
+            first.reset()
+            await stop
+            server.running.stop = nothing  # type: ignore[method-assign]
+
+    async def nothing() -> None: ...
+
+    asyncio.run(run())
+
+
 def test_a_login_that_ends_while_the_server_stops_is_refused_with_1012() -> None:
     async def run() -> None:
         entered, release = asyncio.Event(), asyncio.Event()

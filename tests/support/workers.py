@@ -114,3 +114,10 @@ async def written(file: Path) -> None:
     async with asyncio.timeout(30):
         while not os.path.exists(file):  # noqa: ASYNC240 - it does not block
             await asyncio.sleep(0.005)
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process has ended. Its files are closed, one after the other, a moment earlier."""
+    async with asyncio.timeout(30):
+        while is_alive(pid):
+            await asyncio.sleep(0.005)
