@@ -257,7 +257,10 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path, redis_url: str) -> Non
     async def run() -> None:
         async with serving(tmp_path, redis_url, "[server]\ndrain_timeout = 600.0") as server:
             server.signal(signal.SIGTERM)
-            await server.logged("it hangs")
+            while server.log.count("it hangs") < WORKERS:
+                await server.logged("it hangs", start=len(server.log))
+            with pytest.raises(httpx.ConnectError):
+                await ask(server)
             server.signal(signal.SIGTERM)
             assert await server.exit_code() == 1
             assert not any(map(is_alive, pids(server)))
