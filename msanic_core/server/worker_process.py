@@ -74,9 +74,11 @@ class WorkerProcess:
         self._signal(signal.SIGKILL)
 
     def ended_well(self) -> bool:
-        """Whether it did what `terminate` asks for. Before it is ready it may not know yet what to do about SIGTERM."""
-        code = self.end.result()
-        return code == 0 or (self._ready_at is None and code == -signal.SIGTERM)
+        """Whether it did what `terminate` asks for.
+
+        It may be too early for it to know what to do about SIGTERM, and too late where somebody else has asked before.
+        """
+        return self.end.result() in {0, -signal.SIGTERM}
 
     def lived(self) -> float:
         """Seconds since it was ready."""
