@@ -134,9 +134,7 @@ class Supervisor:
                 slot.failed_starts += 1
                 what = str(error)
                 if self._is_hopeless(slot):
-                    log.error("%s, and so did those before it: the server stops", what)
-                    if not self._exit_code.done():
-                        self._exit_code.set_result(error.code)
+                    self._give_up(what, error.code)
                     return
             else:
                 what = f"{worker} {worker.how_it_ended()}"
@@ -160,6 +158,11 @@ class Supervisor:
         """At the start of the server all workers fail for the same reason: said three times it has been said."""
         slots = [slot] if self._announced.is_set() else self._slots
         return sum(each.failed_starts for each in slots) >= self._limits.failed_starts
+
+    def _give_up(self, why: str, code: int) -> None:
+        if not self._exit_code.done():
+            log.error("%s, and so did those before it: the server stops", why)
+            self._exit_code.set_result(code)
 
     def _pause(self, early_ends: int) -> float:
         """Seconds until the next start."""

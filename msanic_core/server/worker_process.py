@@ -55,10 +55,8 @@ class WorkerProcess:
 
     async def ready(self) -> str | None:
         """Wait until it accepts connections; gives its banner, or None if it ended before."""
-        reading = asyncio.create_task(self._reader.read())
-        # What it leaves behind may hold its end of the socket open.
-        await asyncio.wait({reading, self.end}, return_when=asyncio.FIRST_COMPLETED)
-        banner = (await reading).decode()
+        # `_end` ends the stream: what a worker leaves behind may hold the other side of it open.
+        banner = (await self._reader.read()).decode()
         if not banner:
             await asyncio.shield(self.end)
             return None

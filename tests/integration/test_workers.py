@@ -281,6 +281,7 @@ def test_workers_that_get_the_signals_too_stop_in_order_all_the_same(tmp_path: P
             server.signal(signal.SIGTERM)
             assert {await close_code(client) for client in clients} == {1012}
             assert await server.exit_code() == 0
+            assert len([line for line in server.log if "stopped in" in line]) == WORKERS
 
     asyncio.run(run())
 
@@ -317,7 +318,7 @@ def test_a_terminal_that_is_closed_is_no_reload(tmp_path: Path, redis_url: str) 
     argv, environ = command(tmp_path, redis_url)
     process = subprocess.Popen(argv, env=environ, stdin=inside, stderr=subprocess.PIPE, text=True)
     os.close(inside)
-    with process:
+    try:
         assert process.stderr is not None
         lines = iter(process.stderr)
         assert any("msanic-core" in line and "is ready" in line for line in lines)
@@ -325,5 +326,8 @@ def test_a_terminal_that_is_closed_is_no_reload(tmp_path: Path, redis_url: str) 
         process.send_signal(signal.SIGHUP)
         rest = "".join(lines)
         assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
     assert "reload" not in rest
     assert "stopping: 2 workers" in rest
