@@ -86,7 +86,6 @@ class Supervisor:
         self._exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._announced = asyncio.Event()
         self._reload_asked = asyncio.Event()
-        self._hurried = False
 
     async def run(self) -> int:
         """Run until `stop`, or until a worker does not start; closes the listening socket.
@@ -112,7 +111,6 @@ class Supervisor:
         if not self._exit_code.done():
             self._exit_code.set_result(0)
             return
-        self._hurried = True
         for worker in self._alive:
             worker.kill()
 
@@ -229,10 +227,7 @@ class Supervisor:
     async def _stop(self, workers: Sequence[WorkerProcess]) -> bool:
         """Stop workers, within the limit; gives whether all ended well."""
         for worker in workers:
-            if self._hurried:
-                worker.kill()
-            else:
-                worker.terminate()
+            worker.terminate()
         ends = {worker.end for worker in workers}
         late = (await asyncio.wait(ends, timeout=self._limits.stop))[1] if ends else set()
         for worker in workers:

@@ -274,14 +274,19 @@ def test_workers_that_get_the_signals_too_stop_in_order_all_the_same(tmp_path: P
     async def run() -> None:
         async with serving(tmp_path, redis_url) as server:
             clients = await crowd(server)
-            # As systemd does by default, and who presses Ctrl-C.
-            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGHUP):
                 for pid in pids(server):
                     os.kill(pid, number)
+            for client in clients:
+                await (await client.ping())
+            # By default systemd sends it to all; and the supervisor does so anyway.
+            for pid in pids(server):
+                os.kill(pid, signal.SIGTERM)
             server.signal(signal.SIGTERM)
             assert {await close_code(client) for client in clients} == {1012}
             assert await server.exit_code() == 0
             assert len([line for line in server.log if "stopped in" in line]) == WORKERS
+            assert not [line for line in server.log if "the next one" in line]
 
     asyncio.run(run())
 
