@@ -18,6 +18,7 @@ import os, signal, sys, time
 from msanic_core.server.worker import Worker
 
 worker = Worker.from_environment(os.environ)
+worker.watch(0.1)
 {before}
 signal.signal(signal.SIGTERM, lambda *_: ({on_stop}))
 worker.ready("the banner")
