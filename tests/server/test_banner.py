@@ -72,6 +72,11 @@ def test_anonymous_login_is_said_aloud() -> None:
     assert shown({}, {"auth": {"mode": "anonymous"}})["auth"] == "anonymous (anybody may be anybody)"
 
 
+def test_several_workers_are_said() -> None:
+    several = {"server": {"workers": 3}, "redis": {"url": "redis://127.0.0.1:6379/0"}}
+    assert shown({}, several)["workers"] == "3"
+
+
 def test_passwords_are_not_shown() -> None:
     url = "postgres://msanic:hunter2@db.example/msanic"
     assert shown({}, {"db": {"url": url}})["database"] == "postgres://msanic:***@db.example/msanic"
