@@ -43,11 +43,6 @@ class ServerProcess:
         """The address of the WebSocket."""
         return f"ws://127.0.0.1:{self.port}/ws" + (f"?{query}" if query else "")
 
-    @property
-    def pid(self) -> int:
-        """The id of the process that was started."""
-        return self._process.pid
-
     def freeze(self) -> None:
         """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
         child.freeze(self._process)
