@@ -113,7 +113,7 @@ class Client:
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
             # Not in order, then, but nothing is left behind.
-            self._task.cancel()
+            self._link.cut()
             await asyncio.wait([self._task])
             raise
 

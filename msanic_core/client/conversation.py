@@ -22,7 +22,7 @@ _REPLAY_PAUSE = 0.05
 class Conversation:
     """Reads one connection to its end.
 
-    Reading pauses while the inbox is full, so that a slow program holds up the server and its memory does not grow. But the
+    Reading pauses while the inbox is full: a slow program holds up the server, and its memory does not grow. But the
     program may be waiting for a reply that lies behind those pushes: while a call is under way reading goes on, until
     the inbox holds ten times as much. Then it pauses even so, and the call may run into its time limit.
 
@@ -55,6 +55,10 @@ class Conversation:
     def max_message(self) -> int:
         """How many bytes a request may have."""
         return self._welcome.max_message
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._connection.transport.abort()
 
     async def send(self, payload: bytes) -> None:
         """Send a request, over a connection that is open. Whether it arrives only a reply can tell."""
@@ -133,7 +137,9 @@ class Conversation:
     async def _wait(self) -> None:
         assert self._inbox is not None, "nothing else is waited for"
         if not self._inbox.awaited:
-            log.warning("reading pauses: nobody iterates over pushes() (ignore_pushes=True would pass them over)")
+            log.warning(
+                "reading pauses: nobody has iterated over pushes() yet; ignore_pushes=True would pass them over"
+            )
         self._held = True
         while self._must_wait():
             self._wake.clear()

@@ -68,6 +68,11 @@ class Link:
         self._end = failure
         self._changed.set()
 
+    def cut(self) -> None:
+        """End the connection there is at once."""
+        if self._conversation is not None:
+            self._conversation.cut()
+
     async def run(self) -> NoReturn:
         """Connect and connect again until cancelled. Raises `RefusedError`."""
         failures = 0
