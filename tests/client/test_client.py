@@ -1,6 +1,7 @@
 """The client against real servers."""
 
 import asyncio
+import logging
 import random
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from msanic_core import Context, command, hookimpl
-from msanic_core.client import Client, Position, RefusedError, ReplyError
+from msanic_core.client import Backoff, Client, Position, RefusedError, ReplyError
 from msanic_core.codes import OfflineReason
 from msanic_core.errors import CommandError, MsanicError
 from msanic_core.testing import TestServer, serving
@@ -214,30 +215,35 @@ async def test_a_restart_while_calls_wait_and_pushes_come(free_port: int) -> Non
 
 
 @in_loop
-async def test_each_of_a_thousand_once_and_in_order_whatever_happens_to_the_connection() -> None:
+async def test_each_of_a_thousand_once_and_in_order_whatever_happens_to_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     dice = random.Random(7)
+    caplog.set_level(logging.INFO, "msanic_core.client")
 
     async def send(server: TestServer) -> None:
         for number in range(1000):
             await push(server, number)
-            if dice.random() < 0.03:
+            if dice.random() < 0.05:
                 drop(server)
-            if dice.random() < 0.2:
-                await asyncio.sleep(0.001)
+            while dice.random() < 0.5 or not server.node.handshake.connections:
+                await asyncio.sleep(0)
 
     async with serving({}, BIG_INBOX) as server:
-        options: Any = {"user": "ada", "backoff": QUICK, "max_waiting": 20}
+        options: Any = {"user": "ada", "backoff": Backoff(base=0.001, cap=0.002), "max_waiting": 20}
         async with Client(server.websocket_url(), **options) as client:
             sending = asyncio.ensure_future(send(server))
             found = []
             async for each in client.pushes():
                 found.append((each.data, each.lost))
                 if dice.random() < 0.01:
+                    drop(server)
                     await asyncio.sleep(0.005)
                 if each.data == 999:
                     break
             await sending
         assert found == [(number, 0) for number in range(1000)]
+        assert caplog.text.count("connected to") > 20
         async with Client(server.websocket_url(), **options) as client:
             await push(server, 1000)
             assert [each.data for each in await take(client, 1)] == [1000], "all of them were acknowledged"

@@ -47,10 +47,13 @@ def test_a_login_that_is_closed(code: int) -> None:
             await peer.connection.close(code, "because")
 
         async with scripted(refuse) as server:
-            with pytest.raises((AttemptError, RefusedError), match="because") as raised:
+            try:
                 await opened(server)
-            assert isinstance(raised.value, AttemptError) is CLOSE_CODES[code].reconnect
-            assert raised.value.code == code  # type: ignore[union-attr]
+            except (AttemptError, RefusedError) as error:
+                failure = error
+            assert isinstance(failure, AttemptError) is CLOSE_CODES[code].reconnect
+            assert failure.code == code
+            assert "because" in str(failure)
 
     test()
 
