@@ -45,7 +45,7 @@ def test_every_close_code(code: int) -> None:
         async with scripted(close, answer) as server, Client(server.url, backoff=QUICK) as client:
             waiting = asyncio.ensure_future(anext(client.pushes()))
             call = asyncio.ensure_future(client.call("a.b"))
-            outcomes: list[Any] = await asyncio.gather(waiting, call, return_exceptions=True)
+            outcomes: Any = await asyncio.gather(waiting, call, return_exceptions=True)
             if again:
                 assert (outcomes[0].id, outcomes[1]) == (1, "late")
                 assert len(server.peers) == 2
