@@ -21,7 +21,8 @@ from msanic_core.errors import RefusedError
 _library_log = logging.getLogger("msanic_core.client.websockets")
 _library_log.setLevel(logging.INFO)
 
-_CLOSE_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a closing handshake may take, and so may what is sent before it."""
 _TRY_AGAIN = frozenset({408, 425, 429})
 _TICKS = 4
 """Looks at a connection within the shorter of the two limits of the heartbeat."""
@@ -70,7 +71,7 @@ async def open_connection(url: str, login: Login, form: Form) -> tuple[Connectio
             compression=None,
             open_timeout=None,
             ping_interval=None,  # see `watch`
-            close_timeout=_CLOSE_TIMEOUT,
+            close_timeout=CLOSE_TIMEOUT,
             max_size=None,
             logger=_library_log,
             create_connection=Connection,
@@ -144,7 +145,7 @@ async def watch(connection: Connection, welcome: Welcome, held: Callable[[], boo
 
 
 async def leave(connection: Connection) -> None:
-    """Close in order, which takes a few seconds at most. What still comes is read: the close frame is behind it."""
+    """Close in order; when cancelled, at once. What still comes is read: the server's close frame is behind it."""
     closing = asyncio.ensure_future(connection.close())
     try:
         with suppress(ConnectionClosed):

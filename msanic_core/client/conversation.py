@@ -8,7 +8,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core.client.calls import Calls
-from msanic_core.client.connection import AttemptError, Connection, Welcome, close_of, leave, watch
+from msanic_core.client.connection import CLOSE_TIMEOUT, AttemptError, Connection, Welcome, close_of, leave, watch
 from msanic_core.client.inbox import Inbox, Position
 from msanic_core.client.message import Form, Message
 from msanic_core.codes import ReplyCode
@@ -103,8 +103,11 @@ class Conversation:
                     for helper in helpers:
                         helper.cancel()
         except asyncio.CancelledError:
-            await self._acknowledge_now()
-            await leave(self._connection)
+            # The library waits for a socket that takes no more for as long as that takes.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._acknowledge_now()
+                    await leave(self._connection)
             raise
         finally:
             self._connection.transport.abort()

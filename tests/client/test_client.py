@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from msanic_core import Context, command, hookimpl
-from msanic_core.client import Backoff, Client, Position, RefusedError, ReplyError
+from msanic_core.client import Backoff, Client, Position, RefusedError, ReplyError, conversation
+from msanic_core.client.connection import CLOSE_TIMEOUT
 from msanic_core.codes import OfflineReason
 from msanic_core.errors import CommandError, MsanicError
 from msanic_core.testing import TestServer, serving
@@ -369,12 +370,30 @@ async def test_a_task_that_is_cancelled_while_it_closes_leaves_nothing_behind() 
         client = Client(server.url)
         await client.__aenter__()
         server.peers[0].connection.transport.pause_reading()
-        closing_task = asyncio.ensure_future(client.close())
+        closing = asyncio.ensure_future(client.close())
         await asyncio.sleep(0)
-        closing_task.cancel()
-        await asyncio.wait([closing_task])
-        assert closing_task.cancelled()
+        closing.cancel()
+        await asyncio.wait([closing], timeout=CLOSE_TIMEOUT / 2)
+        assert closing.cancelled()
         server.peers[0].connection.transport.abort()
+
+
+def test_closing_does_not_wait_for_a_socket_that_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "CLOSE_TIMEOUT", 0.1)
+
+    @in_loop
+    async def test() -> None:
+        async def deaf(peer: Peer) -> None:
+            await peer.welcome(max_message=1 << 26)
+            peer.connection.transport.pause_reading()
+
+        async with scripted(deaf) as server, Client(server.url) as client:
+            with pytest.raises(TimeoutError):
+                await client.call("a.b", "x" * (1 << 25), timeout=0.1)
+            await asyncio.wait_for(client.close(), CLOSE_TIMEOUT / 2)
+            server.peers[0].connection.transport.abort()
+
+    test()
 
 
 @in_loop
