@@ -69,12 +69,13 @@ class Client:
             raise ValueError(f"max_waiting must be at least 1, not {max_waiting}")
         self._connect_timeout = connect_timeout
         self._ignore_pushes = ignore_pushes
+        self._resumes = resume is not None and not ignore_pushes
         self._form = form(subprotocol)
         self._wake = asyncio.Event()
         self._calls = Calls(self._wake)
         self._inbox = Inbox(max_waiting, resume, self._wake)
         login = Login(user, client_id, query or {}, headers or {})
-        self._link = Link(addresses, login, self._form, backoff, connect_timeout, resume, self._begin)
+        self._link = Link(addresses, login, self._form, backoff, connect_timeout, self._begin)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -181,9 +182,12 @@ class Client:
             raise RuntimeError("the client was made with ignore_pushes=True")
         return self._inbox
 
-    def _begin(self, connection: Connection, welcome: Welcome) -> Conversation:
+    async def _begin(self, connection: Connection, welcome: Welcome) -> Conversation:
         inbox = None if self._ignore_pushes else self._inbox
-        return Conversation(connection, welcome, self._form, self._calls, inbox, self._wake)
+        conversation = Conversation(connection, welcome, self._form, self._calls, inbox, self._wake)
+        if self._resumes and (place := self._inbox.place) is not None:
+            await conversation.resume(place)
+        return conversation
 
     async def _run(self) -> None:
         failure: Exception | None = None

@@ -105,10 +105,7 @@ async def _welcome(connection: ClientConnection, form: Form) -> Welcome:
                 welcome: Welcome = form.data(message.data, Welcome)
                 return welcome
     except ConnectionClosed as error:
-        code, reason = close_of(error)
-        if code is not None and not may_reconnect(code):
-            raise RefusedError(code, reason) from None
-        raise AttemptError(f"closed: {reason if code is None else f'{code} {reason}'}", code) from error
+        raise failure_of(error) from error
     except ValueError as error:
         raise AttemptError("the server's first message cannot be read") from error
 
@@ -118,6 +115,14 @@ def close_of(error: ConnectionClosed) -> tuple[int | None, str]:
     if error.rcvd is None or error.rcvd_then_sent is False:
         return None, "the connection broke off"
     return error.rcvd.code, error.rcvd.reason
+
+
+def failure_of(error: ConnectionClosed) -> AttemptError | RefusedError:
+    """Say what it means that a connection was closed before it was of any use."""
+    code, reason = close_of(error)
+    if code is None:
+        return AttemptError(reason)
+    return AttemptError(f"closed with {code} {reason}", code) if may_reconnect(code) else RefusedError(code, reason)
 
 
 async def watch(connection: Connection, welcome: Welcome, held: Callable[[], bool]) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core.client.calls import Calls
-from msanic_core.client.connection import CLOSE_TIMEOUT, AttemptError, Connection, Welcome, close_of, leave, watch
+from msanic_core.client.connection import (
+    CLOSE_TIMEOUT,
+    AttemptError,
+    Connection,
+    Welcome,
+    close_of,
+    failure_of,
+    leave,
+    watch,
+)
 from msanic_core.client.inbox import Inbox, Position
 from msanic_core.client.message import Form, Message
 from msanic_core.codes import ReplyCode
@@ -68,11 +77,12 @@ class Conversation:
     async def resume(self, position: Position) -> None:
         """Have everything after a position sent, in order, whatever this client may have acknowledged before.
 
-        By itself the server goes on behind what was acknowledged, which is right for a connection that follows another
-        of the same program. A program that hands in a position has perhaps not kept what an earlier process took.
-        Durable messages that come before the answer are dropped: they come again in their place.
+        By itself the server goes on behind what was acknowledged, which is right where one program follows another. One
+        that hands in a position may have to get again what an earlier process has acknowledged and not kept. Nobody
+        tells how far that goes, so each of its connections resumes, not the first alone. Durable messages that come
+        before the answer are dropped: they come again in their place.
 
-        Raises `AttemptError`.
+        Raises `AttemptError`, `RefusedError`.
         """
         try:
             while (reply := await self._ask("sys.resume", {"after": position.id, "epoch": position.epoch})).code:
@@ -83,7 +93,7 @@ class Conversation:
                     async with asyncio.timeout(_REPLAY_PAUSE):
                         await self._read_until(None)
         except ConnectionClosed as error:
-            raise AttemptError(close_of(error)[1], close_of(error)[0]) from error
+            raise failure_of(error) from error
         except ValueError as error:
             raise AttemptError("a message cannot be read") from error
 

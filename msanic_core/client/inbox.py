@@ -98,6 +98,11 @@ class Inbox:
                 self._settle_replies()
 
     @property
+    def place(self) -> Position | None:
+        """Up to where everything came in, if anything did."""
+        return Position(self._epoch, self._seen) if self._seen else self.position
+
+    @property
     def overflows(self) -> bool:
         """Whether so much waits that nothing more may come in, for whatever reason."""
         return len(self._waiting) >= 10 * self._limit

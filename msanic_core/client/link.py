@@ -3,13 +3,12 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from msanic_core.client.backoff import Backoff, may_reconnect
 from msanic_core.client.connection import AttemptError, Connection, Welcome, open_connection
 from msanic_core.client.conversation import Conversation
-from msanic_core.client.inbox import Position
 from msanic_core.client.login import Login, shown
 from msanic_core.client.message import Form
 from msanic_core.errors import RefusedError
@@ -20,8 +19,8 @@ log = logging.getLogger("msanic_core.client")
 class Link:
     """Connects to the first address that takes it, and to the next one when that is lost.
 
-    `timeout`: seconds for an attempt at all of the addresses together. `resume`: where the first connection is to go
-    on, see `Conversation.resume`. `begin` makes the conversation over a new connection.
+    `timeout`: seconds for an attempt at all of the addresses together. `begin` makes the conversation over a new
+    connection; it may raise `AttemptError` and `RefusedError`.
     """
 
     def __init__(
@@ -31,15 +30,13 @@ class Link:
         form: Form,
         backoff: Backoff,
         timeout: float,
-        resume: Position | None,
-        begin: Callable[[Connection, Welcome], Conversation],
+        begin: Callable[[Connection, Welcome], Awaitable[Conversation]],
     ) -> None:
         self._urls = deque(urls)
         self._login = login
         self._form = form
         self._backoff = backoff
         self._timeout = timeout / len(urls)
-        self._resume = resume
         self._begin = begin
         self._conversation: Conversation | None = None
         self._changed = asyncio.Event()
@@ -106,14 +103,10 @@ class Link:
             async with asyncio.timeout(self._timeout):
                 connection, welcome = await open_connection(url, self._login, self._form)
                 try:
-                    conversation = self._begin(connection, welcome)
-                    if self._resume is not None:
-                        await conversation.resume(self._resume)
-                        self._resume = None
+                    return await self._begin(connection, welcome)
                 except BaseException:
                     connection.transport.abort()
                     raise
-                return conversation
         except TimeoutError as error:
             raise AttemptError(f"no answer within {self._timeout:g} s") from error
 

@@ -137,7 +137,7 @@ async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> Non
 @in_loop
 async def test_no_server_in_time(dead_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with pytest.raises(TimeoutError, match=r"^no connection within 0\.1 s: .*Connect call failed") as raised:
+    with pytest.raises(TimeoutError, match=r"^no connection within 0\.1 s: .*Errno") as raised:
         async with Client(dead_url, connect_timeout=0.1, backoff=QUICK):
             pass
     assert caplog.text.count("cannot connect to ws://127.0.0.1:") > 1
