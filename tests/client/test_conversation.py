@@ -195,6 +195,8 @@ async def test_resuming_is_tried_again_where_it_failed() -> None:
     ):
         assert asked == ["sys.resume"] * 3
         assert await client.call("a.b", 5) == 5
+        for peer in server.peers[:3]:
+            await peer.connection.wait_closed()
 
 
 @in_loop
