@@ -131,7 +131,7 @@ class Supervisor:
             except StartError as error:
                 slot.failed_starts += 1
                 what = str(error)
-                if self._is_hopeless(slot):
+                if self._is_hopeless(slot, error.code):
                     self._give_up(what, error.code)
                     return
             else:
@@ -152,8 +152,13 @@ class Supervisor:
             self._announced.set()
             self._announce(banner)
 
-    def _is_hopeless(self, slot: Slot) -> bool:
-        """At the start of the server all workers fail for the same reason: said three times it has been said."""
+    def _is_hopeless(self, slot: Slot, code: int) -> bool:
+        """At the start of the server all workers fail for the same reason: said three times it has been said.
+
+        Once the server has been ready, those that only miss Redis are tried on: the others go on without it, too.
+        """
+        if code == os.EX_TEMPFAIL and self._announced.is_set():
+            return False
         slots = [slot] if self._announced.is_set() else self._slots
         return sum(each.failed_starts for each in slots) >= self._limits.failed_starts
 

@@ -107,10 +107,26 @@ def test_failed_starts_in_between_are_forgotten(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_server_that_has_been_ready_outlives_starts_that_miss_redis(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with supervised(tmp_path) as (workers, running):
+            first, second = await workers.ready(1), await workers.ready(2)
+            workers.write(before="sys.exit(os.EX_TEMPFAIL)")
+            os.kill(first, signal.SIGKILL)
+            await workers.said(r"worker 1 \(pid \d+\) ended with exit code 75 before it was ready; .*", times=5)
+            assert is_alive(second)
+            workers.write()
+            await workers.ready(1, times=2)
+            assert not running.done()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("before", "code", "how"),
     [
         ("sys.exit(2)", 2, "ended with exit code 2 before it was ready"),
+        ("sys.exit(os.EX_TEMPFAIL)", 75, "ended with exit code 75 before it was ready"),
         ("sys.exit(0)", 128, "ended with exit code 0 before it was ready"),
         ("os.kill(os.getpid(), 9)", 137, "was killed by SIGKILL before it was ready"),
         ("time.sleep(60)", 1, "was not ready within 1 s and has been killed"),
