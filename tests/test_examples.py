@@ -3,6 +3,8 @@
 import asyncio
 import importlib.util
 import json
+import sqlite3
+from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -116,3 +118,35 @@ def test_ticker() -> None:
             await ada.close()
 
     asyncio.run(run())
+
+
+def test_client_greets(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    async def run() -> None:
+        async with serving({"hello": load("hello_plugin/msanic_hello.py")}) as server:
+            await load("client_greets.py").main(server.websocket_url(), "Bob")
+            await load("client_greets.py").main(server.websocket_url(), 1)
+
+    asyncio.run(run())
+    assert capsys.readouterr().out.splitlines() == [
+        "Hello, Bob!",
+        "hello.greeted {'by': 'ada', 'name': 'Bob'}",
+        "refused: 12 data.name: expected str, got int",
+    ]
+
+
+def test_client_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    path = tmp_path / "notes.db"
+
+    async def run() -> None:
+        async with serving({"notify": load("http_push.py")}) as server:
+            for number in range(6):
+                await server.server.push("ada", "notify.message", {"text": str(number)})
+            for _ in range(3):
+                await load("client_resumes.py").main(server.websocket_url(), str(path), 2)
+
+    asyncio.run(run())
+    with closing(sqlite3.connect(path)) as db:
+        assert [text for (text,) in db.execute("SELECT text FROM note ORDER BY rowid")] == list("012345")
