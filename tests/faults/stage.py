@@ -1,7 +1,7 @@
 """What every fault test begins with: nodes with the plugins of fault tests, and a history."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from msanic_core.testing import Nodes, ServerProcess, serve_nodes
 from tests.faults.client import FaultClient
 from tests.faults.history import Event, History, read_history
 from tests.faults.plugins import HISTORY_VARIABLE, install_fault_plugins
+
+_AT_ONCE = 50
 
 
 class Stage:
@@ -24,6 +26,16 @@ class Stage:
         """Connect as this user's device, and wait for the welcome."""
         opened = FaultClient(self.history, node.websocket_url(), user, client)
         await opened.open()
+        return opened
+
+    async def clients(self, nodes: Sequence[ServerProcess], users: Sequence[str]) -> list[FaultClient]:
+        """Connect all these users, in turn to each of the nodes."""
+        opened: list[FaultClient] = []
+        while len(opened) < len(users):
+            number = len(opened)
+            chunk = users[number : number + _AT_ONCE]
+            places = [nodes[(number + index) % len(nodes)] for index in range(len(chunk))]
+            opened += await asyncio.gather(*map(self.client, places, chunk))
         return opened
 
     async def until(self, event: str, count: int) -> list[Event]:
