@@ -91,6 +91,13 @@ class FaultClient:
         if self._reader is not None:
             await self._reader
 
+    async def cut(self) -> None:
+        """End the connection without a word, if it has not ended."""
+        if self._connection is not None:
+            self._connection.transport.abort()
+        if self._reader is not None:
+            await self._reader
+
     async def _until(self, holds: Callable[[], bool], what: str) -> None:
         async with self._news:
             await self._news.wait_for(lambda: holds() or self._ended)

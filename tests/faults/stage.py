@@ -21,11 +21,13 @@ class Stage:
         self.nodes = nodes
         self.path = path
         self.history = History(path)
+        self._clients: list[FaultClient] = []
 
     async def client(self, node: ServerProcess, user: str, client: str = "phone") -> FaultClient:
         """Connect as this user's device, and wait for the welcome."""
         opened = FaultClient(self.history, node.websocket_url(), user, client)
         await opened.open()
+        self._clients.append(opened)
         return opened
 
     async def clients(self, nodes: Sequence[ServerProcess], users: Sequence[str]) -> list[FaultClient]:
@@ -44,6 +46,11 @@ class Stage:
             await asyncio.sleep(0.02)
         return found
 
+    async def close(self) -> None:
+        """End what the clients are still doing."""
+        await asyncio.gather(*(client.cut() for client in self._clients))
+        self.history.close()
+
 
 @asynccontextmanager
 async def stage(directory: Path, settings: Mapping[str, Any]) -> AsyncIterator[Stage]:
@@ -55,4 +62,4 @@ async def stage(directory: Path, settings: Mapping[str, Any]) -> AsyncIterator[S
         try:
             yield set_up
         finally:
-            set_up.history.close()
+            await set_up.close()
