@@ -23,6 +23,7 @@ _library_log.setLevel(logging.INFO)
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a closing handshake may take, and so may what is sent before it."""
+WELCOME = "sys.welcome"
 _TRY_AGAIN = frozenset({408, 425, 429})
 _TICKS = 4
 """Looks at a connection within the shorter of the two limits of the heartbeat."""
@@ -101,7 +102,7 @@ async def _welcome(connection: ClientConnection, form: Form) -> Welcome:
     try:
         while True:
             message: Message = form.message(await connection.recv(decode=False))
-            if message.cmd == "sys.welcome":
+            if message.cmd == WELCOME:
                 welcome: Welcome = form.data(message.data, Welcome)
                 return welcome
     except ConnectionClosed as error:

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from msanic_core.client.calls import Calls
 from msanic_core.client.connection import (
     CLOSE_TIMEOUT,
+    WELCOME,
     AttemptError,
     Connection,
     Welcome,
@@ -140,6 +141,11 @@ class Conversation:
                 log.warning("the server answered %s with code %d %s", message.cmd, message.code, message.hint)
             if message.id is not None and self._inbox is not None:
                 self._inbox.pass_over(message.id, message.lost)
+        elif message.cmd == WELCOME:
+            # The server's store was emptied: the user's inbox has begun anew, and the connection stays.
+            self._welcome = self._form.data(message.data, Welcome)
+            if self._inbox is not None:
+                self._inbox.connected(self._welcome.epoch)
         elif self._inbox is not None:
             self._inbox.add(message, self._form.data(message.data))
 
