@@ -21,7 +21,8 @@ MULTI = SessionPolicy(3)
 
 
 def info(session_id: str, user: str = "ada", **fields: Any) -> SessionInfo:
-    return SessionInfo(session_id, user, "node-1", fields.pop("opened_at", 0.0), "127.0.0.1", **fields)
+    node, opened_at = fields.pop("node", "node-1"), fields.pop("opened_at", 0.0)
+    return SessionInfo(session_id, user, node, opened_at, "127.0.0.1", **fields)
 
 
 async def connect(bench: Any, session: SessionInfo, policy: SessionPolicy = MULTI) -> bool:

@@ -117,6 +117,8 @@ class Pipeline:
         self._away_since: float | None = None
         self._reason = ""
         self._failures = 0
+        self._known: set[Script] = set()
+        """Scripts that Redis has seen since it was away."""
         self._closed = False
         self._task = self._loop.create_task(self._run())
 
@@ -228,6 +230,10 @@ class Pipeline:
         """Send a batch; returns the calls that have to be made again, and why Redis could not be used."""
         pipeline = self._store.pipeline()
         for call in batch:
+            if call.script is not None and call.script not in self._known:
+                # Refused for that, it would be made after those behind it.
+                call.whole = True
+                self._known.add(call.script)
             pipeline.execute_command(*call.command())
         try:
             async with asyncio.timeout(self._timeout):
@@ -264,6 +270,7 @@ class Pipeline:
         return again, away
 
     def _note_away(self, error: Exception) -> None:
+        self._known.clear()
         self._failures += 1
         self._reason = _words(error)
         if self._away_since is None:

@@ -140,12 +140,12 @@ class Sessions:
         if left is None:
             return
         owner = self._lease.owner
-        job = self._names.job(session.user, session.id)
-        await self._pipeline.run(scripts.DONE, [job], owner, plugin, wait=True)
+        await self._mark_done(session, owner, plugin)
         # Counted here: the store may have been emptied in between.
         left.discard(plugin)
         if not left and self._jobs.get(session.id) is left:
-            await self._finish(session, owner)
+            del self._jobs[session.id]
+            await self._release(session, owner)
 
     async def claim(self, owner: str, user: str, session_id: str, plugins: Sequence[str]) -> OfflineJob | None:
         """Take over what a dead owner held; None when somebody else has it, or it is done."""
@@ -276,10 +276,14 @@ class Sessions:
         if known:
             await self._pipeline.command("DEL", self._names.groups_of(session.user, session.id), wait=True)
 
+    async def _mark_done(self, session: SessionInfo, owner: str, plugin: str) -> None:
+        job = self._names.job(session.user, session.id)
+        await self._pipeline.run(scripts.DONE, [job], owner, plugin, wait=True)
+
     async def _finish(self, session: SessionInfo, owner: str) -> None:
-        """All is done that a lost session left to do."""
+        """End a job in which no plugin has to be told."""
         self._jobs.pop(session.id, None)
-        await self._pipeline.command("DEL", self._names.job(session.user, session.id), wait=True)
+        await self._mark_done(session, owner, "")
         await self._release(session, owner)
 
     async def _hold(self, session: SessionInfo, owner: str, *, wait: bool = False) -> None:

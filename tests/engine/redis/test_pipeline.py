@@ -84,6 +84,29 @@ def test_a_script_that_redis_has_forgotten_is_sent_again_and_the_order_kept(tmp_
     asyncio.run(run())
 
 
+def test_the_order_is_kept_when_redis_comes_back_without_scripts(tmp_path: Path) -> None:
+    append = Script("append", "return redis.call('APPEND', KEYS[1], ARGV[1])", "1" * 40)
+
+    async def run() -> None:
+        async with started(tmp_path, patience=30) as bench:
+            await bench.pipeline.run(append, ["log"], "a")
+            await bench.redis.kill()
+            calls = [
+                asyncio.create_task(call)
+                for call in (
+                    bench.pipeline.run(append, ["log"], "b"),
+                    bench.pipeline.command("APPEND", "log", "c"),
+                    bench.pipeline.run(append, ["log"], "d"),
+                )
+            ]
+            await until_away(bench.pipeline)
+            await bench.redis.restart()
+            assert await asyncio.gather(*calls) == [2, 3, 4]
+            assert await bench.pipeline.command("GET", "log") == b"abcd"
+
+    asyncio.run(run())
+
+
 def test_calls_wait_for_redis_to_come_back(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(tmp_path, patience=30) as bench:

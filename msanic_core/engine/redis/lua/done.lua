@@ -1,10 +1,15 @@
--- Mark a plugin's part of an offline job as done.
+-- Mark a plugin's part of an offline job as done; a job of which nothing is left is forgotten.
 --
 -- KEYS  1 job, see lost.lua
--- ARGV  1 owner  2 plugin
--- Returns 1; 0 when it was done before, the job is somebody else's, or there is none.
+-- ARGV  1 owner  2 plugin; empty: none
+-- Returns 1; 0 when the job is somebody else's, or there is none.
 
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then
+local job = KEYS[1]
+if redis.call('HGET', job, 'owner') ~= ARGV[1] then
     return 0
 end
-return redis.call('HDEL', KEYS[1], 'p:' .. ARGV[2])
+redis.call('HDEL', job, 'p:' .. ARGV[2])
+if redis.call('HLEN', job) == 5 then
+    redis.call('DEL', job)
+end
+return 1
