@@ -37,7 +37,7 @@ ENVIRONMENT_OF: Mapping[str, str] = {
 }
 """By the name of the target; those that are not here run in the environment `core`."""
 
-NEED_REDIS = frozenset({"msanic"})
+NEED_REDIS = frozenset({"core-redis", "core-nodes", "core-workers", "redis-py", "msanic"})
 """Targets that need a redis-server."""
 
 _LAST_LINES = 15
