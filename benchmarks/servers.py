@@ -50,11 +50,11 @@ class Server:
         self._pids = [process.pid]
 
     def wait_until_ready(self, timeout: float, words: str = "") -> None:
-        """Return when the port accepts connections and `words` were written.
+        """Return when `words` were written and the port accepts connections.
 
         Raises `ServerError` when that takes longer than `timeout` s.
         """
-        self.wait_until(lambda: accepts(self.port) and words in self._written(), timeout)
+        self.wait_until(lambda: words in self._written() and accepts(self.port), timeout)
         self.find_processes()
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
@@ -109,8 +109,9 @@ class Server:
             kill_group(self._process)
 
     def _written(self) -> str:
-        self._output.seek(0)
-        return self._output.read().decode(errors="replace")
+        # Not from the file's position: that is the program's own, too.
+        descriptor = self._output.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 import json
+import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,17 @@ if os.fork() == 0:
     while time.process_time() < begun + 0.2: pass
     connection.close()
 while True: time.sleep(1)
+"""
+
+WORKS_IN_A_SESSION_OF_ITS_OWN = WORKS_IN_A_CHILD.replace("    connection, _", "    os.setsid()\n    connection, _")
+
+IS_READY_LATER = f"""
+import sys, time
+{LISTENS}
+print("not yet", flush=True)
+time.sleep(0.3)
+print("at last", flush=True)
+time.sleep(60)
 """
 
 REFUSES_TO_END = f"""
@@ -90,9 +103,38 @@ def test_a_server_is_bound_to_its_core_in_an_empty_directory() -> None:
     assert not accepts(port)
 
 
-def test_cpu_time_and_memory_are_those_of_all_its_processes() -> None:
+def test_a_server_may_have_more_cores() -> None:
     port = free_port()
-    with running(python(WORKS_IN_A_CHILD, port), port, CORE) as server:
+    cores = os.sched_getaffinity(0)
+    with running(python(SAYS_WHERE_IT_IS, port), port, *cores) as server:
+        assert state(port)["cores"] == sorted(cores)
+        assert set(server.cores) == cores
+
+
+def test_a_server_is_ready_when_it_says_so() -> None:
+    port = free_port()
+    begun = time.monotonic()
+    with running(replace(python(IS_READY_LATER, port), ready="at last"), port, CORE):
+        assert time.monotonic() - begun > 0.3
+
+
+def test_two_nodes_are_counted_together() -> None:
+    ports = free_port(), free_port()
+    with (
+        running(python(WORKS_IN_A_CHILD, ports[0]), ports[0], CORE) as second,
+        running(python(SAYS_WHERE_IT_IS, ports[1]), ports[1], CORE, second=second) as first,
+    ):
+        cpu, memory = first.cpu_seconds(), first.private_kib()
+        assert ask(ports[0]) == b""
+        first.find_processes()
+        assert 0.15 < first.cpu_seconds() - cpu < 5
+        assert 19_000 < first.private_kib() - memory < 40_000
+
+
+@pytest.mark.parametrize("source", [WORKS_IN_A_CHILD, WORKS_IN_A_SESSION_OF_ITS_OWN])
+def test_cpu_time_and_memory_are_those_of_all_its_processes(source: str) -> None:
+    port = free_port()
+    with running(python(source, port), port, CORE) as server:
         cpu, core, memory = server.cpu_seconds(), core_seconds([CORE]), server.private_kib()
         assert ask(port) == b""
         assert server.cpu_seconds() - cpu < 0.1
