@@ -5,7 +5,6 @@ As redis-py's guide shows it: `publish`, on a connection from the pool; as many 
 
 import asyncio
 import itertools
-import time
 
 import uvloop
 from command_line import HOST, arguments
@@ -25,8 +24,7 @@ async def main() -> None:
     under_way: set[asyncio.Task[None]] = set()
 
     async def publish() -> None:
-        message = b"%d %s" % (time.monotonic_ns(), NEWS % next(numbers))
-        await redis.publish(CHANNEL, message)
+        await redis.publish(CHANNEL, NEWS % next(numbers))
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while asked := await reader.read(65_536):
