@@ -23,21 +23,22 @@ while True:
     connection.close()
 """
 
-# The child of it works and holds memory when the port is asked the second time.
+# A child of it works and holds memory from the time when the port is asked: the first connection only sees it ready.
+# What it shares with its parent from the fork on, some MiB, is private to neither.
 WORKS_IN_A_CHILD = f"""
 import os, time
 {LISTENS}
 listener.accept()
+connection, _ = listener.accept()
 if os.fork() == 0:
-    connection, _ = listener.accept()
     memory = os.urandom(20_000_000)
     begun = time.process_time()
     while time.process_time() < begun + 0.2: pass
-    connection.close()
+    connection.shutdown(socket.SHUT_RDWR)
 while True: time.sleep(1)
 """
 
-WORKS_IN_A_SESSION_OF_ITS_OWN = WORKS_IN_A_CHILD.replace("    connection, _", "    os.setsid()\n    connection, _")
+WORKS_IN_A_SESSION_OF_ITS_OWN = WORKS_IN_A_CHILD.replace("    memory =", "    os.setsid()\n    memory =")
 
 IS_READY_LATER = f"""
 import sys, time
@@ -128,7 +129,7 @@ def test_two_nodes_are_counted_together() -> None:
         assert ask(ports[0]) == b""
         first.find_processes()
         assert 0.15 < first.cpu_seconds() - cpu < 5
-        assert 19_000 < first.private_kib() - memory < 40_000
+        assert 15_000 < first.private_kib() - memory < 40_000
 
 
 @pytest.mark.parametrize("source", [WORKS_IN_A_CHILD, WORKS_IN_A_SESSION_OF_ITS_OWN])
@@ -141,7 +142,7 @@ def test_cpu_time_and_memory_are_those_of_all_its_processes(source: str) -> None
         server.find_processes()
         assert 0.15 < server.cpu_seconds() - cpu < 5
         assert core_seconds([CORE]) - core > 0.15
-        assert 19_000 < server.private_kib() - memory < 40_000
+        assert 15_000 < server.private_kib() - memory < 40_000
 
 
 def test_nothing_is_left_of_one_that_refuses_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
