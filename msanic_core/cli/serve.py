@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; the exit code is the server's, or 1 if it cannot listen."""
-    from msanic_core.server.worker import Worker
+    from msanic_core.server.worker import STOP_MARGIN, Worker
 
     worker = Worker.from_environment(os.environ)
     settings, _ = options.read_settings(arguments)
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
             return supervise(settings)
         if worker is not None:
-            worker.watch(settings.server.drain_timeout)
+            worker.watch(settings.server.drain_timeout + STOP_MARGIN)
 
         from msanic_core.server.run import run as run_server
 

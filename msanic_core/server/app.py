@@ -5,6 +5,7 @@ import itertools
 import os
 import socket
 import uuid
+from functools import partial
 from types import SimpleNamespace
 
 from sanic import HTTPResponse, Request, Sanic
@@ -19,15 +20,16 @@ from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.plugins import PluginSet
 from msanic_core.server import hooks
-from msanic_core.server.handshake import Handshake
+from msanic_core.server.handshake import Handshake, welcome
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import ERROR_FORMAT, answer_error, mount
 from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login
+from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.outbox import Flusher
-from msanic_core.session.registry import LocalDelivery, Registry
+from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.runner import Runner
 from msanic_core.system import system_commands
@@ -59,8 +61,8 @@ class Node:
             hooks.offline_hooks(plugins, self.server),
             OfflineLimits(settings.offline.yield_after, settings.offline.cancel_after),
         )
-        self.delivery = LocalDelivery(self.registry, self.offline)
-        replay = Replay(self.engine, self.offline)
+        replay = Replay(self.engine, self.offline, partial(welcome, settings.ws))
+        self.delivery = LocalDelivery(self.registry, self.offline, replay)
         self.runner = Runner(loop)
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)

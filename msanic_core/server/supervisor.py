@@ -86,7 +86,6 @@ class Supervisor:
         self._exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._announced = asyncio.Event()
         self._reload_asked = asyncio.Event()
-        self._hurried = False
 
     async def run(self) -> int:
         """Run until `stop`, or until a worker does not start; closes the listening socket.
@@ -112,7 +111,6 @@ class Supervisor:
         if not self._exit_code.done():
             self._exit_code.set_result(0)
             return
-        self._hurried = True
         for worker in self._alive:
             worker.kill()
 
@@ -133,10 +131,8 @@ class Supervisor:
             except StartError as error:
                 slot.failed_starts += 1
                 what = str(error)
-                if self._is_hopeless(slot):
-                    log.error("%s, and so did those before it: the server stops", what)
-                    if not self._exit_code.done():
-                        self._exit_code.set_result(error.code)
+                if self._is_hopeless(slot, error.code):
+                    self._give_up(what, error.code)
                     return
             else:
                 what = f"{worker} {worker.how_it_ended()}"
@@ -156,10 +152,20 @@ class Supervisor:
             self._announced.set()
             self._announce(banner)
 
-    def _is_hopeless(self, slot: Slot) -> bool:
-        """At the start of the server all workers fail for the same reason: said three times it has been said."""
+    def _is_hopeless(self, slot: Slot, code: int) -> bool:
+        """At the start of the server all workers fail for the same reason: said three times it has been said.
+
+        Once the server has been ready, those that only miss Redis are tried on: the others go on without it, too.
+        """
+        if code == os.EX_TEMPFAIL and self._announced.is_set():
+            return False
         slots = [slot] if self._announced.is_set() else self._slots
         return sum(each.failed_starts for each in slots) >= self._limits.failed_starts
+
+    def _give_up(self, why: str, code: int) -> None:
+        if not self._exit_code.done():
+            log.error("%s, and so did those before it: the server stops", why)
+            self._exit_code.set_result(code)
 
     def _pause(self, early_ends: int) -> float:
         """Seconds until the next start."""
@@ -181,7 +187,8 @@ class Supervisor:
                 new = await self._spawn(slot.number)
                 await self._until_ready(new)
             except StartError as error:
-                log.error("%s: the reload is given up, %d workers are replaced", error, slot.number - 1)
+                done = slot.number - 1
+                log.error("%s: the reload is given up, %d of %d workers replaced", error, done, len(self._slots))
                 return
             await self._replace(slot, new)
         log.info("reload: all workers are replaced")
@@ -225,10 +232,7 @@ class Supervisor:
     async def _stop(self, workers: Sequence[WorkerProcess]) -> bool:
         """Stop workers, within the limit; gives whether all ended well."""
         for worker in workers:
-            if self._hurried:
-                worker.kill()
-            else:
-                worker.terminate()
+            worker.terminate()
         ends = {worker.end for worker in workers}
         late = (await asyncio.wait(ends, timeout=self._limits.stop))[1] if ends else set()
         for worker in workers:

@@ -48,12 +48,12 @@ class Worker:
         """The environment from which `from_environment` makes a worker, where it inherits the two sockets."""
         return {VARIABLE: f"{number},{listener.fileno()},{supervisor.fileno()}"}
 
-    def watch(self, drain_timeout: float) -> None:
-        """Stop this process when the supervisor has died: by SIGTERM, and by SIGKILL when that does not end it in time.
+    def watch(self, limit: float) -> None:
+        """Stop this process when the supervisor has died: by SIGTERM, and after `limit` seconds by SIGKILL.
 
-        `drain_timeout`: seconds. Watches in a thread: a plugin may block the event loop, or be loading still.
+        Watches in a thread: a plugin may block the event loop, or be loading still.
         """
-        threading.Thread(target=self._watch, args=(drain_timeout,), name="supervisor watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(limit,), name="supervisor watch", daemon=True).start()
 
     def ready(self, banner: str) -> None:
         """Tell the supervisor that connections are accepted."""
@@ -61,10 +61,10 @@ class Worker:
             self._supervisor.sendall(banner.encode())
             self._supervisor.shutdown(socket.SHUT_WR)
 
-    def _watch(self, drain_timeout: float) -> None:
+    def _watch(self, limit: float) -> None:
         with suppress(ConnectionResetError):
             self._supervisor.recv(1)
         sys.stderr.write(f"msanic-core: worker {self.number} (pid {os.getpid()}) stops: its supervisor has died\n")
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(drain_timeout + STOP_MARGIN)
+        time.sleep(limit)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -55,10 +55,8 @@ class WorkerProcess:
 
     async def ready(self) -> str | None:
         """Wait until it accepts connections; gives its banner, or None if it ended before."""
-        reading = asyncio.create_task(self._reader.read())
-        # What it leaves behind may hold its end of the socket open.
-        await asyncio.wait({reading, self.end}, return_when=asyncio.FIRST_COMPLETED)
-        banner = (await reading).decode()
+        # `_end` ends the stream: what a worker leaves behind may hold the other side of it open.
+        banner = (await self._reader.read()).decode()
         if not banner:
             await asyncio.shield(self.end)
             return None
@@ -74,9 +72,11 @@ class WorkerProcess:
         self._signal(signal.SIGKILL)
 
     def ended_well(self) -> bool:
-        """Whether it did what `terminate` asks for. Before it is ready it may not know yet what to do about SIGTERM."""
-        code = self.end.result()
-        return code == 0 or (self._ready_at is None and code == -signal.SIGTERM)
+        """Whether it did what `terminate` asks for.
+
+        It may be too early for it to know what to do about SIGTERM, and too late where somebody else has asked before.
+        """
+        return self.end.result() in {0, -signal.SIGTERM}
 
     def lived(self) -> float:
         """Seconds since it was ready."""

@@ -1,6 +1,27 @@
-"""For tests of plugins: a server within the test or in a process of its own, on a real port."""
+"""For tests of plugins: real servers and Redis servers on real ports, and a network between them, all to be broken."""
 
+from msanic_core.testing.nodes import Nodes, serve_nodes
 from msanic_core.testing.process import ServerProcess, install_plugin, serve_process
+from msanic_core.testing.proxy import Proxy, tcp_proxy
+from msanic_core.testing.redis import RedisProcess, redis_process
+from msanic_core.testing.redis_cluster import ClusterSetup, cluster_setup
+from msanic_core.testing.redis_sentinel import SentinelSetup, sentinel_setup
 from msanic_core.testing.server import TestServer, serving
 
-__all__ = ["ServerProcess", "TestServer", "install_plugin", "serve_process", "serving"]
+__all__ = [
+    "ClusterSetup",
+    "Nodes",
+    "Proxy",
+    "RedisProcess",
+    "SentinelSetup",
+    "ServerProcess",
+    "TestServer",
+    "cluster_setup",
+    "install_plugin",
+    "redis_process",
+    "sentinel_setup",
+    "serve_nodes",
+    "serve_process",
+    "serving",
+    "tcp_proxy",
+]

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from msanic_core.testing import child
+
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
 _START_TIMEOUT = 30.0
 _LOG_TIMEOUT = 30.0
@@ -40,6 +42,18 @@ class ServerProcess:
     def websocket_url(self, query: str = "") -> str:
         """The address of the WebSocket."""
         return f"ws://127.0.0.1:{self.port}/ws" + (f"?{query}" if query else "")
+
+    def freeze(self) -> None:
+        """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
+        child.freeze(self._process)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        child.thaw(self._process)
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, if it runs; returns when it is gone."""
+        await child.kill(self._process)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -87,17 +101,23 @@ class ServerProcess:
 
 @asynccontextmanager
 async def serve_process(
-    python_path: Path, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    python_path: Path,
+    settings: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    *,
+    config: Path | None = None,
 ) -> AsyncIterator[ServerProcess]:
-    """Run `serve` on a free port; plugins are found in `python_path` too. `settings`: dotted keys, as for `--set`.
+    """Run `serve` on a free port; plugins are found in `python_path` too.
 
-    The login is anonymous unless the settings say otherwise. Raises `RuntimeError` with the log when the server does
-    not start. A process that still runs at the end of the block is killed; its workers, if it has several, then stop by
-    themselves, and the block ends when they have.
+    `settings`: dotted keys, as for `--set`; `config`: a settings file. The login is anonymous unless the settings say
+    otherwise. Raises `RuntimeError` with the log when the server does not start. A process that still runs at the end
+    of the block is killed; if it has workers they then stop by themselves, and the block ends when they have.
     """
     flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", **settings}
     pairs = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in flags.items()]
     arguments = [part for pair in pairs for part in ("--set", pair)]
+    if config is not None:
+        arguments += ["--config", str(config)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "msanic_core", "serve", *arguments,
         stderr=asyncio.subprocess.PIPE,
@@ -113,9 +133,7 @@ async def serve_process(
             raise RuntimeError("the server did not start:\n" + "\n".join(server.log))
         yield server
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await child.kill(process)
         await reader
 
 

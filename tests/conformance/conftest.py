@@ -8,68 +8,15 @@ from typing import Any
 
 import pytest
 
-from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Engine, InboxLimits, OfflineJob, SessionInfo
+from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.pipeline import Call, Pipeline
 from msanic_core.wire import Push
+from tests.support.nodes import SETTLED, Clock, Node
 
 NODE = "node-1"
-SETTLED = "conformance.settled"
-
-
-class Clock:
-    """The time of an engine under test, in seconds."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Node:
-    """A node without sockets: it writes down what the engine delivers, and knows which sessions it has."""
-
-    def __init__(self) -> None:
-        self.online: dict[str, SessionInfo] = {}
-        self.to_users: list[tuple[str, Push]] = []
-        self.to_groups: list[tuple[str | None, Push]] = []
-        self.closed: list[tuple[str, OfflineReason]] = []
-        self.behind: list[tuple[str, int]] = []
-        self.adopted: list[OfflineJob] = []
-        self.fenced = 0
-        self.settled: dict[int, asyncio.Event] = {}
-
-    def to_user(self, user: str, push: Push) -> int:
-        self.to_users.append((user, push))
-        return sum(session.user == user for session in self.online.values())
-
-    def to_group(self, group: str | None, push: Push) -> int:
-        if push.cmd == SETTLED:
-            self.settled[push.data].set()
-        else:
-            self.to_groups.append((group, push))
-        return len(self.online)
-
-    def close(self, session_id: str, reason: OfflineReason) -> bool:
-        if self.online.pop(session_id, None) is None:
-            return False
-        self.closed.append((session_id, reason))
-        return True
-
-    def sessions(self) -> Sequence[SessionInfo]:
-        return list(self.online.values())
-
-    def catch_up(self, session_id: str, last_id: int) -> None:
-        self.behind.append((session_id, last_id))
-
-    def adopt(self, job: OfflineJob) -> None:
-        self.adopted.append(job)
-
-    def fence(self) -> None:
-        self.online.clear()
-        self.fenced += 1
 
 
 class Bench:
@@ -134,6 +81,32 @@ def redis(request: pytest.FixtureRequest) -> Make:
     return lambda limits, clock: RedisEngine(options, limits, clock)
 
 
-@pytest.fixture(params=[memory, redis], ids=lambda make: make.__name__)
+class ForgetfulPipeline(Pipeline):
+    """Loses the first answer to whatever may be made twice, as when the connection breaks just then."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._repeated: set[Call] = set()
+
+    def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
+        lost: list[Call] = []
+        settled: list[tuple[Call, Any]] = []
+        for call, answer in zip(batch, answers, strict=True):
+            # How many sessions were told to end is not known when that answer is lost.
+            if call.repeat and call.script is not scripts.KICK and call not in self._repeated:
+                self._repeated.add(call)
+                lost.append(call)
+            else:
+                settled.append((call, answer))
+        again, away = super()._settle([call for call, _ in settled], [answer for _, answer in settled])
+        return [call for call in batch if call in lost or call in again], away
+
+
+def redis_with_lost_answers(request: pytest.FixtureRequest) -> Make:
+    request.getfixturevalue("monkeypatch").setattr("msanic_core.engine.redis.engine.Pipeline", ForgetfulPipeline)
+    return redis(request)
+
+
+@pytest.fixture(params=[memory, redis, redis_with_lost_answers], ids=lambda make: make.__name__)
 def start(request: pytest.FixtureRequest) -> Starter:
     return Starter(request.param(request))

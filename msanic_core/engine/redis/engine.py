@@ -20,7 +20,7 @@ from msanic_core.engine.redis.reaper import Reaper
 from msanic_core.engine.redis.records import OPEN, Close, Message, ToUser
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.subscription import Subscription
-from msanic_core.engine.redis.topology import open_store
+from msanic_core.engine.redis.topology import ERRORS, open_store
 from msanic_core.errors import ConfigError, StoreUnavailableError
 from msanic_core.wire import Push
 from msanic_core.wire.packed import pack_push
@@ -88,7 +88,7 @@ class RedisEngine:
         try:
             # First of all, so that nothing is missed of what others send once they know of this node.
             await self._reach(self._subscription.start)
-            await self._check()
+            await self._reach(self._check)
             await self._lease.start()
         except BaseException:
             await self._close()
@@ -101,6 +101,7 @@ class RedisEngine:
             self._recovery.cancel()
             await asyncio.wait({self._recovery})
         await self._reaper.stop()
+        await self._sessions.stop()
         await self._lease.stop(clean=self._sessions.idle)
         await self._close()
 
@@ -126,7 +127,7 @@ class RedisEngine:
 
     async def join(self, session: SessionInfo, group: str) -> None:
         """See `Engine.join`."""
-        await self._groups.join(session, group)
+        await self._sessions.join(session, group)
 
     async def leave(self, session: SessionInfo, group: str) -> None:
         """See `Engine.leave`."""
@@ -211,6 +212,10 @@ class RedisEngine:
                 log.debug("the sessions cannot be recorded again yet: %s", error.hint)
                 self._forgotten.set()
                 await asyncio.sleep(_PAUSE)
+            except Exception:
+                log.exception("the sessions cannot be recorded again")
+                self._forgotten.set()
+                await asyncio.sleep(_PAUSE)
 
     async def _restore(self) -> None:
         """Record every session again, whatever was forgotten; find out what they missed."""
@@ -244,11 +249,15 @@ class RedisEngine:
 
     async def _check(self) -> None:
         """Look whether this Redis will do, and make the scripts known to it."""
-        facts = await self._store.info("server")
+        try:
+            facts = {**await self._store.info("server"), **await self._store.info("memory")}
+            await self._store.load(scripts.texts())
+        except ERRORS as error:
+            raise StoreUnavailableError(f"Redis does not answer as it should: {error}") from error
         version = str(facts.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
             raise ConfigError(f"redis.url: Redis {version} at {self._store.shown} is too old, 6.2 is needed")
-        policy = str((await self._store.info("memory")).get("maxmemory_policy", "noeviction"))
+        policy = str(facts.get("maxmemory_policy", "noeviction"))
         if policy != "noeviction":
             log.warning(
                 "Redis at %s may drop sessions and messages when its memory is full: maxmemory-policy is %s; set it to "
@@ -256,7 +265,6 @@ class RedisEngine:
                 self._store.shown,
                 policy,
             )
-        await self._store.load(scripts.texts())
 
     async def _close(self) -> None:
         await self._subscription.stop()

@@ -6,7 +6,7 @@ import msgspec
 
 from msanic_core.engine.base import InboxLimits, InboxPage
 from msanic_core.engine.redis import scripts
-from msanic_core.engine.redis.names import Names
+from msanic_core.engine.redis.names import Names, escape
 from msanic_core.engine.redis.pipeline import Call, Pipeline
 from msanic_core.wire import Push, WireEncodeError
 from msanic_core.wire.packed import pack_push, unpack_push
@@ -59,8 +59,9 @@ class Inboxes:
     async def read(self, user: str, client: str, after: int | None, limit: int, epoch: str) -> InboxPage:
         """See `Engine.inbox`."""
         position = "" if after is None else str(after)
+        keys = [*self._keys(user), self._names.of_user(user, "sessions")]
         lost, last_id, *entries = await self._pipeline.run(
-            scripts.READ, self._keys(user), client, position, limit, self._time(), *self._bounds
+            scripts.READ, keys, escape(client), position, limit, self._time(), *self._bounds
         )
         messages = [
             msgspec.structs.replace(unpack_push(packed), id=int(message_id))
@@ -70,6 +71,7 @@ class Inboxes:
 
     def acknowledge(self, user: str, client: str, message_id: int) -> None:
         """See `Engine.acknowledge`. One that still waits for its turn is raised instead."""
+        client = escape(client)
         waiting = self._acknowledgements.get((user, client))
         if waiting is not None and not waiting.sent:
             waiting.arguments = (client, max(message_id, int(waiting.arguments[1])))

@@ -121,24 +121,26 @@ class Lease:
         async with self._beating:
             if not again and self.fresh:
                 return
-            began = self._loop.time()
-            self._beat += 1
-            keys = (self._names.beats, self._names.dead, self._names.epoch)
-            answer = await self._pipeline.run(
-                scripts.BEAT, keys, self.owner, self._beat, self.epoch, uuid.uuid4().hex, wait=wait
-            )
-            epoch, alive = answer[0].decode(), answer[1] == b"1"
-            if not alive:
+            while True:
+                began = self._loop.time()
+                self._beat += 1
+                keys = (self._names.beats, self._names.dead, self._names.epoch)
+                epoch, alive, beats, dead = await self._pipeline.run(
+                    scripts.BEAT, keys, self.owner, self._beat, self.epoch, uuid.uuid4().hex, wait=wait
+                )
+                if alive == b"1":
+                    break
+                # Under its new name it is nobody yet: it gives a sign of life before it holds anything.
                 self._renew()
-                return
             self._valid_until = began + self._seconds
-            if epoch != self.epoch:
-                known, self.epoch = self.epoch, epoch
-                if known:
-                    log.warning("the store was emptied, or is another one: its epoch is %s, it was %s", epoch, known)
-                    self._on_new_store()
-            beats, dead = _pairs(answer[2]), _pairs(answer[3])
-        await self._judge(beats, dead)
+            self._note_epoch(epoch.decode())
+        await self._judge(_pairs(beats), _pairs(dead))
+
+    def _note_epoch(self, epoch: str) -> None:
+        known, self.epoch = self.epoch, epoch
+        if known not in ("", epoch):
+            log.warning("the store was emptied, or is another one: its epoch is %s, it was %s", epoch, known)
+            self._on_new_store()
 
     def _renew(self) -> None:
         """The others have condemned this node: it goes on under another name, with nothing."""

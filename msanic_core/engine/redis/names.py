@@ -1,4 +1,23 @@
-"""What keys and channels are called. All keys of one user, of one group, of all nodes lie in one slot of a cluster."""
+"""What keys and channels are called. All keys of one user, of one group, of all nodes lie in one slot of a cluster.
+
+How long each lives; what has no end here is gone when it is empty.
+
+| key                           | what                                    | until                                     |
+| ----------------------------- | --------------------------------------- | ----------------------------------------- |
+| `{nodes}:beats`               | last sign of life of each owner         | the node stops, or is condemned           |
+| `{nodes}:dead`                | who has condemned whom                  | the last session was taken over           |
+| `{nodes}:epoch`               | what tells this store from an empty one | the store is emptied                      |
+| `{held:OWNER}`                | sessions and jobs an owner answers for  | each is done, or was taken over           |
+| `{u:USER}:sessions`           | records of open sessions                | each is lost, or was taken over           |
+| `{u:USER}:groups:SESSION`     | the groups it is in                     | it is lost                                |
+| `{u:USER}:job:SESSION`        | plugins that have yet to be told        | all were told                             |
+| `{u:USER}:taken:SESSION`      | it was taken over from a dead node      | an hour                                   |
+| `{u:USER}:meta`, `:inbox`     | positions; messages                     | 2 x `max_age` after the last push or read |
+| `{u:USER}:keys`               | the last 1,000 keys given by callers    | `max_age` after the last one              |
+| `{u:USER}:sent`               | the last 1,000 keys of calls' own       | a minute after the last one               |
+| `{u:USER}:handshake`          | time of the last handshake              | for ever: an old one must stay refused    |
+| `{g:GROUP}:members`, `:nodes` | sessions in it; how many each node has  | each has left                             |
+"""
 
 _RESERVED = str.maketrans({character: f"%{ord(character):02X}" for character in "%{}:*\r\n\0"})
 
@@ -28,6 +47,10 @@ class Names:
     def job(self, user: str, session_id: str) -> str:
         """The offline job of a session."""
         return self.of_user(user, f"job:{session_id}")
+
+    def taken(self, user: str, session_id: str) -> str:
+        """The mark of a session that was taken over from a dead node."""
+        return self.of_user(user, f"taken:{session_id}")
 
     def groups_of(self, user: str, session_id: str) -> str:
         """The groups that a session is in."""

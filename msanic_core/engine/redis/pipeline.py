@@ -7,6 +7,7 @@ they are made again, until their time is up: each does no harm when it is made t
 import asyncio
 import logging
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,11 +31,15 @@ _AWAY = (
     errors.ConnectionError,
     errors.MasterDownError,
     errors.ReadOnlyError,
-    errors.SlotNotCoveredError,
+    errors.RedisClusterException,
     errors.TimeoutError,
     errors.TryAgainError,
 )
 """Errors that say nothing of the call itself."""
+
+_AWAY_CODE = re.compile(r"(?:^|-)(?:BUSY|READONLY) ")
+_FULL_CODE = re.compile(r"(?:^|-)(?:MISCONF|NOREPLICAS|OOM) ")
+"""The same, where redis-py has no class for it; up to Redis 6.2 a script's error is within another's text."""
 
 Argument = str | bytes | int | float
 
@@ -58,14 +63,23 @@ class Call:
         repeat: bool,
     ) -> None:
         self.script = script
-        self.keys = keys
-        self.arguments = arguments
+        # Encoded here, where who makes the call is told of text that cannot be.
+        self.keys = [key.encode() for key in keys]
+        self.arguments: Sequence[Argument] = [each.encode() if isinstance(each, str) else each for each in arguments]
         self.deadline = deadline
         self.answer = answer
         self.repeat = repeat
         self.sent = False
         self.whole = False
         """Whether the script's text has to be sent, because a server does not know it yet."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        if self.script is not None:
+            return self.script.name
+        first = self.arguments[0]
+        return first.decode() if isinstance(first, bytes) else str(first)
 
     def command(self) -> Sequence[Argument]:
         """What is sent."""
@@ -98,10 +112,12 @@ class Pipeline:
         self._on_return = on_return
         self._loop = asyncio.get_running_loop()
         self._calls: deque[Call] = deque()
+        self._batch: list[Call] = []
         self._wake = asyncio.Event()
         self._away_since: float | None = None
         self._reason = ""
         self._failures = 0
+        self._closed = False
         self._task = self._loop.create_task(self._run())
 
     @property
@@ -124,27 +140,38 @@ class Pipeline:
 
     def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Call:
         """Run a script that nobody waits for, and that may get lost while Redis is away."""
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        # Nobody asks for its exception.
-        answer.add_done_callback(lambda done: done.exception())
-        call = Call(script, keys, arguments, self._deadline(), answer, True)
-        self._append(call)
+        call = self._make_unwatched(script, keys, *arguments)
+        if self._closed:
+            call.fail(StoreUnavailableError("the server stops"))
+        else:
+            self._append(call)
         return call
 
     async def close(self) -> None:
         """Give what is queued a last moment, then end."""
-        if self._calls and self._away_since is None:
-            await asyncio.wait({self._loop.create_task(self.command("PING"))}, timeout=self._timeout)
+        if (self._calls or self._batch) and self._away_since is None:
+            last = self._make_unwatched(None, (), "PING")
+            self._append(last)
+            await asyncio.wait({last.answer}, timeout=self._timeout)
+        # redis-py may swallow a cancellation while it gives a connection back.
+        self._closed = True
+        self._wake.set()
         self._task.cancel()
         await asyncio.wait({self._task})
-        for call in self._calls:
+        for call in (*self._batch, *self._calls):
             call.fail(StoreUnavailableError("the server stops"))
         self._calls.clear()
+
+    def _make_unwatched(self, script: Script | None, keys: Sequence[str], *arguments: Argument) -> Call:
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        # Nobody asks for its exception.
+        answer.add_done_callback(lambda done: done.exception())
+        return Call(script, keys, arguments, self._deadline(), answer, True)
 
     async def _enqueue(
         self, script: Script | None, keys: Sequence[str], arguments: Sequence[Argument], repeat: bool, wait: bool
     ) -> Any:
-        if self._task.done():
+        if self._closed:
             raise StoreUnavailableError("the server stops")
         deadline = self._deadline()
         if self._away_since is not None and not wait and (deadline <= self._loop.time() or not repeat):
@@ -161,23 +188,31 @@ class Pipeline:
         return (self._loop.time() if self._away_since is None else self._away_since) + self._patience
 
     async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            batch = self._take()
-            if not batch:
+        while not self._closed:
+            if self._away_since is None:
+                await self._wake.wait()
+            self._batch = self._take()
+            if not self._batch and self._away_since is not None:
+                # Who calls is told at once that Redis is away: somebody has to notice that it is back.
+                self._batch = [self._make_unwatched(None, (), "PING")]
+            if not self._batch:
                 self._wake.clear()
                 continue
-            again, error = await self._attempt(batch)
+            again, error = await self._attempt(self._batch)
+            self._batch = []
             for call in reversed(again):
                 call.sent = False
                 self._calls.appendleft(call)
             if error is None:
                 self._note_return()
             else:
+                await self._store.renew()
                 self._note_away(error)
                 self._expire()
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
+                # No longer than the timeout: a call whose time is up ends at most that much later.
+                pause = min(_LONGEST_PAUSE, self._timeout, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                self._expire()
 
     def _take(self) -> list[Call]:
         batch: list[Call] = []
@@ -200,6 +235,9 @@ class Pipeline:
         except (*_AWAY, errors.RedisError) as error:
             # What a pipeline as a whole raises is never about one call.
             answers = [error] * len(batch)
+        except Exception as error:
+            log.exception("calls to Redis cannot be sent")
+            answers = [error] * len(batch)
         return self._settle(batch, answers)
 
     def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
@@ -209,17 +247,17 @@ class Pipeline:
             if isinstance(answer, errors.NoScriptError):
                 call.whole = True
                 again.append(call)
-            elif isinstance(answer, _AWAY) or _is_of_client(answer):
+            elif _says_away(answer):
                 away = answer
                 if call.repeat:
                     again.append(call)
                 else:
                     call.fail(StoreUnavailableError(f"Redis gave no answer ({_words(answer)}); try again"))
-            elif isinstance(answer, errors.OutOfMemoryError) and call.deadline is None:
+            elif _says_full(answer) and call.deadline is None:
                 away = answer
                 again.append(call)
             elif isinstance(answer, Exception):
-                log.error("Redis refuses %s: %s", call.command()[0], answer)
+                log.error("Redis refuses %s: %s", call.name, answer)
                 call.fail(StoreUnavailableError(f"Redis refuses this: {answer}"))
             else:
                 call.succeed(answer)
@@ -254,9 +292,20 @@ class Pipeline:
         return StoreUnavailableError(f"Redis is away ({self._reason}), try again")
 
 
-def _is_of_client(answer: Any) -> bool:
-    """Whether it is an error that redis-py itself raises, and no answer of a server."""
-    return isinstance(answer, errors.RedisError) and not isinstance(answer, errors.ResponseError)
+def _says_away(answer: Any) -> bool:
+    """Whether an answer says that Redis cannot be used now: of a server, or an error that redis-py itself raises."""
+    if isinstance(answer, errors.ResponseError) and _AWAY_CODE.search(str(answer)):
+        return True
+    of_client = isinstance(answer, errors.RedisError) and not isinstance(
+        answer, errors.ResponseError | errors.DataError
+    )
+    return isinstance(answer, _AWAY) or of_client
+
+
+def _says_full(answer: Any) -> bool:
+    """Whether an answer says that Redis takes nothing in now, though it may later."""
+    is_code = isinstance(answer, errors.ResponseError) and _FULL_CODE.search(str(answer))
+    return isinstance(answer, errors.OutOfMemoryError) or bool(is_code)
 
 
 def _words(error: BaseException) -> str:

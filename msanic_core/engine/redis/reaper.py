@@ -63,9 +63,18 @@ class Reaper:
     async def _take_over(self, owner: str, chunk: Sequence[tuple[str, str]]) -> int:
         claims = [self._sessions.claim(owner, user, session_id, self._plugins) for user, session_id in chunk]
         results = await asyncio.gather(*claims, return_exceptions=True)
-        jobs = [job for job in results if isinstance(job, OfflineJob)]
-        for job in jobs:
-            self._adopt(job)
-        if failed := next((result for result in results if isinstance(result, BaseException)), None):
-            raise failed
-        return len(jobs)
+        unavailable: StoreUnavailableError | None = None
+        jobs = 0
+        for (user, session_id), result in zip(chunk, results, strict=True):
+            if isinstance(result, OfflineJob):
+                jobs += 1
+                self._adopt(result)
+            elif isinstance(result, StoreUnavailableError):
+                unavailable = result
+            elif result is not None:
+                # One that cannot be read must not keep the others from being taken over.
+                log.error("session %s of %s cannot be taken over", session_id, user, exc_info=result)
+                await self._sessions.skip(owner, user, session_id)
+        if unavailable is not None:
+            raise unavailable
+        return jobs

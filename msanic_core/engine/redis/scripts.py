@@ -8,8 +8,9 @@ _INCLUDE = "--# "
 
 
 class Script(NamedTuple):
-    """A script's text, and the name under which Redis keeps it once it has seen it (`EVALSHA`)."""
+    """A script: its name here, its text, and the name under which Redis keeps it once it has seen it (`EVALSHA`)."""
 
+    name: str
     text: str
     sha: str
 
@@ -19,7 +20,7 @@ def load(name: str) -> Script:
     text = _read(name)
     shared = [line.removeprefix(_INCLUDE) for line in text.splitlines() if line.startswith(_INCLUDE)]
     whole = "\n".join([*map(_read, shared), text])
-    return Script(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
+    return Script(name, whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
 
 
 def _read(name: str) -> str:

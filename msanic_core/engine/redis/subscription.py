@@ -10,12 +10,10 @@ import math
 import random
 from collections.abc import Callable
 
-from redis.exceptions import RedisError
-
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.records import Message, Watch, read_payload, watch_payload
-from msanic_core.engine.redis.topology import Store
+from msanic_core.engine.redis.topology import ERRORS, Store
 from msanic_core.errors import StoreUnavailableError
 
 log = logging.getLogger("msanic_core.redis")
@@ -28,7 +26,7 @@ class Subscription:
     """The channel of one node, and that of everybody.
 
     `interval`: seconds between two numbers. `on_message` gets what comes. `on_gap` is called whenever something may
-    have been missed, also after the subscription was made for the first time.
+    have been missed.
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class Subscription:
         """Subscribe. Raises `StoreUnavailableError` when that fails."""
         try:
             await self._subscribe()
-        except (RedisError, OSError) as error:
+        except ERRORS as error:
             raise StoreUnavailableError(f"Redis gives no subscription: {error}") from error
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep_reading()), loop.create_task(self._keep_watching())]
@@ -100,7 +98,7 @@ class Subscription:
                 self._reader = None
             try:
                 await self._subscribe()
-            except (RedisError, OSError) as error:
+            except ERRORS as error:
                 failures += 1
                 log.debug("no subscription: %s", error)
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10))

@@ -4,34 +4,51 @@ redis-py's own repeated attempts are off: after which error what is done again i
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
 
 from msanic_core.errors import ConfigError
 
-_DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
+ERRORS = (OSError, RedisClusterException, RedisError)
+"""What redis-py raises."""
 
 
 class Store:
     """A way to Redis. Nothing is connected before it is used."""
 
-    def __init__(self, client: "Redis | RedisCluster", database: int, shown: str, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        client: "Redis | RedisCluster",
+        database: int,
+        shown: str,
+        options: dict[str, Any],
+        sentinels: Sequence[Redis] = (),
+    ) -> None:
         self._client: Any = client
         self.database = database
         self.shown = shown
         """The address, without a password."""
         self._options = options
+        self._sentinels = sentinels
         self._subscriptions: ConnectionPool | None = None
 
     def pipeline(self) -> Any:
         """A pipeline of redis-py, without a transaction."""
         return self._client.pipeline(transaction=False)
+
+    async def renew(self) -> None:
+        """After an error: find out anew which server of a cluster has what. A Sentinel is asked by redis-py itself."""
+        if isinstance(self._client, RedisCluster):
+            with suppress(*ERRORS):
+                await self._client.aclose()
 
     async def load(self, scripts: Sequence[str]) -> None:
         """Make scripts known to every server that may run them."""
@@ -56,7 +73,7 @@ class Store:
             # What is published on any server of a cluster reaches all of them.
             await self._client.initialize()
             node = self._client.get_random_node()
-            self._subscriptions = ConnectionPool(host=node.host, port=int(node.port), **self._options)
+            self._subscriptions = Redis(host=node.host, port=int(node.port), **self._options).connection_pool
         else:
             self._subscriptions = self._client.connection_pool
         connection: AbstractConnection = await self._subscriptions.get_connection()
@@ -77,11 +94,11 @@ class Store:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        for client in (self._client, *self._sentinels):
+            await client.aclose()
 
 
 class _Address(NamedTuple):
-    kind: str
     hosts: list[tuple[str, int]]
     path: list[str]
     options: dict[str, Any]
@@ -100,59 +117,102 @@ def open_store(url: str, timeout: float) -> Store:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
+    scheme, _, rest = url.partition("://")
+    opener = _OPENERS.get(scheme)
+    if opener is None:
+        raise ConfigError(f"redis.url cannot be read: before :// comes one of {', '.join(_OPENERS)}")
+    if "@" in rest[len(_netloc(url)) :] or "#" in rest:
+        # Else a part of the password would be taken for the host, and shown.
+        raise ConfigError("redis.url cannot be read: in its password, write / as %2F, ? as %3F, # as %23 and @ as %40")
     try:
-        if "+" not in url.partition("://")[0]:
-            return _single(url, common)
-        address = _parse(url)
-        return _OPENERS[address.kind](address, common)
-    except (ValueError, KeyError) as error:
-        raise ConfigError(f"redis.url cannot be read: {error}") from error
+        return opener(url, common)
+    except _UrlError as error:
+        raise ConfigError(f"redis.url cannot be read: {error}") from None
+    except (ValueError, TypeError):
+        # What others say of it may hold the password.
+        raise ConfigError(
+            "redis.url cannot be read: it has a port, a number of a database or an option after ? that is none, see "
+            "Redis.from_url of redis-py"
+        ) from None
+
+
+class _UrlError(ValueError):
+    """What is wrong with a URL, in words that hold nothing secret."""
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
 
 
 def _single(url: str, common: dict[str, Any]) -> Store:
-    client = Redis.from_url(url, **common)
     parts = urlsplit(url)
+    if parts.scheme != "unix" and not parts.hostname:
+        raise _UrlError("it names no host")
+    if parts.scheme != "unix" and not parts.path.strip("/").isdigit() and parts.path.strip("/"):
+        raise _UrlError("after the host comes the number of the database, as in redis://localhost:6379/0")
+    client = Redis.from_url(url, **common)
+    _check_options(client.connection_pool)
     shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     database = int(client.connection_pool.connection_kwargs.get("db") or 0)
     return Store(client, database, shown, {})
 
 
-def _sentinel(address: _Address, common: dict[str, Any]) -> Store:
-    if not address.path:
-        raise ValueError("after the hosts comes the name of the service, as in redis+sentinel://a,b,c/mymaster/0")
+def _check_options(pool: ConnectionPool) -> None:
+    """Raise `TypeError` when there is an option that connections do not have."""
+    pool.make_connection()  # type: ignore[no-untyped-call]
+
+
+def _sentinel(url: str, common: dict[str, Any]) -> Store:
+    address = _parse(url, 26379)
+    if not 1 <= len(address.path) <= 2:
+        raise _UrlError("after the hosts comes the name of the service, as in redis+sentinel://a,b,c/mymaster/0")
     database = int(address.path[1]) if len(address.path) > 1 else 0
     options = {**common, **address.options}
     sentinel = Sentinel(address.hosts, sentinel_kwargs=common, **options)  # type: ignore[no-untyped-call]
     client = sentinel.master_for(address.path[0], db=database)
-    return Store(client, database, address.shown, {})
+    _check_options(client.connection_pool)
+    return Store(client, database, address.shown, {}, sentinel.sentinels)
 
 
-def _cluster(address: _Address, common: dict[str, Any]) -> Store:
+def _cluster(url: str, common: dict[str, Any]) -> Store:
+    address = _parse(url, 6379)
+    if address.path not in ([], ["0"]):
+        raise _UrlError("a cluster has no databases but 0")
     options = {**common, **address.options}
     nodes = [ClusterNode(host, port) for host, port in address.hosts]
-    client = RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=0, **options)
+    client = RedisCluster(startup_nodes=nodes, **options)
     return Store(client, 0, address.shown, options)
 
 
-_OPENERS: dict[str, Callable[[_Address, dict[str, Any]], Store]] = {"sentinel": _sentinel, "cluster": _cluster}
+_OPENERS: dict[str, Callable[[str, dict[str, Any]], Store]] = {
+    "redis": _single,
+    "rediss": _single,
+    "unix": _single,
+    "redis+sentinel": _sentinel,
+    "rediss+sentinel": _sentinel,
+    "redis+cluster": _cluster,
+    "rediss+cluster": _cluster,
+}
 
 
-def _parse(url: str) -> _Address:
+def _parse(url: str, default_port: int) -> _Address:
     """Take a URL with several hosts apart, which `urlsplit` alone cannot."""
     parts = urlsplit(url)
-    scheme, _, kind = parts.scheme.partition("+")
-    login, _, places = parts.netloc.rpartition("@")
+    scheme = parts.scheme.partition("+")[0]
+    login, at, places = parts.netloc.rpartition("@")
     hosts = []
     for place in places.split(","):
         one = urlsplit(f"//{place}")
         if not one.hostname:
-            raise ValueError("it names no host")
-        hosts.append((one.hostname, one.port or _DEFAULT_PORTS[kind]))
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
+            raise _UrlError("it names no host")
+        hosts.append((one.hostname, one.port or default_port))
+    options: dict[str, Any] = dict(parse_url(f"{scheme}://{login}{at}localhost?{parts.query}"))
+    for name in ("host", "connection_class"):
+        options.pop(name, None)
     if scheme == "rediss":
         options["ssl"] = True
-    if login:
-        user, _, password = login.partition(":")
-        options |= {"username": unquote(user) or None, "password": unquote(password) or None}
     path = [unquote(part) for part in parts.path.split("/") if part]
-    return _Address(kind, hosts, path, options, f"{parts.scheme}://{places}{parts.path}")
+    return _Address(hosts, path, options, f"{parts.scheme}://{places}{parts.path}")

@@ -1,6 +1,6 @@
 -- Take over a session, or the rest of its offline job, from an owner that is dead.
 --
--- KEYS  1 sessions  2 job, see lost.lua  3 groups of the session
+-- KEYS  1 sessions  2 job, see lost.lua  3 groups of the session  4 taken: there for an hour once it was taken over
 -- ARGV  1 session id  2 the dead owner  3 the new owner  4 reason  5 now, in seconds  6... plugins
 -- Returns {reason, packed session, when it ended, '1' if it was the user's last session else '0', groups, plugins that
 -- have yet to be told}; nil when it is somebody else's, or done.
@@ -16,6 +16,8 @@ if record then
         for index = 6, #ARGV do
             redis.call('HSET', job, 'p:' .. ARGV[index], '')
         end
+        -- A node that was only frozen may come back, and take it for its own.
+        redis.call('SET', KEYS[4], '', 'EX', 3600)
     end
 end
 local noted = redis.call('HGETALL', job)
@@ -31,9 +33,5 @@ end
 if fields.owner ~= ARGV[2] and fields.owner ~= new then
     return false
 end
-if #plugins == 0 then
-    redis.call('DEL', job)
-else
-    redis.call('HSET', job, 'owner', new)
-end
+redis.call('HSET', job, 'owner', new)
 return {fields.reason, fields.session, fields.closed_at, fields.last, redis.call('SMEMBERS', KEYS[3]), plugins}

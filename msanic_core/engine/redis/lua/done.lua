@@ -2,15 +2,9 @@
 --
 -- KEYS  1 job, see lost.lua
 -- ARGV  1 owner  2 plugin
--- Returns how many plugins have yet to be told; -1 when the job is somebody else's, or there is none.
+-- Returns 1; 0 when it was done before, the job is somebody else's, or there is none.
 
-local job = KEYS[1]
-if redis.call('HGET', job, 'owner') ~= ARGV[1] then
-    return -1
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then
+    return 0
 end
-redis.call('HDEL', job, 'p:' .. ARGV[2])
-local left = redis.call('HLEN', job) - 5
-if left == 0 then
-    redis.call('DEL', job)
-end
-return left
+return redis.call('HDEL', KEYS[1], 'p:' .. ARGV[2])

@@ -17,14 +17,12 @@ local function field(record, number)
 end
 
 -- Ids begin above the clock's milliseconds: those of an inbox that was forgotten stay below, as long as a user gets
--- fewer than a thousand messages a second for as long as an inbox is kept.
+-- fewer than a thousand messages a second for as long as an inbox is kept. Who is connected is known from the start.
 local function create(meta, inbox, sessions, now)
     redis.call('DEL', inbox)
     redis.call('HSET', meta, 'last', now, 'base', now, 'bytes', 0)
-    if sessions then
-        for _, record in ipairs(redis.call('HVALS', sessions)) do
-            redis.call('HSET', meta, 'c:' .. field(record, 4), now)
-        end
+    for _, record in ipairs(redis.call('HVALS', sessions)) do
+        redis.call('HSET', meta, 'c:' .. field(record, 4), now)
     end
 end
 
@@ -60,20 +58,33 @@ end
 local function drop_oldest(meta, inbox, too_many)
     local count = redis.call('XLEN', inbox)
     local bytes = tonumber(redis.call('HGET', meta, 'bytes'))
-    local dropped = false
-    while count > 0 do
-        local entry = redis.call('XRANGE', inbox, '-', '+', 'COUNT', 1)[1]
-        if not too_many(count, bytes, entry) then
-            break
+    local size, dropped = 1, 0
+    repeat
+        local chosen = {}
+        for _, entry in ipairs(redis.call('XRANGE', inbox, '-', '+', 'COUNT', size)) do
+            if not too_many(count, bytes, entry) then
+                break
+            end
+            chosen[#chosen + 1] = entry[1]
+            count = count - 1
+            bytes = bytes - #entry[2][2]
         end
-        redis.call('XDEL', inbox, entry[1])
-        count = count - 1
-        bytes = bytes - #entry[2][2]
-        dropped = true
-    end
-    if dropped then
+        if #chosen > 0 then
+            redis.call('XDEL', inbox, unpack(chosen))
+        end
+        dropped = dropped + #chosen
+        local all = #chosen == size
+        size = 100
+    until not all
+    if dropped > 0 then
         redis.call('HSET', meta, 'bytes', text(bytes))
     end
+end
+
+-- An inbox that nobody looked at for twice as long as its messages live is forgotten.
+local function keep(meta, inbox, max_age)
+    redis.call('PEXPIRE', meta, text(2 * max_age))
+    redis.call('PEXPIRE', inbox, text(2 * max_age))
 end
 
 local function trim(meta, inbox, max_messages, max_bytes, oldest)

@@ -24,8 +24,7 @@ redis.call('ZADD', keys, id, key)
 redis.call('ZREMRANGEBYRANK', keys, 0, -1001)
 redis.call('PEXPIRE', keys, ARGV[4])
 trim(meta, inbox, tonumber(ARGV[5]), tonumber(ARGV[6]), now - max_age)
-redis.call('PEXPIRE', meta, text(2 * max_age))
-redis.call('PEXPIRE', inbox, text(2 * max_age))
+keep(meta, inbox, max_age)
 
 local told = {}
 for _, record in ipairs(redis.call('HVALS', sessions)) do

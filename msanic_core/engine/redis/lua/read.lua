@@ -1,7 +1,7 @@
 --# inbox_common
 -- Read a part of a user's inbox.
 --
--- KEYS  1 meta  2 inbox
+-- KEYS  1 meta  2 inbox  3 sessions
 -- ARGV  1 client  2 id after which to read; empty: after the client's position  3 how many at most  4 now
 --       5 max messages  6 max bytes  7 max age; times in milliseconds
 -- Returns {how many before these were trimmed unread, the highest id given so far, id, packed message, id, ...}.
@@ -14,11 +14,10 @@ if redis.call('EXISTS', meta) == 0 then
     if client == '' then
         return {'0', '0'}
     end
-    create(meta, inbox, nil, ARGV[4])
+    create(meta, inbox, KEYS[3], ARGV[4])
 end
 trim(meta, inbox, tonumber(ARGV[5]), tonumber(ARGV[6]), now - max_age)
-redis.call('PEXPIRE', meta, text(2 * max_age))
-redis.call('PEXPIRE', inbox, text(2 * max_age))
+keep(meta, inbox, max_age)
 
 local last = tonumber(redis.call('HGET', meta, 'last'))
 local base = tonumber(redis.call('HGET', meta, 'base'))

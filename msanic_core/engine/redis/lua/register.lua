@@ -33,8 +33,8 @@ if ARGV[7] == '1' then
 end
 -- The client is known before the first message: nobody else's acknowledgement takes that away from it.
 if redis.call('EXISTS', KEYS[2]) == 0 then
-    create(KEYS[2], KEYS[3], nil, ARGV[9])
+    create(KEYS[2], KEYS[3], sessions, ARGV[9])
 end
 position_of(KEYS[2], ARGV[4])
-redis.call('PEXPIRE', KEYS[2], text(2 * tonumber(ARGV[10])))
+keep(KEYS[2], KEYS[3], tonumber(ARGV[10]))
 return 1
