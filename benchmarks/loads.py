@@ -18,10 +18,12 @@ Result = dict[str, float]
 
 
 class Cores(NamedTuple):
-    """Numbers of the two cores that are used: one has the server, the other everything else."""
+    """Numbers of the cores that are used: one has the server, another everything else."""
 
     server: int
     load: int
+    spare: int | None = None
+    """For a server that is to have two; None where the machine has only two in all."""
 
 
 class LoadError(Exception):
@@ -112,26 +114,32 @@ def loading(binary: Path, core: int, arguments: Sequence[str], timeout: float) -
                 kill_group(process)
 
 
-def measure(binary: Path, cores: Cores, arguments: Sequence[str], server: Server, timeout: float) -> Result:
-    """Put load on a server; adds to the result, for the time between `begin` and `end`, what worked on the two cores.
+def measure(
+    binary: Path, cores: Cores, arguments: Sequence[str], server: Server, timeout: float, core: int | None = None
+) -> Result:
+    """Put load on a server; adds to the result, for the time between `begin` and `end`, what worked on the cores.
 
-    `cpu_seconds` is what the server used, `others_seconds` what neither it, its helper nor the load generator did.
-    Raises `LoadError` for a wrong answer, a lost connection, and what takes longer than `timeout` s.
+    `cpu_seconds` is what the server used, `load_seconds` what `binary` did, which runs on `core` or on that of the
+    load, and `others_seconds` what neither they nor the server's helper did. Raises `LoadError` for a wrong answer, a
+    lost connection, and what takes longer than `timeout` s.
     """
-    with loading(binary, cores.load, [*arguments, "--port", str(server.port)], timeout) as load:
+    ports = ["--port", str(server.port)]
+    if server.second is not None:
+        ports += ["--trigger-port", str(server.second.port)]
+    with loading(binary, cores.load if core is None else core, [*arguments, *ports], timeout) as load:
         load.wait_for("ready")
         server.find_processes()
         load.wait_for("begin")
         before = _usage(load, server, cores)
         load.wait_for("end")
         after = _usage(load, server, cores)
-        used, known, all_in_all = (now - then for now, then in zip(after, before, strict=True))
-        # All three count in ticks, which may fall on different sides of the two moments.
-        return load.result() | {"cpu_seconds": used, "others_seconds": max(0.0, round(all_in_all - known, 2))}
+        used, loaded, helped, all_in_all = (now - then for now, then in zip(after, before, strict=True))
+        # All count in ticks, which may fall on different sides of the two moments.
+        others = max(0.0, round(all_in_all - used - loaded - helped, 2))
+        return load.result() | {"cpu_seconds": used, "load_seconds": loaded, "others_seconds": others}
 
 
-def _usage(load: Load, server: Server, cores: Cores) -> tuple[float, float, float]:
-    """CPU time so far: of the server, of everything that belongs to the measurement, of everything on the two cores."""
-    used = server.cpu_seconds()
-    known = used + load.cpu_seconds() + (server.helper.cpu_seconds() if server.helper else 0.0)
-    return used, known, core_seconds(cores)
+def _usage(load: Load, server: Server, cores: Cores) -> tuple[float, float, float, float]:
+    """CPU time so far: of the server, of the load, of what the server needs, of everything on the cores."""
+    helped = server.helper.cpu_seconds() if server.helper else 0.0
+    return server.cpu_seconds(), load.cpu_seconds(), helped, core_seconds({*server.cores, cores.load})

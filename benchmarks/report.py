@@ -17,7 +17,7 @@ _COLUMNS = {
 """Heading and format of the values, in the order of the columns; the first that was measured is what is compared."""
 
 _UNITS = {"kib": " KiB", "seconds": " s"}
-_QUANTITIES = {"cpu_us": ", server CPU each"}
+_QUANTITIES = {"cpu_us": ", server CPU each", "p99_us": ", p99"}
 _DISTURBED = 0.05
 
 

@@ -133,6 +133,17 @@ def _msgpack(measurement: str) -> Goal:
     return Goal(figure, 0.85, Figure(measurement, "core", "rate"))
 
 
+def _redis(measurement: str, bound: float) -> Goal:
+    figure = Figure(measurement, "core-redis", "rate")
+    return Goal(figure, bound, Figure(measurement, "core", "rate"))
+
+
+def _across(value: str, bound: float, at_least: bool = True) -> Goal:
+    """A push across nodes, where nothing is kept, beside what the client of Redis publishes and receives by itself."""
+    ours, bare = (Figure("push-nodes", subject, value) for subject in ("core-nodes", "redis-py"))
+    return Goal(ours, bound, bare, at_least)
+
+
 GOALS: tuple[Goal, ...] = (
     *_rate(
         "command-50x1",
@@ -149,13 +160,18 @@ GOALS: tuple[Goal, ...] = (
     *_rate("command-20x16", sanic=10, msanic=14, picows=1.9, ws=2.5, socketify=1.1),
     _msgpack("command-50x1"),
     _msgpack("command-20x16"),
+    _redis("command-50x1", 0.97),
+    _redis("command-20x16", 0.97),
     *_rate("broadcast-few", sanic=2, picows=0.95),
     *_rate("broadcast-few-bursts", sanic=6, picows=3),
     *_rate("broadcast-many", sanic=2, picows=0.95),
     *_rate("broadcast-many-bursts", sanic=6, picows=3),
     Goal(Figure("memory", "core", "kib"), 12, at_least=False),
     Goal(Figure("crowd-most", "core", "cpu_us"), 1.2, Figure("crowd-few", "core", "cpu_us"), at_least=False),
+    _across("rate", 0.5),
+    _across("p99_us", 3, at_least=False),
     *_rate("connect", sanic=0.7),
+    Goal(Figure("connect", "core-redis", "rate"), 0.6, Figure("connect", "sanic", "rate")),
     *_rate("http", sanic=0.95),
     Goal(Figure("start", "core-ten", "seconds"), 1.2, Figure("start", "sanic", "seconds"), at_least=False),
     Goal(Figure("start", "help", "seconds"), 0.25, at_least=False),

@@ -1,7 +1,7 @@
 """Carries out the measurements: in each round every subject once, in an order that changes from round to round."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -58,7 +58,7 @@ class Rounds:
     def __init__(self, environments: Environments, cores: Cores, results: Results, say: Callable[[str], None]) -> None:
         self._environments = environments
         self._cores = cores
-        self._generator = Generator(environments.load, cores)
+        self._generator = Generator(environments.load, environments.core_python, cores)
         self._results = results
         self._say = say
 
@@ -105,14 +105,22 @@ class Rounds:
 
     @contextmanager
     def _server(self, target: Target) -> Iterator[Server]:
-        with self._redis(target) as redis:
-            redis_port = redis.port if redis else 0
-            port = free_port()
-            process = target.start(self._environments, port, redis_port)
-            with running(process, port, self._cores.server, helper=redis) as server:
-                # Some accept connections before the last steps of their start are done.
-                server.settle(5.0)
-                yield server
+        with self._redis(target) as redis, ExitStack() as nodes:
+            server = None
+            for _ in range(target.nodes):
+                server = nodes.enter_context(self._node(target, redis, server))
+            assert server is not None, "a target has at least one node"
+            # Some accept connections before the last steps of their start are done.
+            server.settle(5.0)
+            yield server
+
+    def _node(self, target: Target, redis: Server | None, second: Server | None) -> AbstractContextManager[Server]:
+        port = free_port()
+        process = target.start(self._environments, port, redis.port if redis else 0)
+        cores = [self._cores.server]
+        if target.cores > 1:
+            cores.append(self._cores.load if self._cores.spare is None else self._cores.spare)
+        return running(process, port, *cores, helper=redis, second=second)
 
     @contextmanager
     def _redis(self, target: Target) -> Iterator[Server | None]:

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.exchanges import Exchange
 from benchmarks.loads import Cores, Result, loading, measure
 from benchmarks.servers import Server
-from benchmarks.targets import Exchange, Target
+from benchmarks.targets import Target
 
 OURS = "core"
-VARIANTS = {"command-msgpack": "msgpack"}
-"""Exchanges that are a second way to talk to the same target: they make a subject of their own."""
+VARIANTS = {
+    "command-msgpack": ("msgpack", " with msgpack"),
+    "push-durable": ("durable", ", durable"),
+    "push-nodes-durable": ("durable", ", durable"),
+}
+"""Exchanges that are a second way to talk to the same target: they make a subject of their own. With what is added to
+the target's name and to its title."""
 
 _MARGIN_SECONDS = 60.0
 _WINDOW = 50
@@ -66,9 +72,10 @@ QUICK = Sizes(
 
 @dataclass(frozen=True)
 class Generator:
-    """The load generator, and where it and the server run."""
+    """The load generator, the Python for what takes its place, and where all of them run."""
 
     binary: Path
+    python: Path
     cores: Cores
 
 
@@ -101,7 +108,7 @@ class Measurement:
 
 def subject_of(target: str, exchange: str) -> str:
     """Name what is measured of a target with an exchange."""
-    return f"{target}-{VARIANTS[exchange]}" if exchange in VARIANTS else target
+    return f"{target}-{VARIANTS[exchange][0]}" if exchange in VARIANTS else target
 
 
 def measurements(sizes: Sizes) -> list[Measurement]:
@@ -110,11 +117,13 @@ def measurements(sizes: Sizes) -> list[Measurement]:
     return [
         _command(sizes, 50, 1),
         _command(sizes, 20, 16),
+        _workers(sizes),
         _broadcast(sizes, "broadcast-few", few, 1),
         _broadcast(sizes, "broadcast-few-bursts", few, 10),
         _broadcast(sizes, "broadcast-many", many, 1),
         _broadcast(sizes, "broadcast-many-bursts", many, 10),
-        _push(sizes),
+        _push(sizes, "push", "Push to one user, 16 in flight"),
+        _push(sizes, "push-nodes", "Push to one user on another node, 16 in flight"),
         _connect(sizes),
         _memory(sizes),
         *(_crowd(sizes, name, size) for name, size in zip(("few", "many", "most"), sizes.crowds, strict=True)),
@@ -128,10 +137,21 @@ def _timed(sizes: Sizes, mode: str, options: Sequence[str], burst: int = 1) -> M
     timeout = sizes.seconds + sizes.warmup + _MARGIN_SECONDS
 
     def run(generator: Generator, server: Server, exchange: Exchange) -> Values:
+        if exchange.receiver is not None:
+            return _received(generator, server, [str(exchange.receiver), *options, *times], timeout)
         arguments = [mode, *exchange.options(burst), *options, *times]
         return _values(measure(generator.binary, generator.cores, arguments, server, timeout))
 
     return run
+
+
+def _received(generator: Generator, server: Server, arguments: Sequence[str], timeout: float) -> Values:
+    """Let a program of the target measure itself: it is one half of the target, and runs where the other half does."""
+    assert server.helper is not None, "what is measured so needs Redis"
+    arguments = [*arguments, "--redis-port", str(server.helper.port)]
+    cores = generator.cores
+    result = measure(generator.python, cores, arguments, server, timeout, core=cores.server)
+    return _values(result | {"cpu_seconds": result["cpu_seconds"] + result["load_seconds"]})
 
 
 def _values(result: Result) -> Values:
@@ -168,10 +188,22 @@ def _broadcast(sizes: Sizes, name: str, sockets: int, burst: int) -> Measurement
     )
 
 
-def _push(sizes: Sizes) -> Measurement:
-    return Measurement(
-        "push", "push", "Push to one user, 16 in flight", _timed(sizes, "push", ["--depth", "16"]), ("push",)
-    )
+def _push(sizes: Sizes, name: str, title: str) -> Measurement:
+    return Measurement(name, "push", title, _timed(sizes, "push", ["--depth", "16"]), (name, f"{name}-durable"))
+
+
+def _workers(sizes: Sizes) -> Measurement:
+    timed = _timed(sizes, "command", ["--sockets", "50"])
+
+    def run(generator: Generator, server: Server, exchange: Exchange) -> Values:
+        values = timed(generator, server, exchange)
+        if generator.cores.spare is not None:
+            return values
+        # Two workers share their second core with the load: how much they get done says nothing.
+        return {name: values[name] for name in ("cpu_us", "others")}
+
+    title = "Commands to one worker and to two, 50 sockets with 1 in flight each (with two cores only CPU time counts)"
+    return Measurement("workers", "workers", title, run, ("workers",))
 
 
 def _crowd(sizes: Sizes, name: str, sockets: int) -> Measurement:

@@ -28,21 +28,33 @@ class ServerError(Exception):
 class Server:
     """A running program in a session of its own, with the processes it started.
 
-    `helper` is another server that it needs, and whose CPU time is not its own.
+    `helper` is another server that it needs, and whose CPU time is not its own. `second` is another node of the same
+    server: what the two use is counted together.
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], port: int, output: IO[bytes], helper: "Server | None" = None
+        self,
+        process: subprocess.Popen[bytes],
+        port: int,
+        output: IO[bytes],
+        helper: "Server | None" = None,
+        second: "Server | None" = None,
+        cores: Collection[int] = (),
     ) -> None:
         self.port = port
+        self.cores = cores
         self.helper = helper
+        self.second = second
         self._process = process
         self._output = output
         self._pids = [process.pid]
 
-    def wait_until_ready(self, timeout: float) -> None:
-        """Return when the port accepts connections. Raises `ServerError` when that takes longer than `timeout` s."""
-        self.wait_until(lambda: accepts(self.port), timeout)
+    def wait_until_ready(self, timeout: float, words: str = "") -> None:
+        """Return when `words` were written and the port accepts connections.
+
+        Raises `ServerError` when that takes longer than `timeout` s.
+        """
+        self.wait_until(lambda: words in self._written() and accepts(self.port), timeout)
         self.find_processes()
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
@@ -57,7 +69,9 @@ class Server:
 
     def find_processes(self) -> None:
         """Look for the processes that belong to the server now: CPU time and memory are theirs together."""
-        self._pids = [pid for pid in _all_pids() if _session_of(pid) == self._process.pid]
+        self._pids = _pids_of(self._process.pid)
+        if self.second is not None:
+            self._pids += _pids_of(self.second._process.pid)
 
     def cpu_seconds(self) -> float:
         """Give the CPU time used so far, in seconds, as the system counts it: in ticks, mostly of 10 ms."""
@@ -79,9 +93,9 @@ class Server:
 
     def last_words(self, lines: int = 8) -> str:
         """Give the last lines it wrote, each on a line of its own after a line break."""
-        self._output.seek(0)
-        text = self._output.read().decode(errors="replace").strip().splitlines()
-        return "".join(f"\n    {line}" for line in text[-lines:])
+        text = self._written().strip().splitlines()
+        others = self.second.last_words(lines) if self.second else ""
+        return others + "".join(f"\n    {line}" for line in text[-lines:])
 
     def stop(self) -> None:
         """Ask it to stop, make it stop, and leave nothing of it."""
@@ -94,26 +108,36 @@ class Server:
         finally:
             kill_group(self._process)
 
+    def _written(self) -> str:
+        # Not from the file's position: that is the program's own, too.
+        descriptor = self._output.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+
 
 @contextmanager
 def running(
-    process: Process, port: int, core: int, timeout: float = 30.0, helper: Server | None = None
+    process: Process,
+    port: int,
+    *cores: int,
+    timeout: float = 30.0,
+    helper: Server | None = None,
+    second: Server | None = None,
 ) -> Iterator[Server]:
-    """Run a program on one core, in an empty directory, until the block ends; it is ready when `port` accepts."""
+    """Run a program on these cores, in an empty directory, until the block ends; it is ready when `port` accepts."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, tempfile.TemporaryFile() as output:
-        started = start(process.command, core, Path(directory), process.environment, output)
-        server = Server(started, port, output, helper)
+        started = start(process.command, cores, Path(directory), process.environment, output)
+        server = Server(started, port, output, helper, second, cores)
         try:
-            server.wait_until_ready(timeout)
+            server.wait_until_ready(timeout, process.ready)
             yield server
         finally:
             server.stop()
 
 
 def start(
-    command: Sequence[str], core: int, directory: Path, environment: Mapping[str, str], output: IO[bytes]
+    command: Sequence[str], cores: Collection[int], directory: Path, environment: Mapping[str, str], output: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """Start a program bound to a core. Raises `ServerError` when there is no such program."""
+    """Start a program bound to cores. Raises `ServerError` when there is no such program."""
     try:
         return subprocess.Popen(
             command,
@@ -123,7 +147,7 @@ def start(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
     except OSError as error:
         raise ServerError(f"cannot be started: {error}") from error
@@ -186,6 +210,15 @@ def _end_of(pid: int) -> str | None:
     return f"{'code' if result.si_code == os.CLD_EXITED else 'signal'} {result.si_status}"
 
 
+def _pids_of(leader: int) -> list[int]:
+    """Give the processes of a session and their children: those may lead sessions of their own, as workers do."""
+    found = {pid: _parent_and_session_of(pid) for pid in _all_pids()}
+    ours = {pid for pid, (_, session) in found.items() if session == leader}
+    while more := {pid for pid, (parent, _) in found.items() if parent in ours} - ours:
+        ours |= more
+    return sorted(ours)
+
+
 def _all_pids() -> list[int]:
     return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
 
@@ -195,11 +228,12 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _session_of(pid: int) -> int:
+def _parent_and_session_of(pid: int) -> tuple[int, int]:
     try:
-        return int(_stat(pid)[3])
+        _, parent, _, session = _stat(pid)[:4]
     except (FileNotFoundError, ProcessLookupError):
-        return 0
+        return 0, 0
+    return int(parent), int(session)
 
 
 def _private_kib(pid: int) -> int:

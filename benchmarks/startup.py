@@ -61,7 +61,7 @@ def _to_answer(target: Target, environments: Environments) -> Callable[[int], fl
 def _seconds_to_answer(process: Process, port: int, path: str, core: int) -> float:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, tempfile.TemporaryFile() as output:
         begun = time.perf_counter()
-        started = start(process.command, core, Path(directory), process.environment, output)
+        started = start(process.command, [core], Path(directory), process.environment, output)
         server = Server(started, port, output)
         try:
             server.wait_until(lambda: _answers(port, path), _TIMEOUT)
@@ -84,7 +84,7 @@ def _answers(port: int, path: str) -> bool:
 def _seconds_to_end(process: Process, core: int) -> float:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, tempfile.TemporaryFile() as output:
         begun = time.perf_counter()
-        program = start(process.command, core, Path(directory), process.environment, output)
+        program = start(process.command, [core], Path(directory), process.environment, output)
         try:
             # Not `wait`: with a timeout it looks every 50 ms only.
             while (code := program.poll()) is None:

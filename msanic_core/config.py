@@ -60,6 +60,7 @@ class ServerSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=
     proxies: Annotated[
         int, _count("Trusted proxies in front; they say the client's address in X-Forwarded-For.", "proxies", least=0)
     ] = 0
+    start_timeout: Annotated[float, _seconds("Limit for the start of one of several workers.")] = 60.0
     drain_timeout: Annotated[float, _seconds("Limit for a whole graceful stop.")] = 20.0
     backlog: Annotated[int, _count("Connections the system holds before they are accepted.", "connections")] = 1024
 

@@ -45,13 +45,23 @@ class Server:
         """
         return await self._call_hook(name, arguments)
 
-    async def push(self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True) -> int | None:
+    async def push(
+        self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True, key: str | None = None
+    ) -> int | None:
         """Send to every session of a user. Returns the message's id in the user's inbox; None if not durable.
 
         Durable: kept until each client of the user has it, within the inbox's bounds, and replayed in order on
         reconnect. Not durable: for who is there now. Raises `WireEncodeError` if `data` cannot be encoded.
+
+        `key`, 1 to 255 bytes, makes it safe to try again: a durable message with a key already among the user's last
+        1,000 is not stored again and not sent again, the id of the first is returned. Raises `ValueError` for a key
+        that is none, or of a message that is not durable.
         """
-        return await self._engine.push(check_name("user", user), Push(cmd, data), durable)
+        if key is not None:
+            check_name("key", key)
+            if not durable:
+                raise ValueError(f"key {key!r}: only a durable message is remembered by its key; leave out one of both")
+        return await self._engine.push(check_name("user", user), Push(cmd, data), durable, key)
 
     async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
         """Send to every session in a group, or with None to everybody, without waiting for any socket.
@@ -117,9 +127,11 @@ class Context:
         """The groups this session is in, sorted."""
         return sorted(self._session.groups)
 
-    async def push(self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True) -> int | None:
+    async def push(
+        self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True, key: str | None = None
+    ) -> int | None:
         """See `Server.push`."""
-        return await self.server.push(user, cmd, data, durable=durable)
+        return await self.server.push(user, cmd, data, durable=durable, key=key)
 
     async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
         """See `Server.broadcast`."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 _TRY_AGAIN = 10  # ReplyCode.TEND
+_FIRST_CLOSE_CODE = 1000
 
 
 class MsanicError(Exception):
@@ -47,3 +48,30 @@ class StoreUnavailableError(CommandError):
 
 class AuthenticationError(MsanicError):
     """Raised by an `authenticate` hook to refuse a login. The text is told to the client as the close reason."""
+
+
+class ReplyError(MsanicError):
+    """Raised by a client's call whose reply has a code other than 0.
+
+    `code`, `hint` and `data` as in the reply. It is no `CommandError`: what another server answered to a call that a
+    handler makes is not to become the handler's own answer by accident.
+    """
+
+    def __init__(self, code: int, hint: str, data: object = None) -> None:
+        super().__init__(f"code {code}: {hint}" if hint else f"code {code}")
+        self.code = code
+        self.hint = hint
+        self.data = data
+
+
+class RefusedError(MsanicError):
+    """The server does not want this client, or no longer: it is of no use to connect again without a change.
+
+    `code`: the close code (1000 and up, see `codes.CLOSE_CODES`) or the HTTP status with which it said so.
+    `reason`: the text that came with it.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{'HTTP ' if code < _FIRST_CLOSE_CODE else ''}{code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason

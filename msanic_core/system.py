@@ -56,12 +56,10 @@ def system_commands(registry: Registry, engine: Engine, replay: Replay) -> list[
         session = session_of(ctx)
         if session.replaying:
             raise CommandError(ReplyCode.REPEATED, "a replay is under way, wait for its messages")
-        after = data.after
-        page = await replay.first_page(session, after)
+        page = await replay.first_page(session, data.after)
         if data.epoch is not None and data.epoch != page.epoch:
-            after = 0
-            page = await replay.first_page(session, after)
-        task = asyncio.get_running_loop().create_task(replay.run(session, page, after))
+            page = await replay.first_page(session, 0)
+        task = asyncio.get_running_loop().create_task(replay.run(session, page))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         return {"epoch": page.epoch, "lost": page.lost}

@@ -76,6 +76,10 @@ def test_defaults_are_those_promised() -> None:
         "offline.cancel_after": 30.0,
         "db.url": "sqlite://msanic.db",
         "redis.url": "",
+        "redis.prefix": "msanic",
+        "redis.lease": 10.0,
+        "redis.timeout": 2.0,
+        "redis.patience": 5.0,
         "plugins.load": None,
         "plugins.block": [],
     }
@@ -161,14 +165,26 @@ def test_several_workers_say_why_not() -> None:
     text = error("[server]\nworkers = 2")
     assert text.startswith("server.workers = 2 (msanic.toml): each worker is a process of its own")
     assert "could not reach each other" in text
-    assert text.endswith("set server.workers to 1")
+    assert text.endswith("set redis.url (--redis), or server.workers to 1")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_redis_is_for_a_later_release(workers: int) -> None:
-    text = error(f"[server]\nworkers = {workers}", {"MSANIC_REDIS__URL": "redis://:hush@h/0"})
-    assert text.startswith("redis.url = 'redis://:***@h/0' (environment MSANIC_REDIS__URL): this version has only")
-    assert text.endswith("remove the setting")
+@pytest.mark.parametrize(
+    "url",
+    ["redis://:hush@h/0", "rediss://h", "unix:///run/redis.sock", "redis+sentinel://a,b:1/m/0", "redis+cluster://a"],
+)
+def test_with_redis_there_may_be_several_workers(url: str) -> None:
+    settings, _ = load(f"[server]\nworkers = 2\n[redis]\nurl = '{url}'")
+    assert settings.redis.url == url
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://h", "redis://", "redis+other://h"])
+def test_what_is_no_address_of_redis_is_refused(url: str) -> None:
+    assert "expected a URL such as redis://127.0.0.1:6379/0" in error(f"[redis]\nurl = '{url}'")
+
+
+def test_an_answer_has_to_come_within_the_lease() -> None:
+    text = error("[redis]\nlease = 2")
+    assert text.startswith("redis.timeout = 2.0 (default) is not less than redis.lease = 2.0 (msanic.toml)")
 
 
 def test_no_error_tells_a_password() -> None:

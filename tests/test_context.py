@@ -187,6 +187,24 @@ def test_a_durable_push_waits_and_another_does_not() -> None:
     at_home(test)
 
 
+def test_a_push_with_a_key_can_be_tried_again() -> None:
+    async def test(home: Home) -> None:
+        ada = await home.client()
+        assert [await ada.ctx.push("ada", "test.said", n, key="order 7") for n in (1, 2)] == [1, 1]
+        assert await home.server.push("ada", "test.said", 3, key="x" * 255) == 2
+        assert await ada.next() == ("test.said", 1)
+        assert await ada.next() == ("test.said", 3)
+        bad_keys: list[Any] = [name for name in BAD_NAMES if name is not None]
+        for key in bad_keys:
+            with refused("key"):
+                await home.server.push("ada", "test.said", key=key)
+        with refused("key 'order 8': only a durable message"):
+            await ada.ctx.push("ada", "test.said", durable=False, key="order 8")
+        await ada.nothing_more()
+
+    at_home(test)
+
+
 def test_broadcast_reaches_the_group_or_everybody() -> None:
     async def test(home: Home) -> None:
         ada, bob, eve = await home.client("ada"), await home.client("bob"), await home.client("eve")

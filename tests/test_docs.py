@@ -64,6 +64,11 @@ def default_of(field: msgspec.structs.FieldInfo) -> object:
     return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
 
 
+def test_programs_are_those_of_the_examples() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "client.md").read_text(), re.DOTALL)
+    assert blocks == [(ROOT / "examples" / name).read_text() for name in ("client_greets.py", "client_resumes.py")]
+
+
 def test_the_test_shown_to_plugin_authors_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"## Tests\n\n```python\n(.*?)```", (DOCS / "plugins.md").read_text(), re.DOTALL)
     monkeypatch.syspath_prepend(ROOT / "examples" / "hello_plugin")

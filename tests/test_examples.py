@@ -3,6 +3,11 @@
 import asyncio
 import importlib.util
 import json
+import re
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +18,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from msanic_core.testing import serving
+from msanic_core.testing import redis_process, serve_nodes, serving
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -114,5 +119,67 @@ def test_ticker() -> None:
             assert first["cmd"] == "ticker.time"
             assert second["data"]["time"] > first["data"]["time"]
             await ada.close()
+
+    asyncio.run(run())
+
+
+def test_client_greets(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    async def run() -> None:
+        async with serving({"hello": load("hello_plugin/msanic_hello.py")}) as server:
+            await load("client_greets.py").main(server.websocket_url(), "Bob")
+            await load("client_greets.py").main(server.websocket_url(), 1)
+
+    asyncio.run(run())
+    assert capsys.readouterr().out.splitlines() == [
+        "Hello, Bob!",
+        "hello.greeted {'by': 'ada', 'name': 'Bob'}",
+        "refused: 12 data.name: expected str, got int",
+    ]
+
+
+def test_client_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    path = tmp_path / "notes.db"
+
+    async def run() -> None:
+        async with serving({"notify": load("http_push.py")}) as server:
+            for number in range(6):
+                await server.server.push("ada", "notify.message", {"text": str(number)})
+            for _ in range(3):
+                await load("client_resumes.py").main(server.websocket_url(), str(path), 2)
+
+    asyncio.run(run())
+    with closing(sqlite3.connect(path)) as db:
+        assert [text for (text,) in db.execute("SELECT text FROM note ORDER BY rowid")] == list("012345")
+
+
+def test_two_nodes(tmp_path: Path) -> None:
+    """As its README has it: first ada leaves, then the node that she is on is killed."""
+
+    async def run() -> None:
+        shutil.copy(EXAMPLES / "two_nodes/msanic_relay.py", tmp_path)
+        metadata = tmp_path / "msanic_relay-0.1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: msanic-relay\nVersion: 0.1.0\n")
+        (metadata / "entry_points.txt").write_text("[msanic_core]\nrelay = msanic_relay\n")
+        async with (
+            redis_process(tmp_path) as redis,
+            serve_nodes(tmp_path, {"redis.url": redis.url, "redis.lease": 1.0, "redis.timeout": 0.5}) as nodes,
+        ):
+            one, two = await nodes.start(), await nodes.start()
+            command = [sys.executable, str(EXAMPLES / "two_nodes/clients.py"), one.websocket_url(), two.websocket_url()]
+            program = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            told, left = (await program.communicate())[0].decode().splitlines()
+            assert re.fullmatch(rf"bob was told by ada, who is on \S+-{one.pid}-\w+: are you there\?", told)
+            assert re.fullmatch(rf"ada has left \(closed\), says \S+-{one.pid}-\w+", left)
+            program = await asyncio.create_subprocess_exec(*command, "--wait", stdout=asyncio.subprocess.PIPE)
+            assert program.stdout is not None
+            lines = [await program.stdout.readline() for _ in range(2)]
+            assert lines[1] == b"now kill -9 the node that ada is on\n"
+            await one.kill()
+            left = (await program.communicate())[0].decode().strip()
+            assert re.fullmatch(rf"ada has left \(crashed\), says \S+-{two.pid}-\w+", left)
 
     asyncio.run(run())

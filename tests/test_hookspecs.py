@@ -19,7 +19,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.config import settings_from
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.engine.base import InboxLimits, SessionInfo
+from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.errors import AuthenticationError
 from msanic_core.identity import Identity
@@ -51,6 +51,15 @@ class Sent:
     def close(self, session_id: str, reason: OfflineReason) -> bool:
         return False
 
+    def sessions(self) -> list[SessionInfo]:
+        return []
+
+    def catch_up(self, session_id: str, last_id: int) -> None: ...
+
+    def adopt(self, job: OfflineJob) -> None: ...
+
+    def fence(self) -> None: ...
+
 
 def example(hook: str) -> types.ModuleType:
     """Run the code below "Example::" of the hook's documentation, as the module of a plugin."""
@@ -72,7 +81,7 @@ async def called(hook: str, **available: Any) -> tuple[Any, list[tuple[str | Non
     """Call the example with a real server; returns its result and what it sent."""
     sent = Sent()
     engine = MemoryEngine(InboxLimits(10, 10_000, 60.0))
-    await engine.start("n1", sent)
+    await engine.start("n1", sent, [])
     plugins = loaded(hook)
     server = Server("n1", engine, Registry(), Database("sqlite://:memory:"), {}, caller(plugins))
     (implementation,) = plugins.implementations(hook)

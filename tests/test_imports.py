@@ -28,10 +28,11 @@ ROOMS: dict[str, set[str]] = {
     "system": {"codes", "errors", "engine", "session", "commands", "context"},
 }
 ROOMS["server"] = set(ROOMS)
+ROOMS["client"] = {"codes", "errors", "wire"}
 ROOMS["testing"] = {*ROOMS, "server"}
 ROOMS["cli"] = {*ROOMS, "server"} - {"testing"}
 ROOMS["__main__"] = {"cli"}
-ROOMS["__init__"] = set(ROOMS) - {"server", "testing", "cli", "__main__"}
+ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main__"}
 
 # Modules at the top that belong to a room of another name.
 SHARED = {
@@ -53,11 +54,11 @@ HOMES: dict[str, set[str]] = {
     "redis": {"engine", "testing"},
     "pluggy": {"hookspecs", "plugins"},
     "msgpack": {"wire"},
-    "websockets": {"cli", "testing", "wire"},
+    "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
     "mypy_extensions": {"dispatch", "session", "wire"},
-    "msgspec": {"cli", "commands", "config", "engine", "identity", "plugins", "server", "session", "system", "testing",
-                "wire"},
+    "msgspec": {"cli", "client", "commands", "config", "engine", "identity", "plugins", "server", "session", "system",
+                "testing", "wire"},
 }  # fmt: skip
 
 

@@ -10,9 +10,10 @@
 static const char KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
 static const char ACCEPT[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-void handshake_append_request(struct bytes *output, const struct options *options, const char *path, unsigned number) {
+void handshake_append_request(struct bytes *output, const struct options *options, uint16_t port, const char *path,
+                              unsigned number) {
     char host[64];
-    snprintf(host, sizeof host, "Host: %s:%u\r\n", options->host_text, options->port);
+    snprintf(host, sizeof host, "Host: %s:%u\r\n", options->host_text, port);
     bytes_append_text(output, "GET ");
     bytes_append_numbered(output, (const uint8_t *)path, strlen(path), number);
     bytes_append_text(output, " HTTP/1.1\r\n");

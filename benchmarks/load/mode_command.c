@@ -111,6 +111,7 @@ void run_command(struct loop *loop, const struct options *options, struct verdic
     command->options = options;
     command->opening = (struct opening){.start = start, .total = options->sockets};
     command->role = (struct role){.options = options, .verdict = verdict, .path = options->path,
+                                  .port = options->port,
                                   .steps = options->steps, .step_count = options->step_count, .context = command,
                                   .opened = opened, .message = message, .read_done = read_done};
     command->sockets = memory_zeroed(options->sockets, sizeof *command->sockets);

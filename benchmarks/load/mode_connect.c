@@ -43,6 +43,7 @@ static struct connections *prepare(struct loop *loop, const struct options *opti
     connections->loop = loop;
     connections->opening = (struct opening){.start = start, .total = options->sockets};
     connections->role = (struct role){.options = options, .verdict = verdict, .path = options->path,
+                                      .port = options->port,
                                       .steps = options->steps, .step_count = options->step_count,
                                       .context = connections, .opened = opened, .message = websocket_ignore};
     connections->sockets = memory_zeroed(options->sockets, sizeof *connections->sockets);

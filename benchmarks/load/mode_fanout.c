@@ -80,10 +80,12 @@ void run_fanout(struct loop *loop, const struct options *options, struct verdict
     fanout->options = options;
     fanout->opening = (struct opening){.start = start, .total = options->sockets + 1};
     fanout->receiver_role = (struct role){.options = options, .verdict = verdict, .path = options->path,
+                                          .port = options->port,
                                           .steps = options->steps, .step_count = options->step_count,
                                           .context = fanout, .opened = opened, .message = message};
     fanout->trigger_role = (struct role){.options = options, .verdict = verdict, .path = options->trigger_path,
-                                         .context = fanout, .opened = opened, .message = websocket_ignore};
+                                         .port = options->trigger_port, .context = fanout, .opened = opened,
+                                         .message = websocket_ignore};
     fanout->receivers = memory_zeroed(options->sockets, sizeof *fanout->receivers);
     fanout->received = memory_zeroed(options->sockets, sizeof *fanout->received);
     fanout->request = template_client_frame(&options->request, options->opcode);

@@ -90,7 +90,7 @@ static void start(struct opening *opening, unsigned number) {
     struct client *client = &http->clients[number];
     client->http = http;
     client->number = digits_zero();
-    stream_open(&client->stream, http->loop, http->options, &HANDLER, number);
+    stream_open(&client->stream, http->loop, http->options, http->options->port, &HANDLER, number);
 }
 
 void run_http(struct loop *loop, const struct options *options, struct verdict *verdict) {

@@ -33,11 +33,15 @@ static const char USAGE[] =
     "  --depth D                  command: requests in flight per socket, push: in all; default 1\n"
     "  --requests-in-flight F     command: requests in flight in all, over the sockets in turn\n"
     "  --burst K                  fanout: pushes to each receiver for one request, default 1\n"
-    "  --trigger-path PATH        fanout, push: the path of the socket that sends\n";
+    "  --trigger-path PATH        fanout, push: the path of the socket that sends\n"
+    "  --trigger-port P           fanout, push: the port that it connects to, default that of --port\n"
+    "  --acknowledge HEX          push: what the receiver says after each read. @@@@@@@@@@@@@ in it is the last id it\n"
+    "                             got: there @@@@@@@@@@@@@ in --push stands for an id that rises\n";
 
 enum option_number {
     HOST = 1, PORT, PATH, TRIGGER_PATH, HEADER, OPCODE, AWAIT, SAY, ANSWER_TEXT, IGNORE_PREFIX, SOCKETS, WINDOW,
-    SOURCES, TIMEOUT, SECONDS, WARMUP, REQUEST, REPLY, PUSH, DEPTH, REQUESTS_IN_FLIGHT, BURST,
+    SOURCES, TIMEOUT, SECONDS, WARMUP, REQUEST, REPLY, PUSH, DEPTH, REQUESTS_IN_FLIGHT, BURST, TRIGGER_PORT,
+    ACKNOWLEDGE,
 };
 
 static const struct option OPTIONS[] = {
@@ -48,6 +52,7 @@ static const struct option OPTIONS[] = {
     {"sources", 1, NULL, SOURCES}, {"timeout", 1, NULL, TIMEOUT}, {"seconds", 1, NULL, SECONDS},
     {"warmup", 1, NULL, WARMUP}, {"request", 1, NULL, REQUEST}, {"reply", 1, NULL, REPLY}, {"push", 1, NULL, PUSH},
     {"depth", 1, NULL, DEPTH}, {"requests-in-flight", 1, NULL, REQUESTS_IN_FLIGHT}, {"burst", 1, NULL, BURST},
+    {"trigger-port", 1, NULL, TRIGGER_PORT}, {"acknowledge", 1, NULL, ACKNOWLEDGE},
     {0},
 };
 
@@ -104,6 +109,7 @@ static void set_option(struct options *options, int option, const char *name, ch
     case PORT: options->port = (uint16_t)whole_number(name, value, 1, 65535); break;
     case PATH: options->path = value; break;
     case TRIGGER_PATH: options->trigger_path = value; break;
+    case TRIGGER_PORT: options->trigger_port = (uint16_t)whole_number(name, value, 1, 65535); break;
     case HEADER:
         bytes_append_text(&options->headers, value);
         bytes_append_text(&options->headers, "\r\n");
@@ -121,6 +127,7 @@ static void set_option(struct options *options, int option, const char *name, ch
     case REQUEST: options->request = hex(name, value); break;
     case REPLY: options->reply = hex(name, value); break;
     case PUSH: options->push = hex(name, value); break;
+    case ACKNOWLEDGE: options->acknowledge = hex(name, value); break;
     case DEPTH: options->depth = whole_number(name, value, 1, 1000000); break;
     case REQUESTS_IN_FLIGHT: options->requests_in_flight = whole_number(name, value, 1, 10000000); break;
     case BURST: options->burst = whole_number(name, value, 1, 1000000); break;
@@ -145,7 +152,7 @@ void options_parse(struct options *options, int argc, char **argv) {
         fputs(USAGE, stderr);
         exit(EXIT_USAGE);
     }
-    bool given[BURST + 1] = {false};
+    bool given[ACKNOWLEDGE + 1] = {false};
     int option, index;
     optind = 2;
     while ((option = getopt_long(argc, argv, "", OPTIONS, &index)) != -1) {
@@ -156,4 +163,5 @@ void options_parse(struct options *options, int argc, char **argv) {
     }
     if (optind < argc) fail_usage("%s: not an option", argv[optind]);
     check_required(options, given);
+    if (!options->trigger_port) options->trigger_port = options->port;
 }

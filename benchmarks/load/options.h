@@ -22,10 +22,12 @@ struct options {
     const char *host_text;
     const char *path;
     const char *trigger_path;
+    uint16_t trigger_port;
     struct bytes headers; /* whole lines */
     struct bytes request;
     struct bytes reply;
     struct bytes push;
+    struct bytes acknowledge;
     uint8_t opcode;
     unsigned sockets;
     unsigned depth;

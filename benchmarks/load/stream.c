@@ -90,7 +90,7 @@ static void bind_source(int fd, unsigned number, const struct options *options) 
     if (bind(fd, (struct sockaddr *)&source, sizeof source)) fail("connection %u has no source address: %m", number);
 }
 
-void stream_open(struct stream *stream, struct loop *loop, const struct options *options,
+void stream_open(struct stream *stream, struct loop *loop, const struct options *options, uint16_t port,
                  const struct stream_handler *handler, unsigned number) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) fail("connection %u has no socket: %m (try a higher `ulimit -n`)", number);
@@ -102,7 +102,7 @@ void stream_open(struct stream *stream, struct loop *loop, const struct options 
     if (options->sources > 1) bind_source(fd, number, options);
     *stream = (struct stream){
         .watch = {.fd = fd, .ready = ready}, .loop = loop, .handler = handler, .number = number};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->port), .sin_addr = options->host};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = options->host};
     if (connect(fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS)
         fail("connection %u could not be opened: %m%s", number,
              errno == EADDRNOTAVAIL ? " (no free port: raise --sources)" : "");

@@ -27,7 +27,7 @@ struct stream {
 
 /* Begin to connect; the handler is told. A connection that is refused or lost, now or later, ends the program, and the
  * end of the program, whatever its cause, resets all connections. */
-void stream_open(struct stream *stream, struct loop *loop, const struct options *options,
+void stream_open(struct stream *stream, struct loop *loop, const struct options *options, uint16_t port,
                  const struct stream_handler *handler, unsigned number);
 
 void stream_send(struct stream *stream, const uint8_t *data, size_t length);

@@ -123,7 +123,8 @@ static size_t input(struct stream *stream, uint8_t *data, size_t length) {
 static void connected(struct stream *stream) {
     struct websocket *socket = (struct websocket *)stream;
     struct bytes request = {0};
-    handshake_append_request(&request, socket->role->options, socket->role->path, stream->number);
+    const struct role *role = socket->role;
+    handshake_append_request(&request, role->options, role->port, role->path, stream->number);
     stream_send(stream, request.data, request.length);
     free(request.data);
 }
@@ -131,5 +132,5 @@ static void connected(struct stream *stream) {
 void websocket_open(struct websocket *socket, struct loop *loop, const struct role *role, unsigned number) {
     static const struct stream_handler HANDLER = {connected, input};
     *socket = (struct websocket){.role = role, .started = now_ns()};
-    stream_open(&socket->stream, loop, role->options, &HANDLER, number);
+    stream_open(&socket->stream, loop, role->options, role->port, &HANDLER, number);
 }

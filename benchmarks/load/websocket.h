@@ -14,6 +14,7 @@ struct role {
     const struct options *options;
     struct verdict *verdict;
     const char *path;
+    uint16_t port;
     const struct step *steps;
     size_t step_count;
     void *context; /* of the mode, for the functions below */

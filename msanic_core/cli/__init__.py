@@ -6,13 +6,14 @@ the standard library is imported by its `run`, so that `--help` and usage errors
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
 from msanic_core.cli import output
-from msanic_core.errors import MsanicError
+from msanic_core.errors import MsanicError, StoreUnavailableError
 
 VERBS = ("serve", "plugins", "commands", "config", "call", "version")
 
@@ -20,7 +21,8 @@ VERBS = ("serve", "plugins", "commands", "config", "call", "version")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (None: that of the process) and give the exit code.
 
-    0: done. 2: the command line, a setting or a plugin is wrong. 130: interrupted. Others are said by the verbs.
+    0: done. 2: the command line, a setting or a plugin is wrong. 75: Redis is away, trying again can help. 130:
+    interrupted. Others are said by the verbs.
     """
     # What is imported and set up makes many objects, none of them garbage; a server has it back when it is up.
     gc.disable()
@@ -42,6 +44,9 @@ def _run(argv: Sequence[str]) -> int:
         return exit_.code if isinstance(exit_.code, int) else 0
     try:
         code: int = arguments.run(arguments)
+    except StoreUnavailableError as error:
+        output.error(str(error))
+        return os.EX_TEMPFAIL
     except (MsanicError, output.UsageError) as error:
         output.error(str(error))
         return 2

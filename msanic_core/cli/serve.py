@@ -1,9 +1,10 @@
-"""Run the server with all installed plugins until SIGTERM or SIGINT."""
+"""Run the server with all installed plugins until SIGTERM or SIGINT; with several workers SIGHUP replaces them."""
 
 from __future__ import annotations
 
 import argparse
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; the exit code is the server's, or 1 if it cannot listen."""
+    from msanic_core.server.worker import STOP_MARGIN, Worker
+
+    worker = Worker.from_environment(os.environ)
     settings, _ = options.read_settings(arguments)
-
-    from msanic_core.server.run import run as run_server
-
     try:
-        return run_server(settings)
+        if worker is None and settings.server.workers > 1:
+            from msanic_core.server.supervisor import supervise
+
+            return supervise(settings)
+        if worker is not None:
+            worker.watch(settings.server.drain_timeout + STOP_MARGIN)
+
+        from msanic_core.server.run import run as run_server
+
+        return run_server(settings, worker)
     except OSError as error:
         problem = listen_problem(error, settings.server)
         if problem is None:

@@ -84,7 +84,10 @@ class Delivery(Protocol):
         """Every local session that was registered, with the groups it is in now: what the store should know of it."""
 
     def catch_up(self, session_id: str, last_id: int) -> None:
-        """The user's inbox goes up to `last_id`: a local session that is not there yet reads on from where it is."""
+        """The user's inbox goes up to `last_id`: a local session that is not there reads on from where it is.
+
+        Also where the id is lower than what the session has: what the store kept may have been lost.
+        """
 
     def adopt(self, job: OfflineJob) -> None:
         """Run what is left of the offline job of a session that another node has left behind."""

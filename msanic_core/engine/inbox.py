@@ -52,14 +52,15 @@ class Inbox:
     def forgettable(self, now: float) -> bool:
         """Whether a new inbox would do as well: nothing waits, and no client could tell the difference.
 
-        A client that gave a name, or has yet to be told of a loss, is waited for as long as a message would be kept.
+        A client that gave a name, or has yet to be told of a loss, is waited for as long as a message would be kept;
+        keys are remembered for as long.
         """
         self._trim(now)
         if self._entries:
             return False
         all_unnamed = self._positions.keys() <= {""}
         all_told = min(self._positions.values(), default=self._base) == self._last_id
-        return (all_unnamed and all_told) or now - self.used_at > self._limits.max_age
+        return (all_unnamed and all_told and not self._keys) or now - self.used_at > self._limits.max_age
 
     def id_of(self, key: str) -> int | None:
         """The id of the message that was stored with this key, if that is remembered."""

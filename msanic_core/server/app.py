@@ -5,6 +5,7 @@ import itertools
 import os
 import socket
 import uuid
+from functools import partial
 from types import SimpleNamespace
 
 from sanic import HTTPResponse, Request, Sanic
@@ -15,19 +16,20 @@ from msanic_core.config import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
 from msanic_core.dispatch import Dispatcher
-from msanic_core.engine.base import InboxLimits
+from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.plugins import PluginSet
 from msanic_core.server import hooks
-from msanic_core.server.handshake import Handshake
+from msanic_core.server.handshake import Handshake, welcome
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import ERROR_FORMAT, answer_error, mount
 from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login
+from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.outbox import Flusher
-from msanic_core.session.registry import LocalDelivery, Registry
+from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.runner import Runner
 from msanic_core.system import system_commands
@@ -50,8 +52,7 @@ class Node:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.db = Database(settings.db.url)
         self.registry = Registry()
-        inbox = settings.inbox
-        self.engine = MemoryEngine(InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age))
+        self.engine = _make_engine(settings)
         own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
         self.server = Server(self.id, self.engine, self.registry, self.db, own_settings, hooks.caller(plugins))
         self.offline = OfflineChain(
@@ -60,8 +61,8 @@ class Node:
             hooks.offline_hooks(plugins, self.server),
             OfflineLimits(settings.offline.yield_after, settings.offline.cancel_after),
         )
-        self.delivery = LocalDelivery(self.registry, self.offline)
-        replay = Replay(self.engine, self.offline)
+        replay = Replay(self.engine, self.offline, partial(welcome, settings.ws))
+        self.delivery = LocalDelivery(self.registry, self.offline, replay)
         self.runner = Runner(loop)
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)
@@ -108,6 +109,17 @@ class Node:
         mount(app, self.plugins.implementations("http_blueprint"), self.server)
         app.error_handler.add(Exception, answer_error)
         return app
+
+
+def _make_engine(settings: Settings) -> Engine:
+    inbox, redis = settings.inbox, settings.redis
+    limits = InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age)
+    if not redis.url:
+        return MemoryEngine(limits)
+    # Importing redis takes time that a server without it need not spend.
+    from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+
+    return RedisEngine(RedisOptions(redis.url, redis.prefix, redis.lease, redis.timeout, redis.patience), limits)
 
 
 def _sanic_config(settings: Settings) -> Config:

@@ -9,7 +9,7 @@ from msanic_core.server.app import Node
 
 
 def banner(node: Node, sock: socket.socket) -> str:
-    """Address, engine, database, authentication, plugins and commands, one line each."""
+    """Address, workers if there are several, engine, database, authentication, plugins and commands, one line each."""
     settings = node.settings
     host, port = sock.getsockname()[:2]
     shown_host = f"[{host}]" if ":" in host else host
@@ -25,6 +25,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     rows = {
         "http": f"http://{shown_host}:{port}/",
         "websocket": f"ws://{shown_host}:{port}{settings.ws.path}",
+        **({"workers": str(settings.server.workers)} if settings.server.workers > 1 else {}),
         "engine": f"{facts['name']} (survives {facts['survives']})",
         "database": masked("db.url", settings.db.url),
         "auth": auth,

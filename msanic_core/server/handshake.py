@@ -7,7 +7,8 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +16,10 @@ from urllib.parse import urlsplit
 from sanic import HTTPResponse, Request
 
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
-from msanic_core.config import Settings
+from msanic_core.config import Settings, WebSocketSettings
 from msanic_core.context import Server
-from msanic_core.engine.base import Engine, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolicy
+from msanic_core.errors import StoreUnavailableError
 from msanic_core.identity import Identity
 from msanic_core.server.http import error_response
 from msanic_core.server.intake import Intake
@@ -69,7 +71,7 @@ class Handshake:
         self._flusher = flusher
         self._intake = intake
         self._context = copy_context()
-        self._opening: Counter[str] = Counter()
+        self._logging_in: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Connection] = set()
         """Every WebSocket whose socket is open, be it logged in, refused or closing."""
@@ -81,14 +83,7 @@ class Handshake:
         refused = self._check_request(request)
         if refused is not None:
             return refused
-        address = request.client_ip or ""
-        self._opening[address] += 1
-        try:
-            await self._open(request, address)
-        finally:
-            self._opening[address] -= 1
-            if not self._opening[address]:
-                del self._opening[address]
+        await self._open(request, request.client_ip or "")
         return None
 
     def _check_request(self, request: Request) -> HTTPResponse | None:
@@ -122,7 +117,8 @@ class Handshake:
 
     async def _open(self, request: Request, address: str) -> None:
         ws = self._settings.ws
-        answer = self._refuse_crowd(address) or await self._login.identify(request)
+        with self._count_login(address):
+            answer = self._refuse_crowd(address) or await self._login.identify(request)
         if not self.accepting:
             answer = Refusal.of(CloseCode.RESTART)
         connection = Connection(
@@ -133,35 +129,50 @@ class Handshake:
         self.connections.add(connection)
         if isinstance(answer, Identity):
             try:
-                await self._begin(request, answer, connection, self._codecs.by_subprotocol(subprotocol))
-            except Exception:
+                await self._begin(request, answer, address, connection, self._codecs.by_subprotocol(subprotocol))
+            except Exception as error:
                 # This connection is no longer HTTP: what is raised here must not become Sanic's answer.
-                log.exception("a session of %s cannot be opened", answer.user)
+                _log_failure(error, "a session of %s cannot be opened", answer.user)
                 connection.close(CloseCode.TRY_LATER, CLOSE_CODES[CloseCode.TRY_LATER].reason)
         else:
             log.info("refused %s: %d %s", address, answer.code, answer.text)
             connection.close(answer.code, answer.text)
 
-    async def _begin(self, request: Request, identity: Identity, connection: Connection, codec: Codec) -> None:
+    async def _begin(
+        self, request: Request, identity: Identity, address: str, connection: Connection, codec: Codec
+    ) -> None:
         user = identity.user
-        if reason := await self._login.check_time(request, user):
+        with self._count_login(address):
+            reason = await self._login.check_time(request, user)
+        if reason:
             connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
             log.info("refused %s: %s", user, reason)
             connection.close(CloseCode.NOT_AUTHENTICATED, reason)
             return
-        address, client = request.client_ip or "", _client_id(request)
-        info = SessionInfo(uuid.uuid4().hex, user, self._server.node, time.time(), address, client)
+        info = SessionInfo(uuid.uuid4().hex, user, self._server.node, time.time(), address, _client_id(request))
         session = Session(
             info, identity, connection, codec, self._limits, self._receiver, self._offline,
             acknowledges=_choose_subprotocol(request) is not None,
         )  # fmt: skip
         await self._admit(session, connection)
 
+    @contextmanager
+    def _count_login(self, address: str) -> Iterator[None]:
+        """Count a connection that waits for its login. Afterwards it is in the registry, or refused."""
+        self._logging_in[address] += 1
+        try:
+            yield
+        finally:
+            self._logging_in[address] -= 1
+            if not self._logging_in[address]:
+                del self._logging_in[address]
+
     def _refuse_crowd(self, address: str) -> Refusal | None:
         ws = self._settings.ws
-        if len(self._registry) + self._opening.total() > ws.max_connections:
+        # Those that wait for a store to come back count too: clients that try again must not pile up behind it.
+        if len(self._registry) + self._logging_in.total() + self._offline.leaving > ws.max_connections:
             return Refusal.of(CloseCode.TRY_LATER)
-        if self._registry.at_address(address) + self._opening[address] > ws.max_connections_per_address:
+        if self._registry.at_address(address) + self._logging_in[address] > ws.max_connections_per_address:
             return Refusal(CloseCode.CONNECTION_LIMIT, "too many connections from this address")
         return None
 
@@ -173,27 +184,17 @@ class Handshake:
             self._settings.ws.outbox_bytes,
             lambda: session.lost(OfflineReason.SLOW),
         )
+        # Durable messages that come from now on are in the inbox, which is read once the session is registered.
+        session.replaying = True
+        session.opening = opening = asyncio.get_running_loop().create_future()
         self._registry.add(session)
         try:
-            registered = await self._engine.register(session.info, self._policy)
-        except Exception:
-            log.exception("session %s cannot be registered", session.info.id)
-            self._registry.remove(session)
-            session.close(OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+            page = await self._first_page(session) if await self._register(session) else None
+        finally:
+            session.opening = None
+            opening.set_result(None)
+        if page is None:
             return
-        if not registered:
-            self._registry.remove(session)
-            session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
-            return
-        session.online = self._track(self._announce(session.info))
-        try:
-            page = await self._replay.first_page(session, None)
-        except Exception:
-            log.exception("the inbox of session %s cannot be read", session.info.id)
-            self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
-            return
-        if session.acknowledges:
-            session.outbox.send(session.codec.push(self._welcome(session.info, page.epoch)))
         self._track(self._replay.run(session, page))
         connection.attach(session)
         if not self.accepting:
@@ -201,20 +202,31 @@ class Handshake:
             self._offline.lose(session, OfflineReason.SHUTDOWN)
         log.info("session %s of %s from %s", session.info.id, session.info.user, session.info.address)
 
-    def _welcome(self, info: SessionInfo, epoch: str) -> Push:
-        ws = self._settings.ws
-        return Push(
-            "sys.welcome",
-            {
-                "session": info.id,
-                "user": info.user,
-                "node": info.node,
-                "epoch": epoch,
-                "max_message": ws.max_message,
-                "ping_interval": ws.ping_interval,
-                "ping_timeout": ws.ping_timeout,
-            },
-        )
+    async def _register(self, session: Session) -> bool:
+        try:
+            session.registered = await self._engine.register(session.info, self._policy)
+        except BaseException as error:
+            self._offline.give_up(session)
+            if not isinstance(error, Exception):
+                raise
+            _log_failure(error, "session %s cannot be registered", session.info.id)
+            return False
+        if not session.registered and self._registry.remove(session):
+            session.close(OfflineReason.KICKED, CloseCode.CONNECTION_LIMIT, "too many connections of this user")
+        return session.registered
+
+    async def _first_page(self, session: Session) -> InboxPage | None:
+        """Welcome a session that is registered; then, or when that fails, the plugins are told that it is there."""
+        try:
+            return None if session.closed else await self._replay.first_page(session, None)
+        except BaseException as error:
+            self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+            if not isinstance(error, Exception):
+                raise
+            _log_failure(error, "the inbox of session %s cannot be read", session.info.id)
+            return None
+        finally:
+            session.online = self._track(self._announce(session.info))
 
     def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # In the server's context: in Sanic's is the whole request, and the session keeps the task.
@@ -222,6 +234,30 @@ class Handshake:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def welcome(ws: WebSocketSettings, session: SessionInfo, epoch: str) -> Push:
+    """Make what a session is told first, and again when its inbox has a new epoch."""
+    return Push(
+        "sys.welcome",
+        {
+            "session": session.id,
+            "user": session.user,
+            "node": session.node,
+            "epoch": epoch,
+            "max_message": ws.max_message,
+            "ping_interval": ws.ping_interval,
+            "ping_timeout": ws.ping_timeout,
+        },
+    )
+
+
+def _log_failure(error: Exception, text: str, what: str) -> None:
+    """A store that is away is no defect: that takes one line."""
+    if isinstance(error, StoreUnavailableError):
+        log.warning(f"{text}: %s", what, error)
+    else:
+        log.error(text, what, exc_info=error)
 
 
 def _is_of_host(origin: str, host: str) -> bool:

@@ -36,6 +36,11 @@ class HttpConnection(HttpProtocol):
         super().connection_made(transport)  # type: ignore[no-untyped-call]
         self._head_timer = self.loop.call_later(self.app.config.HEAD_TIMEOUT, self._check_head)
 
+    @property
+    def expects(self) -> bool:
+        """Whether the first request is still to come, or something has come that nobody has looked at yet."""
+        return not self._head_since or bool(self.recv_buffer)
+
     def data_received(self, data: bytes) -> None:
         """Note when a request head begins, or may have begun behind a request that took its time."""
         if self._head_timer is None or self.http is None or self.http.stage is Stage.IDLE:

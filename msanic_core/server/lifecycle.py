@@ -19,13 +19,18 @@ _BATCHES = 20
 _BATCH_PAUSE = 0.05
 _MIN_BATCH = 100
 _POLL = 0.02
+_ACCEPT_TURNS = 5
+"""So many turns of the loop, at most, lie between a socket that is accepted and the connection that it becomes."""
+_FIRST_REQUEST = 0.25
+"""Seconds within which the first request follows a connection, unless it was made in advance."""
 
 
 class RunningNode:
     """A node that serves on a bound, listening socket."""
 
-    def __init__(self, node: Node, listener: AsyncioServer, heartbeat: asyncio.Task[None]) -> None:
+    def __init__(self, node: Node, sock: socket.socket, listener: AsyncioServer, heartbeat: asyncio.Task[None]) -> None:
         self.node = node
+        self._sock = sock
         self._listener = listener
         self._heartbeat = heartbeat
 
@@ -55,7 +60,7 @@ class RunningNode:
         await listener.start_serving()  # type: ignore[no-untyped-call]
         await listener.after_start()  # type: ignore[no-untyped-call]
         heartbeat = asyncio.get_running_loop().create_task(node.heartbeat.run())
-        return cls(node, listener, heartbeat)
+        return cls(node, sock, listener, heartbeat)
 
     async def stop(self) -> None:
         """Refuse what is new, end sessions with 1012, finish handlers and offline chains, all within the deadline."""
@@ -63,9 +68,8 @@ class RunningNode:
         loop = asyncio.get_running_loop()
         began = loop.time()
         timeout = node.settings.server.drain_timeout
+        await self._stop_accepting()
         node.handshake.accepting = False
-        if self._listener.server is not None:
-            self._listener.server.close()
         await self._listener.before_stop()  # type: ignore[no-untyped-call]
         await self._close_sessions()
         # A part of the time is kept for those that are cancelled, and for what comes after handlers and chains.
@@ -84,6 +88,21 @@ class RunningNode:
         await self._listener.after_stop()  # type: ignore[no-untyped-call]
         await _release(node)
         log.info("stopped in %.1f s", loop.time() - began)
+
+    async def _stop_accepting(self) -> None:
+        """Take no more connections, and let those taken a moment ago ask what they came for.
+
+        To close them unheard is to refuse whom the next worker, or another, would have served.
+        """
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sock)
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        until = loop.time() + _FIRST_REQUEST
+        while any(connection.expects for connection in self._listener.connections) and loop.time() < until:
+            await asyncio.sleep(_POLL)
+        if self._listener.server is not None:
+            self._listener.server.close()
 
     async def _close_sockets(self, deadline: float) -> None:
         """Let go of idle HTTP connections; wait for requests under way, logins among them, and for closing handshakes.

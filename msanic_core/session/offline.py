@@ -3,18 +3,22 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Engine, SessionInfo
+from msanic_core.codes import CloseCode, OfflineReason
+from msanic_core.engine.base import Engine, OfflineJob, SessionInfo
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import confirm_written
 from msanic_core.session.session import Session
 
 log = logging.getLogger("msanic_core.offline")
+
+_ADOPTED_PER_TURN = 20
+"""Jobs of another node that are begun in one turn of the loop: it may have left thousands behind."""
 
 
 class OfflineHook(NamedTuple):
@@ -32,7 +36,7 @@ class OfflineLimits(msgspec.Struct, frozen=True):
 
 
 class OfflineChain:
-    """Runs the `ws_offline` hooks of all plugins, once for each lost session.
+    """Runs the `ws_offline` hooks of all plugins, once for each lost session, as long as the engine says they are ours.
 
     The tasks belong to this object, not to the connection: a closing socket cannot cancel them. Chains of different
     sessions run side by side; within one, hooks start in pluggy's order, each isolated from the others.
@@ -44,6 +48,9 @@ class OfflineChain:
         self._hooks = hooks
         self._limits = limits
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._adopted: deque[OfflineJob] = deque()
+        self.leaving = 0
+        """How many sessions the engine has yet to take out, for as long as its store is away."""
 
     @property
     def plugins(self) -> list[str]:
@@ -63,6 +70,28 @@ class OfflineChain:
         self._track(self._run(session, reason))
         return True
 
+    def give_up(self, session: Session) -> None:
+        """End a session of which nobody knows whether the engine has registered it. No plugin is told."""
+        if self._registry.remove(session):
+            session.close(OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
+        self._track(self._withdraw(session.info))
+
+    def fence(self) -> None:
+        """See `Delivery.fence`. Whose a session is that is still being opened, `Engine.lost` says afterwards."""
+        sessions = self._registry.all()
+        log.warning("others hold this node for dead: closing its %d sessions, others tell the plugins", len(sessions))
+        for session in sessions:
+            if session.opening is not None:
+                self.lose(session, OfflineReason.SHUTDOWN)
+            elif self._registry.remove(session):
+                session.close(OfflineReason.SHUTDOWN)
+
+    def adopt(self, job: OfflineJob) -> None:
+        """See `Delivery.adopt`. The plugins come in the order of their hooks here."""
+        if not self._adopted:
+            self._track(self._begin_adopted())
+        self._adopted.append(job)
+
     async def drain(self, deadline: float, grace: float = 1.0) -> int:
         """Wait for all chains until the loop's clock shows `deadline`; returns how many hooks had to be cancelled.
 
@@ -72,6 +101,12 @@ class OfflineChain:
         while self._tasks and loop.time() < deadline:
             await asyncio.wait(self._tasks, timeout=deadline - loop.time())
         late = list(self._tasks)
+        if self.leaving:
+            log.warning(
+                "the engine's store was not told in time that %d sessions are lost: another node or the next start "
+                "runs their ws_offline",
+                self.leaving,
+            )
         for task in late:
             task.cancel()
         if late:
@@ -79,21 +114,65 @@ class OfflineChain:
         return len(late)
 
     async def _run(self, session: Session, reason: OfflineReason) -> None:
-        info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
-        try:
-            taken = await self._engine.lost(info, reason, self.plugins)
-        except Exception:
-            log.exception("session %s cannot be taken out of the engine; the plugins are told all the same", info.id)
-            taken = msgspec.structs.replace(info, closed_at=time.time())
-        if taken is None:
+        if session.opening is not None:
+            await asyncio.wait({session.opening})
+        if not session.registered:
             return
-        info = taken
+        info = await self._take_out(session, reason)
+        if info is None:
+            log.warning("session %s was taken over by another node, which tells the plugins", session.info.id)
+            return
         if session.online is not None:
             await asyncio.wait({session.online}, timeout=self._limits.yield_after)
-        for hook in self._hooks:
-            task = self._track(self._call(hook, info, reason))
-            done, _ = await asyncio.wait({task}, timeout=self._limits.yield_after)
-            if not done:
+        await self._tell(self._hooks, info, reason)
+
+    async def _take_out(self, session: Session, reason: OfflineReason) -> SessionInfo | None:
+        info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
+        try:
+            return await self._lost(info, reason, self.plugins)
+        except Exception:
+            log.exception("session %s cannot be taken out of the engine; the plugins are told all the same", info.id)
+            return msgspec.structs.replace(info, closed_at=time.time())
+
+    async def _withdraw(self, info: SessionInfo) -> None:
+        try:
+            await self._lost(info, OfflineReason.SHUTDOWN, ())
+        except Exception:
+            log.exception("session %s cannot be taken out of the engine", info.id)
+
+    async def _lost(self, info: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
+        self.leaving += 1
+        try:
+            return await self._engine.lost(info, reason, plugins)
+        finally:
+            self.leaving -= 1
+
+    async def _begin_adopted(self) -> None:
+        while self._adopted:
+            for _ in range(min(len(self._adopted), _ADOPTED_PER_TURN)):
+                job = self._adopted.popleft()
+                hooks = [hook for hook in self._hooks if hook.plugin in job.plugins]
+                missing = [
+                    OfflineHook(plugin, _not_here(plugin)) for plugin in job.plugins if plugin not in self.plugins
+                ]
+                self._track(self._tell([*hooks, *missing], job.session, job.reason))
+            await asyncio.sleep(0)
+
+    async def _tell(self, hooks: Sequence[OfflineHook], info: SessionInfo, reason: OfflineReason) -> None:
+        loop = asyncio.get_running_loop()
+        for hook in hooks:
+            if not await self._engine.holds(info.id):
+                log.warning(
+                    "session %s was taken over by another node: from plugin %s on, that one tells the plugins",
+                    info.id,
+                    hook.plugin,
+                )
+                return
+            returned = loop.create_future()
+            task = self._track(self._call(hook, info, reason, returned))
+            await asyncio.wait({task}, timeout=self._limits.yield_after)
+            # It may also wait for the store, which is not the plugin's doing.
+            if not returned.done():
                 log.warning(
                     "plugin %s: ws_offline for session %s takes over %g s; the next plugin goes on without it",
                     hook.plugin,
@@ -101,7 +180,9 @@ class OfflineChain:
                     self._limits.yield_after,
                 )
 
-    async def _call(self, hook: OfflineHook, info: SessionInfo, reason: OfflineReason) -> None:
+    async def _call(
+        self, hook: OfflineHook, info: SessionInfo, reason: OfflineReason, returned: asyncio.Future[None]
+    ) -> None:
         limit = asyncio.timeout(self._limits.cancel_after)
         try:
             async with limit:
@@ -112,6 +193,13 @@ class OfflineChain:
                 log.error("plugin %s: ws_offline for session %s cancelled after %g s", hook.plugin, info.id, seconds)
             else:
                 log.exception("plugin %s: ws_offline for session %s raised", hook.plugin, info.id)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.exception("plugin %s: ws_offline for session %s raised", hook.plugin, info.id)
+        finally:
+            returned.set_result(None)
         try:
             await self._engine.done(info, hook.plugin)
         except Exception:
@@ -122,3 +210,10 @@ class OfflineChain:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _not_here(plugin: str) -> Callable[[SessionInfo, OfflineReason], Awaitable[None]]:
+    async def call(session: SessionInfo, _: OfflineReason) -> None:
+        log.warning("plugin %s: ws_offline for session %s is left out, the plugin is not here", plugin, session.id)
+
+    return call

@@ -1,14 +1,9 @@
 """The sessions of this process: by id, by user, by group."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import msgspec
-
-from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
-from msanic_core.session.session import Offline, Session
-from msanic_core.wire import Codec, Push
+from msanic_core.session.session import Session
 
 
 class Registry:
@@ -87,68 +82,3 @@ def _remove(index: dict[str, dict[str, Session]], key: str, session_id: str) -> 
         entry.pop(session_id, None)
         if not entry:
             del index[key]
-
-
-class LocalDelivery:
-    """The engine's way to this node's sockets: from the registry into outboxes, encoded once per codec."""
-
-    def __init__(self, registry: Registry, offline: Offline) -> None:
-        self._registry = registry
-        self._offline = offline
-
-    def to_user(self, user: str, push: Push) -> int:
-        """See `Delivery.to_user`. A session that is being replayed gets durable messages from its inbox, in order."""
-        return _send(list(self._registry.of_user(user)), push)
-
-    def to_group(self, group: str | None, push: Push) -> int:
-        """See `Delivery.to_group`."""
-        return _send(list(self._registry.of_group(group)), push)
-
-    def close(self, session_id: str, reason: OfflineReason) -> bool:
-        """See `Delivery.close`."""
-        session = self._registry.get(session_id)
-        return session is not None and self._offline.lose(session, reason)
-
-    def sessions(self) -> Sequence[SessionInfo]:
-        """See `Delivery.sessions`."""
-        return [
-            msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
-            for session in self._registry.all()
-        ]
-
-    def catch_up(self, session_id: str, last_id: int) -> None:
-        """See `Delivery.catch_up`."""
-
-    def adopt(self, job: OfflineJob) -> None:
-        """See `Delivery.adopt`."""
-
-    def fence(self) -> None:
-        """See `Delivery.fence`."""
-
-
-def _send(sessions: list[Session], push: Push) -> int:
-    count = len(sessions)
-    if push.id is not None:
-        sessions = [session for session in sessions if _is_next(session, push, push.id)]
-    frames: dict[Codec, bytes] = {}
-    codec, frame = None, b""
-    for session in sessions:
-        if session.codec is not codec:
-            codec = session.codec
-            if codec not in frames:
-                frames[codec] = codec.push(push)
-            frame = frames[codec]
-        session.outbox.send(frame)
-    return count
-
-
-def _is_next(session: Session, push: Push, message_id: int) -> bool:
-    """Whether a durable message is the session's next one; if so, it is noted as written."""
-    if session.replaying:
-        session.passed_over = True
-        return False
-    if session.lost_before:
-        session.send_durable(push)
-        return False
-    session.outbox.written_id = message_id
-    return True

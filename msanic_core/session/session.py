@@ -59,9 +59,9 @@ class Session(SocketReceiver):
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "context",
-                 "context_plugin", "contexts", "groups", "identity", "info", "lost_before", "online", "outbox",
-                 "passed_over", "quick", "quiet", "replaying", "running", "settled_id", "socket", "stalled", "tokens",
-                 "waiting")  # fmt: skip
+                 "context_plugin", "contexts", "epoch", "groups", "identity", "info", "lost_before", "online",
+                 "opening", "outbox", "passed_over", "quick", "quiet", "received", "registered", "replaying", "running",
+                 "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -95,8 +95,16 @@ class Session(SocketReceiver):
         # Of ten thousand connections few ever have something here: what is empty is not looked up in memory.
         self.waiting: deque[Any] | tuple[()] = ()
         self.closed = False
+        self.opening: asyncio.Future[None] | None = None
+        """Done when the session is registered and welcomed, or refused; None from then on."""
+        self.registered = False
+        """Whether the engine has it. Of one that was never registered no plugin is told."""
         self.replaying = False
         self.passed_over = False
+        self.received = 0
+        """Highest durable id that was handed to it, or known to have been before it; 0: nothing is known."""
+        self.epoch = ""
+        """Of which inbox `received` is an id, see `InboxPage.epoch`; "" before the first replay."""
         self.lost_before = 0
         """How many durable messages the inbox has dropped unsent: the next one that is sent says so."""
         self.online: asyncio.Task[None] | None = None
@@ -164,14 +172,14 @@ class Session(SocketReceiver):
     @property
     def held_back(self) -> bool:
         """Whether we ourselves do not read from the client, so that its silence says nothing."""
-        return self._paused or self.outbox.blocked
+        return self._paused or self.outbox.blocked or self.opening is not None
 
     def send_durable(self, push: Push) -> None:
         """Send a message that has an id, and with it how many before it were lost."""
         assert push.id is not None, "only durable messages have a place in the inbox"
         frame = self.codec.push(msgspec.structs.replace(push, lost=self.lost_before))
         self.lost_before = 0
-        self.outbox.written_id = push.id
+        self.received = self.outbox.written_id = push.id
         self.outbox.send(frame)
 
     def writable(self, yes: bool) -> None:

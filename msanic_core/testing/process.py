@@ -16,15 +16,23 @@ from msanic_core.testing import child
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
 _START_TIMEOUT = 30.0
+_LOG_TIMEOUT = 30.0
 
 
 class ServerProcess:
-    """A running `msanic-core serve`. `log` holds the lines it has written so far."""
+    """A running `msanic-core serve`. `log` holds the lines it has written so far, its workers' included."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._written = asyncio.Condition()
+        self._ended = False
         self.log: list[str] = []
         self.port = 0
+
+    @property
+    def pid(self) -> int:
+        """The process; with several workers it is their supervisor."""
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -34,11 +42,6 @@ class ServerProcess:
     def websocket_url(self, query: str = "") -> str:
         """The address of the WebSocket."""
         return f"ws://127.0.0.1:{self.port}/ws" + (f"?{query}" if query else "")
-
-    @property
-    def pid(self) -> int:
-        """The id of the process that was started."""
-        return self._process.pid
 
     def freeze(self) -> None:
         """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
@@ -60,30 +63,61 @@ class ServerProcess:
         """Wait for the end; negative numbers are the signal that killed it."""
         return await self._process.wait()
 
+    async def logged(self, pattern: str, start: int = 0) -> re.Match[str]:
+        """Wait for a line that has the regular expression in it, from line `start` of the log on.
+
+        Raises `TimeoutError` after 30 s, and `EOFError` when the process ends without it; both show the log.
+        """
+
+        def found() -> re.Match[str] | bool:
+            matches = (re.search(pattern, line) for line in self.log[start:])
+            return next((match for match in matches if match), self._ended)
+
+        async with self._written:
+            try:
+                match = await asyncio.wait_for(self._written.wait_for(found), _LOG_TIMEOUT)
+            except TimeoutError:
+                raise TimeoutError(f"nobody has written {pattern!r}:\n" + "\n".join(self.log)) from None
+        if not isinstance(match, re.Match):
+            raise EOFError(f"nobody has written {pattern!r}:\n" + "\n".join(self.log))
+        return match
+
     async def read_log(self, ready: asyncio.Event) -> None:
         """Collect what the process writes, until it ends."""
         stderr = self._process.stderr
         assert stderr is not None, "started with a pipe"
         while line := (await stderr.readline()).decode():
-            self.log.append(line.rstrip("\n"))
+            async with self._written:
+                self.log.append(line.rstrip("\n"))
+                self._written.notify_all()
             if not self.port and (match := _ADDRESS.search(line)):
                 self.port = int(match[1])
                 ready.set()
         ready.set()
+        async with self._written:
+            self._ended = True
+            self._written.notify_all()
 
 
 @asynccontextmanager
 async def serve_process(
-    python_path: Path, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    python_path: Path,
+    settings: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    *,
+    config: Path | None = None,
 ) -> AsyncIterator[ServerProcess]:
-    """Run `serve` on a free port; plugins are found in `python_path` too. `settings`: dotted keys, as for `--set`.
+    """Run `serve` on a free port; plugins are found in `python_path` too.
 
-    The login is anonymous unless the settings say otherwise. Raises `RuntimeError` with the log when the server does
-    not start. A process that still runs at the end of the block is killed.
+    `settings`: dotted keys, as for `--set`; `config`: a settings file. The login is anonymous unless the settings say
+    otherwise. Raises `RuntimeError` with the log when the server does not start. A process that still runs at the end
+    of the block is killed; if it has workers they then stop by themselves, and the block ends when they have.
     """
     flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", **settings}
     pairs = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in flags.items()]
     arguments = [part for pair in pairs for part in ("--set", pair)]
+    if config is not None:
+        arguments += ["--config", str(config)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "msanic_core", "serve", *arguments,
         stderr=asyncio.subprocess.PIPE,

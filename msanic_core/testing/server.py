@@ -12,7 +12,7 @@ from msanic_core.config import settings_from
 from msanic_core.plugins import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.lifecycle import RunningNode
-from msanic_core.server.run import bind
+from msanic_core.server.listener import bind
 from msanic_core.wire import Codecs
 
 HOST = "127.0.0.1"
@@ -46,12 +46,12 @@ class TestServer:
 
 @asynccontextmanager
 async def serving(
-    plugins: Mapping[str, object], settings: Mapping[str, Any] | None = None
+    plugins: Mapping[str, object], settings: Mapping[str, Any] | None = None, *, port: int = 0
 ) -> AsyncIterator[TestServer]:
     """Serve these plugins (name to module or object) and no installed ones; stops at the end of the block.
 
     `settings` are sections as in msanic.toml. The login is anonymous unless `settings` has an `auth` section, and the
-    time to stop is short. Raises `PluginError` and `ConfigError` as `serve` does.
+    time to stop is short. `port` 0 takes a free one. Raises `PluginError` and `ConfigError` as `serve` does.
     """
     sections: dict[str, Any] = {"auth": {"mode": "anonymous"}, "db": {"url": "sqlite://:memory:"}, **(settings or {})}
     sections["server"] = {"drain_timeout": 5.0, **sections.get("server", {})}
@@ -61,7 +61,7 @@ async def serving(
     node = Node(checked, load_plugins(checked, plugins), codecs)
     # Sanic rewrites its classes for the app that starts, which works for one app of a process.
     node.app.config.TOUCHUP = False
-    with bind(HOST, 0, checked.server.backlog) as sock:
+    with bind(HOST, port, checked.server.backlog) as sock:
         running = await RunningNode.start(node, sock)
         try:
             yield TestServer(running, sock.getsockname()[1])

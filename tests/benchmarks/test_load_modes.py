@@ -103,6 +103,24 @@ def test_fanout_with_something_wrong(load: Load, pushes: bytes, words: str) -> N
     fanout(load, changed_once(pushes)).failed(words)
 
 
+def test_fanout_is_caused_on_a_port_of_its_own(load: Load) -> None:
+    async def main() -> Run:
+        handler = fanning(right)
+        ports: set[tuple[str, str]] = set()
+
+        async def noting(socket: Socket) -> None:
+            ports.add((socket.path, socket.head[1]))
+            await handler(socket)
+
+        async with websockets_listening(noting) as port, websockets_listening(noting) as second:
+            options = ("--trigger-port", second, "--burst", 3, *JOINING)
+            ran = await load("fanout", port, *options, *SENDING)
+        assert ports == {("/receiver/0", f"Host: 127.0.0.1:{port}"), ("/trigger", f"Host: 127.0.0.1:{second}")}
+        return ran
+
+    assert asyncio.run(main()).result["deliveries"] > 0
+
+
 def pushing(push: Callable[[Socket, int], None]) -> Handler:
     """A server that lets `push` answer each request, by sending to the one receiver."""
     receivers: list[Socket] = []
@@ -154,6 +172,67 @@ def test_push_that_is_lost(load: Load) -> None:
 
     ran = run(load, "push", pushing(push), "--depth", 3, "--timeout", 0.2, *JOINING, *SENDING)
     ran.failed("3 answers are missing")
+
+
+def test_push_is_sent_on_a_port_of_its_own(load: Load) -> None:
+    async def main() -> Run:
+        handler = pushing(lambda receiver, number: receiver.send(text(numbered(PUSH, number))))
+        ports: set[tuple[str, str]] = set()
+
+        async def noting(socket: Socket) -> None:
+            ports.add((socket.path, socket.head[1]))
+            await handler(socket)
+
+        async with websockets_listening(noting) as port, websockets_listening(noting) as second:
+            ran = await load("push", port, "--trigger-port", second, *JOINING, *SENDING)
+        assert ports == {("/receiver/0", f"Host: 127.0.0.1:{port}"), ("/trigger", f"Host: 127.0.0.1:{second}")}
+        return ran
+
+    assert asyncio.run(main()).result["answers"] > 0
+
+
+ID = b"@@@@@@@@@@@@@"
+DURABLE = ("--push", PUSH + b" " + ID, "--acknowledge", b"have " + ID)
+
+
+def durable(load: Load, id_of: Callable[[int], int], acknowledged: list[bytes]) -> Run:
+    """Pushes with the ids that `id_of` gives for their numbers, to a receiver that acknowledges them."""
+    receivers: list[Socket] = []
+
+    async def handler(socket: Socket) -> None:
+        if socket.path == "/trigger":
+            for number in count():
+                assert await socket.receive() == numbered(REQUEST, number)
+                receivers[0].send(text(numbered(PUSH, number) + b" %d" % id_of(number)))
+        assert await socket.receive() == b"join"
+        receivers.append(socket)
+        socket.send(text(b"joined"))
+        while True:
+            acknowledged.append(await socket.receive())
+
+    return run(load, "push", handler, "--depth", 3, "--timeout", 0.2, *JOINING, *SENDING, *DURABLE)
+
+
+def test_push_acknowledges_the_last_id_of_each_read(load: Load) -> None:
+    acknowledged: list[bytes] = []
+    first = 1_234_567_890_123
+    assert durable(load, lambda number: first + 7 * number, acknowledged).result["answers"] > 3
+    ids = [int(each.removeprefix(b"have ")) for each in acknowledged]
+    assert ids == sorted(set(ids))
+    assert {(each - first) % 7 for each in ids} == {0}
+    assert len(ids) > 3
+
+
+@pytest.mark.parametrize("wrong", [1_000_000_000_004, 1_000_000_000_003, 999, 10_000_000_000_000])
+def test_push_whose_id_does_not_rise_is_wrong(load: Load, wrong: int) -> None:
+    ran = durable(load, lambda number: wrong if number == 5 else 1_000_000_000_000 + number, [])
+    ran.failed("wrong answer on socket 0", f"push 00000005, 00000005 {wrong}")
+
+
+def test_what_is_acknowledged_needs_an_id(load: Load) -> None:
+    for options in (("--acknowledge", b"have it"), ("--acknowledge", ID)):
+        ran = run(load, "push", pushing(lambda *_: None), *SENDING, *options)
+        assert (ran.code, ran.stderr) == (2, f"load: --acknowledge needs {ID.decode()}, and so does --push with it\n")
 
 
 def test_connect_opens_a_window_at_once_and_holds_all_to_the_end(load: Load) -> None:

@@ -1,5 +1,7 @@
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,31 @@ def test_a_measurement(load: Load, echo: Server) -> None:
     assert result["answers"] > 0
     assert result["wrong"] == 0
     assert 0 < result["cpu_seconds"] < 5
+    assert 0 <= result["load_seconds"] < 5
     assert result["others_seconds"] >= 0
+
+
+SAYS_WHAT_IT_IS_TOLD = """
+import json, os, sys
+for mark in ("ready", "begin", "end"):
+    print(mark, flush=True)
+words = sys.argv[1:]
+print(json.dumps({"core": min(os.sched_getaffinity(0)), **dict(zip(words[::2], words[1::2]))}))
+"""
+
+
+def test_the_load_is_told_the_ports_and_where_to_run(load: Load) -> None:
+    ports = free_port(), free_port()
+    with (
+        running(python(ECHOES, ports[0]), ports[0], CORE) as second,
+        running(python(ECHOES, ports[1]), ports[1], CORE, second=second) as server,
+    ):
+        arguments = ["-c", SAYS_WHAT_IT_IS_TOLD]
+        told = loads.measure(Path(sys.executable), CORES, arguments, server, 30, core=CORES.server)
+        assert (told["--port"], told["--trigger-port"], told["core"]) == (ports[1], ports[0], CORES.server)
+        told = loads.measure(Path(sys.executable), CORES, arguments, second, 30)
+        assert (told["--port"], told["core"]) == (ports[0], CORES.load)
+        assert "--trigger-port" not in told
 
 
 def test_a_wrong_answer_is_told(load: Load) -> None:

@@ -95,8 +95,23 @@ def test_the_goals() -> None:
     assert bounds["command-50x1", "sanic"] == 3.5
     assert bounds["command-20x16", "picows"] == 1.9
     assert bounds["broadcast-many-bursts", "sanic"] == 6
-    others = {target.name for target in TARGETS if "command" in target.exchanges} - {"core", "bun"}
+    others = {target.name for target in TARGETS if "command" in target.exchanges} - {"core", "core-redis", "bun"}
     assert {peer for measurement, peer in bounds if measurement == "command-50x1"} - {"core"} == others
+
+
+def test_the_goals_on_redis() -> None:
+    bounds = {
+        (goal.figure.measurement, goal.figure.value, goal.to.subject): (goal.bound, goal.at_least)
+        for goal in GOALS
+        if goal.to and goal.figure.subject in {"core-redis", "core-nodes"}
+    }
+    assert bounds == {
+        ("command-50x1", "rate", "core"): (0.97, True),
+        ("command-20x16", "rate", "core"): (0.97, True),
+        ("push-nodes", "rate", "redis-py"): (0.5, True),
+        ("push-nodes", "p99_us", "redis-py"): (3, False),
+        ("connect", "rate", "sanic"): (0.6, True),
+    }
 
 
 def test_quick_measures_the_same_things() -> None:

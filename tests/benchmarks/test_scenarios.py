@@ -1,13 +1,16 @@
 """What the measurements make of what the load generator finds, with a server that really answers."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from benchmarks.exchanges import Exchange
 from benchmarks.scenarios import QUICK, Generator, Measurement, Values, measurements, subject_of
 from benchmarks.servers import Server, free_port, running
-from benchmarks.targets import Exchange, Target
+from benchmarks.targets import Target
 from tests.support.load import Load
 from tests.support.programs import CORE, CORES, ECHOES, python
 
@@ -41,7 +44,7 @@ def echo() -> Iterator[Server]:
 
 @pytest.fixture
 def generator(load: Load) -> Generator:
-    return Generator(load.binary, CORES)
+    return Generator(load.binary, Path(sys.executable), CORES)
 
 
 def named(name: str) -> Measurement:
@@ -60,6 +63,12 @@ def check_rates(values: Values) -> None:
 @pytest.mark.parametrize("name", ["command-50x1", "command-20x16", "crowd-few"])
 def test_commands(name: str, generator: Generator, echo: Server) -> None:
     check_rates(named(name).measure(generator, echo, ECHO))
+
+
+def test_workers_that_share_a_core_with_the_load_are_not_compared_by_rate(generator: Generator, echo: Server) -> None:
+    workers = named("workers").measure
+    assert set(workers(generator, echo, ECHO)) == {"cpu_us", "others"}
+    check_rates(workers(replace(generator, cores=CORES._replace(spare=CORE)), echo, ECHO))
 
 
 def test_connecting_takes_the_batches_together(generator: Generator, echo: Server) -> None:
@@ -83,6 +92,7 @@ def test_targets_take_part_with_what_they_can() -> None:
     }
     assert subject_of("some", "command") == "some"
     assert subject_of("some", "command-msgpack") == "some-msgpack"
+    assert subject_of("some", "push-nodes-durable") == "some-durable"
 
 
 def test_titles_say_what_is_done() -> None:

@@ -1,6 +1,8 @@
 import json
+import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +23,30 @@ while True:
     connection.close()
 """
 
-# The child of it works and holds memory when the port is asked the second time.
+# A child of it works and holds memory from the time when the port is asked: the first connection only sees it ready.
+# What it shares with its parent from the fork on, some MiB, is private to neither.
 WORKS_IN_A_CHILD = f"""
 import os, time
 {LISTENS}
 listener.accept()
+connection, _ = listener.accept()
 if os.fork() == 0:
-    connection, _ = listener.accept()
     memory = os.urandom(20_000_000)
     begun = time.process_time()
     while time.process_time() < begun + 0.2: pass
-    connection.close()
+    connection.shutdown(socket.SHUT_RDWR)
 while True: time.sleep(1)
+"""
+
+WORKS_IN_A_SESSION_OF_ITS_OWN = WORKS_IN_A_CHILD.replace("    memory =", "    os.setsid()\n    memory =")
+
+IS_READY_LATER = f"""
+import sys, time
+{LISTENS}
+print("not yet", flush=True)
+time.sleep(0.3)
+print("at last", flush=True)
+time.sleep(60)
 """
 
 REFUSES_TO_END = f"""
@@ -90,16 +104,45 @@ def test_a_server_is_bound_to_its_core_in_an_empty_directory() -> None:
     assert not accepts(port)
 
 
-def test_cpu_time_and_memory_are_those_of_all_its_processes() -> None:
+def test_a_server_may_have_more_cores() -> None:
     port = free_port()
-    with running(python(WORKS_IN_A_CHILD, port), port, CORE) as server:
+    cores = os.sched_getaffinity(0)
+    with running(python(SAYS_WHERE_IT_IS, port), port, *cores) as server:
+        assert state(port)["cores"] == sorted(cores)
+        assert set(server.cores) == cores
+
+
+def test_a_server_is_ready_when_it_says_so() -> None:
+    port = free_port()
+    begun = time.monotonic()
+    with running(replace(python(IS_READY_LATER, port), ready="at last"), port, CORE):
+        assert time.monotonic() - begun > 0.3
+
+
+def test_two_nodes_are_counted_together() -> None:
+    ports = free_port(), free_port()
+    with (
+        running(python(WORKS_IN_A_CHILD, ports[0]), ports[0], CORE) as second,
+        running(python(SAYS_WHERE_IT_IS, ports[1]), ports[1], CORE, second=second) as first,
+    ):
+        cpu, memory = first.cpu_seconds(), first.private_kib()
+        assert ask(ports[0]) == b""
+        first.find_processes()
+        assert 0.15 < first.cpu_seconds() - cpu < 5
+        assert 15_000 < first.private_kib() - memory < 40_000
+
+
+@pytest.mark.parametrize("source", [WORKS_IN_A_CHILD, WORKS_IN_A_SESSION_OF_ITS_OWN])
+def test_cpu_time_and_memory_are_those_of_all_its_processes(source: str) -> None:
+    port = free_port()
+    with running(python(source, port), port, CORE) as server:
         cpu, core, memory = server.cpu_seconds(), core_seconds([CORE]), server.private_kib()
         assert ask(port) == b""
         assert server.cpu_seconds() - cpu < 0.1
         server.find_processes()
         assert 0.15 < server.cpu_seconds() - cpu < 5
         assert core_seconds([CORE]) - core > 0.15
-        assert 19_000 < server.private_kib() - memory < 40_000
+        assert 15_000 < server.private_kib() - memory < 40_000
 
 
 def test_nothing_is_left_of_one_that_refuses_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

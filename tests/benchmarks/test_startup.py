@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import startup
+from benchmarks.exchanges import Exchange
 from benchmarks.servers import ServerError
 from benchmarks.startup import Starter, starters
-from benchmarks.targets import Exchange, Process, Target
+from benchmarks.targets import Process, Target
 from tests.support.programs import CORE, LISTENS, environments, python
 
 # It listens for some time before it answers, and then answers with 503 for some time.

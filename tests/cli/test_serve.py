@@ -73,3 +73,14 @@ def test_why_it_cannot_listen(error: OSError, server: dict[str, object], text: s
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EMFILE])
 def test_other_errors_are_not_explained_away(number: int) -> None:
     assert listen_problem(OSError(number, os.strerror(number)), settings_from({}).server) is None
+
+
+def test_redis_that_is_away_is_said_and_may_be_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
+    argv = ["serve", "--port", "0", "--redis", url, "--set", "redis.patience=0.1", "--set", "plugins.load="]
+    run = subprocess.run([sys.executable, "-m", "msanic_core", *argv], capture_output=True, text=True, timeout=60)
+    assert run.returncode == os.EX_TEMPFAIL
+    last = run.stderr.splitlines()[-1]
+    assert last.endswith(f"({url}); start Redis, or correct redis.url (--redis)")
+    assert "Traceback" not in run.stderr

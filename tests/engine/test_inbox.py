@@ -142,3 +142,29 @@ def test_a_loss_yet_to_be_told_is_remembered() -> None:
         read(inbox, now=NOW + 30)
         assert not inbox.forgettable(NOW + 70), "its message aged out, and nobody was told"
         assert inbox.forgettable(NOW + 91)
+
+
+def test_the_last_keys_are_remembered() -> None:
+    inbox = filled(1)
+    for number in range(1001):
+        inbox.append(Push("n.n"), NOW, f"key {number}")
+        inbox.append(Push("n.n"), NOW)
+    assert inbox.id_of("key 0") is None
+    assert inbox.id_of("key 1") == 4, "also where its message was trimmed"
+    assert inbox.id_of("key 1000") == 2002
+    assert inbox.id_of("") is None
+
+
+def test_a_failed_append_takes_no_key() -> None:
+    inbox = filled(0)
+    with pytest.raises(WireEncodeError):
+        inbox.append(Push("n.n", object()), NOW, "key")
+    assert inbox.id_of("key") is None
+
+
+def test_keys_outlive_what_was_sent_with_them() -> None:
+    inbox = filled(0)
+    inbox.append(Push("n.n"), NOW, "key")
+    inbox.acknowledge("", 1)
+    assert not inbox.forgettable(NOW + 60)
+    assert inbox.forgettable(NOW + 61)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import InboxLimits, SessionInfo, SessionPolicy
+from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo, SessionPolicy
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.wire import Push
 
@@ -17,9 +17,13 @@ CLIENTS = ("", "phone", "laptop")
 
 
 class Nowhere:
-    """A node without sessions."""
+    """A node without sessions, which writes down what would be sent to a user."""
+
+    def __init__(self) -> None:
+        self.pushes: list[tuple[str, Any]] = []
 
     def to_user(self, user: str, push: Push) -> int:
+        self.pushes.append((user, push.data))
         return 0
 
     def to_group(self, group: str | None, push: Push) -> int:
@@ -27,6 +31,15 @@ class Nowhere:
 
     def close(self, session_id: str, reason: OfflineReason) -> bool:
         return True
+
+    def sessions(self) -> list[SessionInfo]:
+        return []
+
+    def catch_up(self, session_id: str, last_id: int) -> None: ...
+
+    def adopt(self, job: OfflineJob) -> None: ...
+
+    def fence(self) -> None: ...
 
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:
@@ -42,7 +55,7 @@ def new_engine(**limits: Any) -> tuple[MemoryEngine, list[float]]:
     now = [1000.0]
     bounds = {"max_messages": 6, "max_bytes": 400, "max_age": 60.0, **limits}
     engine = MemoryEngine(InboxLimits(**bounds), lambda: now[0])
-    at_once(engine.start("node", Nowhere()))
+    at_once(engine.start("node", Nowhere(), []))
     return engine, now
 
 
@@ -163,7 +176,7 @@ def test_delivery_is_there_once_started() -> None:
     with pytest.raises(RuntimeError, match="not started"):
         _ = engine.delivery
     node = Nowhere()
-    asyncio.run(engine.start("node", node))
+    asyncio.run(engine.start("node", node, []))
     assert engine.delivery is node
     asyncio.run(engine.stop())
     with pytest.raises(RuntimeError, match="not started"):
@@ -203,3 +216,42 @@ def test_what_waits_for_users_who_never_come_is_dropped_with_age() -> None:
         now[0] += 1
     assert len(engine._inboxes) < 200, "a message is kept for 60 s, and what was missed is remembered for 60 s more"
     assert at_once(engine.inbox("user-499", "phone", None, 100)).messages
+
+
+def test_a_message_with_a_known_key_is_neither_stored_nor_sent_again() -> None:
+    engine, _ = new_engine()
+    node = Nowhere()
+    at_once(engine.start("node", node, []))
+
+    def push(user: str, data: int, key: str | None) -> Any:
+        return at_once(engine.push(user, Push("a.b", data), True, key))
+
+    assert [push("ada", 1, "one"), push("ada", 2, "two"), push("ada", 3, "one"), push("ada", 4, None)] == [1, 2, 1, 3]
+    assert push("bob", 5, "one") == 1, "keys are the user's"
+    assert node.pushes == [("ada", 1), ("ada", 2), ("ada", 4), ("bob", 5)]
+    assert [message.data for message in at_once(engine.inbox("ada", "", None, 10)).messages] == [1, 2, 4]
+
+
+def test_a_key_is_known_when_its_message_has_arrived_and_the_user_is_gone() -> None:
+    engine, now = new_engine()
+    session = info("s1", "ada")
+    at_once(engine.register(session, SessionPolicy(1)))
+    assert at_once(engine.push("ada", Push("a.b"), True, "one")) == 1
+    engine.acknowledge("ada", "", 1)
+    at_once(engine.lost(session, OfflineReason.CLOSED, []))
+    assert at_once(engine.push("ada", Push("a.b"), True, "one")) == 1
+    assert not at_once(engine.inbox("ada", "", None, 10)).messages
+    now[0] += 61
+    assert at_once(engine.push("bob", Push("a.b"), True)) == 2, "it is forgotten with age"
+    assert at_once(engine.push("ada", Push("a.b"), True, "one")) == 2
+
+
+def test_a_page_says_how_far_the_inbox_goes() -> None:
+    engine, _ = new_engine()
+    ends = [at_once(engine.inbox("ada", "", None, 1)).last_id]
+    for _ in range(3):
+        at_once(engine.push("ada", Push("a.b"), True))
+        ends.append(at_once(engine.inbox("ada", "", None, 1)).last_id)
+    engine.acknowledge("ada", "", 3)
+    ends.append(at_once(engine.inbox("ada", "", None, 1)).last_id)
+    assert ends == [0, 1, 2, 3, 3]

@@ -1,5 +1,8 @@
 """Every durable message that was accepted comes to the user's clients: in order, once, and none missing unsaid."""
 
+import math
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +107,13 @@ class _Clients:
         self.clients: dict[tuple[str, str], _Client] = {}
         self.violations: list[str] = []
         self._messages = messages
+        self._in_order: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        """Of each user, id and number of what was accepted, by id."""
+        for message in messages.values():
+            if message.id is not None:
+                self._in_order[message.user].append((message.id, message.number))
+        for accepted in self._in_order.values():
+            accepted.sort()
         self._connections: dict[str, _Connection] = {}
         self._forgetting = 0
 
@@ -152,16 +162,10 @@ class _Clients:
 
     def _close_gap(self, client: _Client, message_id: int, lost: int) -> None:
         """What lies between this message and the one before it is no longer missed, if it was said how much it is."""
-        skipped = [
-            each
-            for each in self._messages.values()
-            if each.user == client.user
-            and each.id is not None
-            and client.highest < each.id < message_id
-            and not client.has(each)
-        ]
-        if len(skipped) <= lost:
-            client.told_lost.update(each.number for each in skipped)
+        accepted = self._in_order[client.user]
+        after, before = bisect_right(accepted, (client.highest, math.inf)), bisect_left(accepted, (message_id,))
+        if before - after <= lost:
+            client.told_lost.update(number for _, number in accepted[after:before])
 
     def _object(self, client: _Client, number: int, message_id: int, what: str) -> None:
         self.violations.append(f"message {number} (id {message_id}) {what}: {client}")

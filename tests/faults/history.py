@@ -100,7 +100,8 @@ class History:
 def read_history(path: str | Path) -> list[Event]:
     """All events so far, in the order in which they were written. Raises `ValueError` naming a line that is none."""
     events = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+    # What follows the last line break is being written at this moment.
+    for number, line in enumerate(Path(path).read_text().split("\n")[:-1], 1):
         try:
             event = json.loads(line)
             complete = event.keys() == {"event", "time", "pid"} | FIELDS[event["event"]]

@@ -51,6 +51,13 @@ class Message(msgspec.Struct):
 class User(msgspec.Struct):
     user: str
 
+class Group(msgspec.Struct):
+    group: str
+
+class Call(msgspec.Struct):
+    group: str | None
+    number: int
+
 async def push_to(server, message):
     HISTORY.record("pushing", user=message.user, number=message.number, key=message.key)
     key = {} if message.key is None else {"key": message.key}
@@ -74,6 +81,22 @@ async def who(ctx) -> dict:
 async def kick(ctx, data: User) -> dict:
     return {"kicked": await ctx.server.kick(data.user)}
 
+@command("fault.sessions")
+async def sessions(ctx, data: User) -> list:
+    return [session.id for session in await ctx.server.sessions(data.user)]
+
+@command("fault.join")
+async def join(ctx, data: Group) -> None:
+    await ctx.join(data.group)
+
+@command("fault.members")
+async def members(ctx, data: Group) -> list:
+    return await ctx.members(data.group)
+
+@command("fault.call")
+async def call(ctx, data: Call) -> None:
+    await ctx.broadcast(data.group, "fault.called", {"number": data.number})
+
 blueprint = Blueprint("fault")
 
 @blueprint.post("/push")
@@ -87,7 +110,7 @@ def http_blueprint():
 
 @hookimpl
 def ws_command():
-    return [push, who, kick]
+    return [push, who, kick, sessions, join, members, call]
 
 @hookimpl
 async def ws_online(session):
@@ -99,7 +122,9 @@ def install_fault_plugins(directory: Path) -> None:
     """Put the plugins where servers find them.
 
     fault.push {user, number, key} and POST /fault/push with the same as JSON push "fault.said" {number} and answer
-    {id}; fault.who answers {session, user, node, pid}; fault.kick {user} answers {kicked}, the number of sessions.
+    {id}; fault.who answers {session, user, node, pid}; fault.kick {user} answers {kicked}, the number of sessions;
+    fault.sessions {user} answers a list of ids; fault.join {group} joins, fault.members {group} answers a list of
+    users; fault.call {group, number} broadcasts "fault.called" {number}, to everybody with a group that is null.
     """
     shutil.copy(history.__file__, directory / "fault_history.py")
     for name in OFFLINE_PLUGINS:

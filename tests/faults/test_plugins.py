@@ -1,56 +1,21 @@
 """The frame of the fault tests as a whole: a server, clients and pushes write a history in which all is well."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 
-from msanic_core.testing import Nodes, ServerProcess, serve_nodes
 from tests.faults.checker import check
-from tests.faults.client import FaultClient
-from tests.faults.history import Event, History, read_history
-from tests.faults.plugins import HISTORY_VARIABLE, OFFLINE_PLUGINS, install_fault_plugins
+from tests.faults.history import read_history
+from tests.faults.plugins import OFFLINE_PLUGINS
+from tests.faults.stage import stage
 
 SETTINGS = {"offline.yield_after": 0.1, "offline.cancel_after": 0.3}
 
 
-class Stage:
-    """Nodes with the plugins of fault tests, and the history that they and the clients write."""
-
-    def __init__(self, nodes: Nodes, path: Path) -> None:
-        self.nodes = nodes
-        self.path = path
-        self.history = History(path)
-
-    async def client(self, node: ServerProcess, user: str, client: str = "phone") -> FaultClient:
-        opened = FaultClient(self.history, node.websocket_url(), user, client)
-        await opened.open()
-        return opened
-
-    async def until(self, event: str, count: int) -> list[Event]:
-        """Wait until the history has that many events of a kind, and return them."""
-        while len(found := [each for each in read_history(self.path) if each["event"] == event]) < count:
-            await asyncio.sleep(0.02)
-        return found
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
-    install_fault_plugins(directory)
-    path = directory / "history"
-    async with serve_nodes(directory, SETTINGS, {HISTORY_VARIABLE: str(path)}) as nodes:
-        set_up = Stage(nodes, path)
-        try:
-            yield set_up
-        finally:
-            set_up.history.close()
-
-
 def test_pushes_a_replacement_a_kick_and_a_reconnect_are_a_history_in_which_all_is_well(tmp_path: Path) -> None:
     async def run() -> None:
-        async with stage(tmp_path) as set_up:
+        async with stage(tmp_path, SETTINGS) as set_up:
             node = await set_up.nodes.start()
             old = await set_up.client(node, "ada")
             ada = await set_up.client(node, "ada")
@@ -82,19 +47,19 @@ def test_pushes_a_replacement_a_kick_and_a_reconnect_are_a_history_in_which_all_
 
 def test_what_a_memory_engine_forgets_with_its_process_is_found(tmp_path: Path) -> None:
     async def run() -> None:
-        async with stage(tmp_path) as set_up:
+        async with stage(tmp_path, SETTINGS) as set_up:
             node = await set_up.nodes.start()
             ada = await set_up.client(node, "ada")
             await ada.ask("fault.push", {"user": "ada", "number": 1})
             await ada.until_received(1)
             await ada.close()
             await set_up.until("offline_end", 3)
-            await ada_pushes_to_herself(set_up, node)
-            pid = node.pid
             bob = await set_up.client(node, "bob")
-            node = await set_up.nodes.restart(node)
-            set_up.history.record("killed", target=pid)
+            assert (await bob.ask("fault.push", {"user": "ada", "number": 2}))["data"] == {"id": 2}
+            await node.kill()
+            set_up.history.record("killed", target=node.pid)
             assert await bob.until_closed() is None
+            node = await set_up.nodes.start(node.port)
             ada = await set_up.client(node, "ada")
             found = check(read_history(set_up.path), OFFLINE_PLUGINS)
             assert [violation.rule for violation in found] == ["offline"] * 3 + ["delivery"]
@@ -103,9 +68,5 @@ def test_what_a_memory_engine_forgets_with_its_process_is_found(tmp_path: Path) 
             }
             assert found[3].text == "message 2 (id 2) of ada never came to client 'phone' of ada"
             await ada.close()
-
-    async def ada_pushes_to_herself(set_up: Stage, node: ServerProcess) -> None:
-        async with httpx.AsyncClient() as http:
-            await http.post(f"{node.url}/fault/push", json={"user": "ada", "number": 2})
 
     asyncio.run(run())

@@ -15,7 +15,7 @@ from sanic import Request, Sanic
 from msanic_core.codes import OfflineReason
 from msanic_core.server.http_connection import HttpConnection
 from msanic_core.server.intake import Intake
-from msanic_core.server.run import bind
+from msanic_core.server.listener import bind
 from msanic_core.server.websocket import Connection, take_over
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.socket import SocketReceiver

@@ -32,7 +32,9 @@ def shown(plugins: dict[str, Any], settings: dict[str, Any] | None = None, host:
         codecs = Codecs()
         node = Node(checked, load_plugins(checked, plugins), codecs)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        await node.engine.start(node.id, node.delivery, [])
         with socket.create_server((host, 0), family=family) as sock:
+            await node.engine.stop()
             return banner(node, sock).replace(f":{sock.getsockname()[1]}", ":PORT")
 
     first, *lines = asyncio.run(main()).split("\n")
@@ -70,6 +72,11 @@ def test_with_plugins(plugin: MakePlugin) -> None:
 
 def test_anonymous_login_is_said_aloud() -> None:
     assert shown({}, {"auth": {"mode": "anonymous"}})["auth"] == "anonymous (anybody may be anybody)"
+
+
+def test_several_workers_are_said(redis_url: str) -> None:
+    several = {"server": {"workers": 3}, "redis": {"url": redis_url}}
+    assert shown({}, several)["workers"] == "3"
 
 
 def test_passwords_are_not_shown() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from msanic_core.config import settings_from
 from msanic_core.plugins import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.lifecycle import RunningNode
-from msanic_core.server.run import bind
+from msanic_core.server.listener import bind
 from msanic_core.testing import serving
 from msanic_core.wire import Codecs
 from tests.server.conftest import Raw
@@ -190,6 +191,48 @@ def test_while_stopping_readiness_is_503_and_no_session_is_opened() -> None:
             release.set()
             await stop
         assert await close_code(client) == 1012
+
+    asyncio.run(run())
+
+
+def test_who_has_connected_when_the_server_begins_to_stop_is_heard(raw: Raw) -> None:
+    async def run() -> None:
+        async with serving({}) as server, raw(server.port) as first, raw(server.port) as second:
+            async with httpx.AsyncClient() as http:
+                # When a later connection is answered these have been accepted.
+                await http.get(f"{server.url}/livez")
+            stop = asyncio.create_task(server.running.stop())
+            # More than it takes to stop a server that has nobody.
+            for _ in range(50):
+                await asyncio.sleep(0)
+            await first.send(first.handshake("/ws?user=ada"))
+            assert (await first.head())[0] == 101
+            assert (await first.close_frame())[0] == 1012
+            assert (await second.request("GET", "/livez"))[0] == 200
+            first.reset()
+            await stop
+            server.running.stop = nothing  # type: ignore[method-assign]
+
+    async def nothing() -> None: ...
+
+    asyncio.run(run())
+
+
+def test_who_is_being_accepted_when_the_server_begins_to_stop_is_heard() -> None:
+    async def run() -> None:
+        async with serving({}) as server:
+            sock = socket.create_connection(("127.0.0.1", server.port))
+            # In this turn the loop accepts it, in the next one the stop begins, then the connection is made.
+            await asyncio.sleep(0)
+            stop = asyncio.create_task(server.running.stop())
+            reader, writer = await asyncio.open_connection(sock=sock)
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: server.example\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+            await stop
+            server.running.stop = nothing  # type: ignore[method-assign]
+
+    async def nothing() -> None: ...
 
     asyncio.run(run())
 

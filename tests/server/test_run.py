@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from msanic_core.server.run import bind
 from msanic_core.testing import install_plugin, serve_process
 
 if TYPE_CHECKING:
@@ -142,21 +140,3 @@ def test_a_plugin_that_does_not_start_ends_the_process(tmp_path: Path, start: st
     if line is not None:
         assert str(raised.value).splitlines()[-1] == f"msanic-core: error: {line}"
         assert "Traceback" not in str(raised.value)
-
-
-def test_bind() -> None:
-    binds("127.0.0.1")
-
-
-def test_bind_ipv6(ipv6_loopback: str) -> None:
-    binds(ipv6_loopback)
-
-
-def binds(host: str) -> None:
-    with bind(host, 0, backlog=5) as sock:
-        assert sock.getsockname()[0] == host
-        assert sock.getsockname()[1] > 0
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        assert not sock.getblocking()
-        with pytest.raises(OSError, match="in use"):
-            bind(host, sock.getsockname()[1], backlog=5)

@@ -13,12 +13,13 @@ from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import InboxLimits, SessionInfo, SessionPolicy
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.identity import Identity
+from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.offline import OfflineChain, OfflineHook, OfflineLimits
 from msanic_core.session.outbox import Flusher, Outbox
-from msanic_core.session.registry import LocalDelivery, Registry
+from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Receiver, Session, SessionLimits
-from msanic_core.wire import Codec, Codecs
+from msanic_core.wire import Codec, Codecs, Push
 from tests.support.runner import LOOPS, Bench, Run
 
 POLICY = SessionPolicy(100)
@@ -83,8 +84,8 @@ class House:
         limits = InboxLimits(**{"max_messages": 1000, "max_bytes": 1_000_000, "max_age": 3600.0, **inbox})
         self.engine = engine or MemoryEngine(limits, lambda: self.now)
         self.offline = OfflineChain(self.registry, self.engine, hooks, OfflineLimits(yield_after, cancel_after))
-        self.delivery = LocalDelivery(self.registry, self.offline)
-        self.replay = Replay(self.engine, self.offline)
+        self.replay = Replay(self.engine, self.offline, lambda info, epoch: Push("sys.welcome", {"epoch": epoch}))
+        self.delivery = LocalDelivery(self.registry, self.offline, self.replay)
         self.receiver = RecordingReceiver()
         self.codecs = Codecs()
         self.flusher = Flusher(asyncio.get_running_loop())
@@ -122,7 +123,8 @@ class House:
 
         session.outbox = Outbox(socket, self.flusher, outbox, overflow)
         self.registry.add(session)
-        assert await self.engine.register(info, POLICY)
+        session.registered = await self.engine.register(info, POLICY)
+        assert session.registered
         return session
 
 
@@ -145,7 +147,7 @@ def build() -> Callable[..., Any]:
 
     async def build_(*args: Any, **options: Any) -> House:
         house = House(*args, **options)
-        await house.engine.start("node", house.delivery)
+        await house.engine.start("node", house.delivery, house.offline.plugins)
         return house
 
     return build_

@@ -208,8 +208,8 @@ class FailingEngine(MemoryEngine):
     async def lost(self, *_: Any) -> SessionInfo:
         raise MsanicError("the store is away")
 
-    async def done(self, session_id: str, plugin: str) -> None:
-        self.marks.append((session_id, plugin))
+    async def done(self, session: SessionInfo, plugin: str) -> None:
+        self.marks.append((session.id, plugin))
         raise MsanicError("the store is away")
 
 
@@ -245,8 +245,8 @@ class MarkingEngine(MemoryEngine):
         self.marks.append((session.id, reason, list(plugins)))
         return await super().lost(session, reason, plugins)
 
-    async def done(self, session_id: str, plugin: str) -> None:
-        self.marks.append((session_id, plugin))
+    async def done(self, session: SessionInfo, plugin: str) -> None:
+        self.marks.append((session.id, plugin))
 
 
 def test_the_job_is_recorded_first_and_marked_plugin_by_plugin(build: Build) -> None:

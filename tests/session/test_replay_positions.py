@@ -30,7 +30,7 @@ def test_after_the_newest_id_nothing_old_comes_again(build: Build, sent: Sent) -
         session = await house.session()
         page = await house.replay.first_page(session, 5)
         await push(house, 5)
-        await asyncio.wait_for(house.replay.run(session, page, 5), 10)
+        await asyncio.wait_for(house.replay.run(session, page), 10)
         await turns(2)
         assert numbers(sent(session)) == [5]
 

@@ -136,13 +136,15 @@ def test_a_line_of_one(run: Run) -> None:
     run(test)
 
 
-def test_a_session_that_is_not_written_to_is_held_back_too(run: Run) -> None:
+def test_a_session_that_is_not_written_to_or_not_open_yet_is_held_back_too(run: Run) -> None:
     async def test(house: Any) -> None:
         session = await house.session()
         session.writable(False)
         assert session.held_back
         session.writable(True)
         assert not session.held_back
+        session.opening = asyncio.get_running_loop().create_future()
+        assert session.held_back, "reading begins when it is open"
 
     run(test)
 

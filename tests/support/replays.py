@@ -4,11 +4,36 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msanic_core.engine.base import Delivery, InboxLimits
+from msanic_core.engine.memory import MemoryEngine
 from msanic_core.session.session import Session
 from msanic_core.wire import Push
 
 Build = Callable[..., Any]
 Sent = Callable[[Any], list[dict[str, Any]]]
+
+
+class LossyEngine(MemoryEngine):
+    """As an engine whose subscription loses messages: what is pushed while it is `deaf` is in the inbox only."""
+
+    def __init__(self, max_messages: int = 1000) -> None:
+        super().__init__(InboxLimits(max_messages, 1_000_000, 3600.0))
+        self.deaf = False
+
+    @property
+    def delivery(self) -> Delivery:
+        return _Nobody(super().delivery) if self.deaf else super().delivery
+
+
+class _Nobody:
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def to_user(self, user: str, push: Push) -> int:
+        return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._delivery, name)
 
 
 async def push(house: Any, *numbers: int) -> None:
@@ -19,7 +44,7 @@ async def push(house: Any, *numbers: int) -> None:
 async def replay(house: Any, session: Session, after: int | None = None) -> None:
     """A whole replay, to its end."""
     page = await house.replay.first_page(session, after)
-    await asyncio.wait_for(house.replay.run(session, page, after), 10)
+    await asyncio.wait_for(house.replay.run(session, page), 10)
     await turns(2)
 
 

@@ -211,8 +211,10 @@ class Pipeline:
                 await self._store.renew()
                 self._note_away(error)
                 self._expire()
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
+                # No longer than the timeout: a call whose time is up ends at most that much later.
+                pause = min(_LONGEST_PAUSE, self._timeout, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                self._expire()
 
     def _take(self) -> list[Call]:
         batch: list[Call] = []

@@ -39,6 +39,7 @@ class ToUser(msgspec.Struct):
 
     user: str
     text: str
+    durable: bool = False
 
 
 class News(msgspec.Struct):
@@ -66,10 +67,10 @@ async def fan(ctx: Context, data: Fan) -> None:
         await ctx.broadcast(GROUP, NEWS, News(data.text))
 
 
-@command("bench.push")
+@command("bench.push", concurrent=True)
 async def push(ctx: Context, data: ToUser) -> None:
-    """Send one user a text."""
-    await ctx.push(data.user, NEWS, News(data.text), durable=False)
+    """Send one user a text. Concurrent: a sender with several in flight does not wait for one after the other."""
+    await ctx.push(data.user, NEWS, News(data.text), durable=data.durable)
 
 
 @routes.get("/json")

@@ -1,0 +1,8 @@
+"""The client: a connection to a server that is kept up, calls with typed replies, and pushes that are not lost."""
+
+from msanic_core.client.backoff import Backoff
+from msanic_core.client.client import Client
+from msanic_core.client.inbox import Position, Push
+from msanic_core.errors import RefusedError, ReplyError
+
+__all__ = ["Backoff", "Client", "Position", "Push", "RefusedError", "ReplyError"]

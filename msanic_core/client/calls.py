@@ -1,0 +1,61 @@
+"""Calls that wait for their replies, found by `req`."""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from msanic_core.client.message import Message
+
+
+class Calls:
+    """The calls under way, over all connections of a client.
+
+    The reply to a call whose connection was lost comes out of the user's inbox, where replies to other clients of the
+    same user may be, and to earlier processes. So every `req` begins with something that only this client knows.
+
+    `wake` is set when a call begins: reading may have paused, and the reply has to be read.
+    """
+
+    def __init__(self, wake: asyncio.Event) -> None:
+        self._wake = wake
+        self._prefix = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._failure: Exception | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @contextmanager
+    def begin(self) -> Iterator[tuple[str, asyncio.Future[Message]]]:
+        """Give a new `req` and its reply, which is waited for within the block. Raises what `end` was told."""
+        if self._failure is not None:
+            raise self._failure
+        req = f"{self._prefix}-{next(self._numbers)}"
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[req] = reply
+        self._wake.set()
+        try:
+            yield req, reply
+        finally:
+            del self._waiting[req]
+            if reply.done() and not reply.cancelled():
+                reply.exception()  # nobody may have come to look at it, and asyncio complains of that
+
+    def answer(self, message: Message) -> bool:
+        """Hand a reply to the call that it belongs to; False if there is none (any more)."""
+        reply = self._waiting.get(message.req) if isinstance(message.req, str) else None
+        if reply is None:
+            return False
+        if not reply.done():
+            reply.set_result(message)
+        return True
+
+    def end(self, failure: Exception) -> None:
+        """Have all calls raise this, those to come too."""
+        self._failure = failure
+        for reply in self._waiting.values():
+            if not reply.done():
+                reply.set_exception(failure)

@@ -1,0 +1,210 @@
+"""The client as a program uses it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, overload
+
+from msanic_core.client.backoff import Backoff
+from msanic_core.client.calls import Calls
+from msanic_core.client.connection import Connection, Welcome
+from msanic_core.client.conversation import Conversation
+from msanic_core.client.inbox import Inbox, Position, Push
+from msanic_core.client.link import Link
+from msanic_core.client.login import Login, Provider, check_url
+from msanic_core.client.message import form
+from msanic_core.errors import MsanicError, RefusedError, ReplyError
+
+log = logging.getLogger("msanic_core.client")
+
+_BACKOFF = Backoff()
+
+T = TypeVar("T")
+
+
+class Client:
+    """A connection to a msanic-core server, made again whenever it is lost.
+
+        async with Client("ws://127.0.0.1:8800/ws", user="ada") as client:
+            reply = await client.call("chat.say", {"room": "tea", "text": "hello"})
+            async for push in client.pushes():
+                print(push.cmd, push.data)
+
+    `urls`: one address or several, of nodes that belong together: when one fails, the next is tried.
+    `user`: for servers with anonymous login.
+    `client_id`: tells this client from others of the same user; each has its own place in the inbox.
+    `query`, `headers`: what else the login takes, or a function that gives it, plain or async, which is asked before
+    each attempt: so a token can be a fresh one each time.
+    `subprotocol`: the form of messages.
+    `resume`: the position up to which an earlier process has dealt with durable messages, see `position`.
+    `connect_timeout`: seconds that entering the block may take, and later each round of attempts at all `urls`.
+    `max_waiting`: pushes that may wait for the program; beyond that the socket is not read, except for replies.
+    `ignore_pushes`: for programs that only call; durable messages are not acknowledged then.
+    `backoff`: how long to wait between attempts.
+
+    Raises `ValueError` for arguments that cannot be. Entering the block raises `RefusedError`, and `TimeoutError` when
+    no connection came about in time.
+    """
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        *,
+        user: str | None = None,
+        client_id: str = "",
+        query: Provider | None = None,
+        headers: Provider | None = None,
+        subprotocol: Literal["json", "msgpack"] = "json",
+        resume: Position | None = None,
+        connect_timeout: float = 10.0,
+        max_waiting: int = 1000,
+        ignore_pushes: bool = False,
+        backoff: Backoff = _BACKOFF,
+    ) -> None:
+        addresses = [check_url(url) for url in ([urls] if isinstance(urls, str) else urls)]
+        if not addresses:
+            raise ValueError("urls is empty")
+        if max_waiting < 1:
+            raise ValueError(f"max_waiting must be at least 1, not {max_waiting}")
+        self._connect_timeout = connect_timeout
+        self._ignore_pushes = ignore_pushes
+        self._resumes = resume is not None and not ignore_pushes
+        self._form = form(subprotocol)
+        self._wake = asyncio.Event()
+        self._calls = Calls(self._wake)
+        self._inbox = Inbox(max_waiting, resume, self._wake)
+        login = Login(user, client_id, query or {}, headers or {})
+        self._link = Link(addresses, login, self._form, backoff, connect_timeout, self._begin)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise RuntimeError("a Client can be entered once; make a new one")
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await self._link.ready()
+        except TimeoutError:
+            await self.close()
+            failure = self._link.last_failure
+            text = f"no connection within {self._connect_timeout:g} s" + (f": {failure}" if failure else "")
+            raise TimeoutError(text) from failure
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc_type is None:
+            self._inbox.leave()
+        await self.close()
+
+    async def close(self) -> None:
+        """Acknowledge what the program has dealt with and close. Iterations end, calls under way raise `MsanicError`.
+
+        The end of the block does this, too. It takes a few seconds at most, when the server does not answer.
+        """
+        if self._task is None:
+            return
+        self._task.cancel()
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            # Not in order, then, but nothing is left behind.
+            self._link.cut()
+            await asyncio.wait([self._task])
+            raise
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._link.is_open
+
+    @property
+    def position(self) -> Position | None:
+        """Of the last durable message that the program has dealt with: it has asked for the next one since.
+
+        None before the first, unless the client was given one. A program that keeps it, or the `position` of each push
+        together with what it made of the push, goes on from there in another process, with `Client(..., resume=...)`.
+        """
+        return self._inbox.position
+
+    @overload
+    async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: type[T]) -> T: ...
+
+    @overload
+    async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: Any = None) -> Any: ...
+
+    async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: Any = None) -> Any:  # noqa: A002
+        """Send a command and return `data` of its reply, as a value of `type` if one is given.
+
+        `data`: whatever msgspec can encode. `timeout` in seconds, with the wait for a connection where there is none.
+        When the connection is lost meanwhile, the reply comes by way of the user's inbox. The command is never sent
+        twice.
+
+        Raises `ReplyError` for a code other than 0. `TimeoutError`: the text says whether the command was sent; if it
+        was, its outcome is unknown. `ValueError`: `data` is larger than the server takes, or that of the reply does
+        not fit the type. `TypeError`: `data` cannot be encoded. `RefusedError`, `MsanicError`: the client has ended.
+        """
+        self._check_entered()
+        with self._calls.begin() as (req, reply):
+            payload = self._form.request(cmd, data, req)
+            sent = False
+            try:
+                async with asyncio.timeout(timeout):
+                    conversation = await self._link.ready()
+                    if len(payload) > conversation.max_message:
+                        raise ValueError(f"{cmd}: {len(payload)} bytes, the server takes {conversation.max_message}")
+                    sent = True
+                    await conversation.send(payload)
+                    message = await reply
+            except TimeoutError:
+                what = "no reply, its outcome is unknown" if sent else "not sent, there was no connection"
+                raise TimeoutError(f"{cmd}: {what} ({timeout:g} s)") from None
+        if message.code:
+            raise ReplyError(message.code, message.hint, self._form.data(message.data))
+        return self._form.data(message.data, Any if type is None else type)
+
+    def pushes(self) -> AsyncIterator[Push]:
+        """Iterate over what the server pushes, in one task; it ends when the client is closed.
+
+        Each durable message comes once, in order. It is acknowledged when the next one is asked for, or when the task
+        that took it has left the iteration and ends the client's block without an exception; until then another
+        connection or process would get it again.
+
+        Raises `RefusedError` when the server ends the client for good.
+        """
+        self._check_entered()
+        if self._ignore_pushes:
+            raise RuntimeError("the client was made with ignore_pushes=True")
+        return self._inbox
+
+    async def _begin(self, connection: Connection, welcome: Welcome) -> Conversation:
+        inbox = None if self._ignore_pushes else self._inbox
+        conversation = Conversation(connection, welcome, self._form, self._calls, inbox, self._wake)
+        if self._resumes and (place := self._inbox.place) is not None:
+            await conversation.resume(place)
+        return conversation
+
+    async def _run(self) -> None:
+        failure: Exception | None = None
+        try:
+            await self._link.run()
+        except RefusedError as error:
+            log.warning("ended by the server: %s", error)
+            failure = error
+        except Exception as error:
+            log.exception("the client has failed")
+            failure = error
+        finally:
+            self._inbox.end(failure)
+            ended = failure or MsanicError("the client is closed")
+            self._calls.end(ended)
+            self._link.end(ended)
+
+    def _check_entered(self) -> None:
+        if self._task is None:
+            raise RuntimeError("a Client is used within `async with`")

@@ -1,0 +1,198 @@
+"""What goes over one open connection: requests, replies, pushes, and receipts for these."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+
+from msanic_core.client.calls import Calls
+from msanic_core.client.connection import (
+    CLOSE_TIMEOUT,
+    WELCOME,
+    AttemptError,
+    Connection,
+    Welcome,
+    close_of,
+    failure_of,
+    leave,
+    watch,
+)
+from msanic_core.client.inbox import Inbox, Position
+from msanic_core.client.message import Form, Message
+from msanic_core.codes import ReplyCode
+
+log = logging.getLogger("msanic_core.client")
+
+_RECEIPT_DELAY = 0.05
+_REPLAY_PAUSE = 0.05
+
+
+class Conversation:
+    """Reads one connection to its end.
+
+    Reading pauses while the inbox is full: a slow program holds up the server, and its memory does not grow. But the
+    program may be waiting for a reply that lies behind those pushes: while a call is under way reading goes on, until
+    the inbox holds ten times as much. Then it pauses even so, and the call may run into its time limit.
+
+    `inbox`: None, and pushes are passed over. `wake`: set when reading may go on.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        welcome: Welcome,
+        form: Form,
+        calls: Calls,
+        inbox: Inbox | None,
+        wake: asyncio.Event,
+    ) -> None:
+        self._connection = connection
+        self._welcome = welcome
+        self._form = form
+        self._calls = calls
+        self._inbox = inbox
+        self._wake = wake
+        self._held = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests can be sent."""
+        return self._connection.is_open
+
+    @property
+    def max_message(self) -> int:
+        """How many bytes a request may have."""
+        return self._welcome.max_message
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._connection.transport.abort()
+
+    async def send(self, payload: bytes) -> None:
+        """Send a request, over a connection that is open. Whether it arrives only a reply can tell."""
+        with suppress(ConnectionClosed):
+            await self._connection.send(payload, text=self._form.is_text)
+
+    async def resume(self, position: Position) -> None:
+        """Have everything after a position sent, in order, whatever this client may have acknowledged before.
+
+        By itself the server goes on behind what was acknowledged, which is right where one program follows another. One
+        that hands in a position may have to get again what an earlier process has acknowledged and not kept. Nobody
+        tells how far that goes, so each of its connections resumes, not the first alone. Durable messages that come
+        before the answer are dropped: they come again in their place.
+
+        Raises `AttemptError`, `RefusedError`.
+        """
+        try:
+            while (reply := await self._ask("sys.resume", {"after": position.id, "epoch": position.epoch})).code:
+                if reply.code != ReplyCode.REPEATED:
+                    raise AttemptError(f"sys.resume: code {reply.code} {reply.hint}")
+                # The server is sending what it took to be new. It resumes when it is through.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_REPLAY_PAUSE):
+                        await self._read_until(None)
+        except ConnectionClosed as error:
+            raise failure_of(error) from error
+        except ValueError as error:
+            raise AttemptError("a message cannot be read") from error
+
+    async def run(self) -> tuple[int | None, str]:
+        """Go on until the connection is lost; returns code and reason, for the code None if there was no close frame.
+
+        When it is cancelled it acknowledges what is due, and closes in order.
+        """
+        if self._inbox is not None:
+            self._inbox.connected(self._welcome.epoch)
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(self._watch()), group.create_task(self._acknowledge())]
+                try:
+                    return await self._read()
+                finally:
+                    for helper in helpers:
+                        helper.cancel()
+        except asyncio.CancelledError:
+            # The library waits for a socket that takes no more for as long as that takes.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._acknowledge_now()
+                    await leave(self._connection)
+            raise
+        finally:
+            self._connection.transport.abort()
+
+    async def _read(self) -> tuple[int | None, str]:
+        try:
+            while True:
+                self._take(self._form.message(await self._connection.recv(decode=False)))
+                if self._must_wait():
+                    await self._wait()
+        except ConnectionClosed as error:
+            return close_of(error)
+        except ValueError as error:
+            log.warning("a message of the server cannot be read: %s", error)
+            return None, "unreadable message"
+
+    def _take(self, message: Message) -> None:
+        if message.is_reply:
+            if not self._calls.answer(message) and message.id is None and message.req is None and message.code:
+                log.warning("the server answered %s with code %d %s", message.cmd, message.code, message.hint)
+            if message.id is not None and self._inbox is not None:
+                self._inbox.pass_over(message.id, message.lost)
+        elif message.cmd == WELCOME:
+            # The server's store was emptied: the user's inbox has begun anew, and the connection stays.
+            self._welcome = self._form.data(message.data, Welcome)
+            if self._inbox is not None:
+                self._inbox.connected(self._welcome.epoch)
+        elif self._inbox is not None:
+            self._inbox.add(message, self._form.data(message.data))
+
+    def _must_wait(self) -> bool:
+        inbox = self._inbox
+        return inbox is not None and inbox.full and (inbox.overflows or not len(self._calls))
+
+    async def _wait(self) -> None:
+        assert self._inbox is not None, "nothing else is waited for"
+        if not self._inbox.awaited:
+            log.warning(
+                "reading pauses: nobody has iterated over pushes() yet; ignore_pushes=True would pass them over"
+            )
+        self._held = True
+        while self._must_wait():
+            self._wake.clear()
+            await self._wake.wait()
+        self._held = False
+        self._connection.quiet = 0
+
+    async def _watch(self) -> None:
+        await watch(self._connection, self._welcome, lambda: self._held)
+
+    async def _acknowledge(self) -> None:
+        if self._inbox is None:
+            return
+        while True:
+            await self._inbox.due.wait()
+            await asyncio.sleep(_RECEIPT_DELAY)
+            await self._acknowledge_now()
+
+    async def _acknowledge_now(self) -> None:
+        if self._inbox is not None and self._connection.is_open and (message_id := self._inbox.take_due()):
+            await self.send(self._form.request("sys.ack", {"id": message_id}))
+
+    async def _ask(self, cmd: str, data: Any) -> Message:
+        with self._calls.begin() as (req, _):
+            await self.send(self._form.request(cmd, data, req))
+            return await self._read_until(req)
+
+    async def _read_until(self, req: str | None) -> Message:
+        """Read up to the reply to a request of ours, and pass over what is durable."""
+        while True:
+            message = self._form.message(await self._connection.recv(decode=False))
+            if req is not None and message.req == req:
+                return message
+            if message.id is None:
+                self._take(message)
+            elif message.is_reply:
+                self._calls.answer(message)

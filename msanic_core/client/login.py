@@ -1,0 +1,64 @@
+"""Where to connect to, and what to say there of who connects."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
+
+Values = Mapping[str, str]
+Provider = Values | Callable[[], Values | Awaitable[Values]]
+"""Values that stay the same, or a function that is asked for them before each attempt to connect."""
+
+
+class LoginError(Exception):
+    """What to log in with could not be found out. The text is fit for a log, its cause perhaps not."""
+
+
+class Login:
+    """Names the user, the client (device), and further query parameters and headers, such as those with a token."""
+
+    def __init__(self, user: str | None, client_id: str, query: Provider, headers: Provider) -> None:
+        names = {"user": user, "client": client_id}
+        self._names = {name: value for name, value in names.items() if value}
+        self._query = query
+        self._headers = headers
+
+    async def url(self, url: str) -> str:
+        """Give the address with the query of the next attempt. Raises `LoginError`."""
+        parts = urlsplit(url)
+        query = urlencode({**self._names, **await _values("query", self._query)})
+        return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
+
+    async def headers(self) -> Values:
+        """Give the headers of the next attempt. Raises `LoginError`."""
+        return await _values("headers", self._headers)
+
+
+def check_url(url: str) -> str:
+    """Return an address of a WebSocket as it is. Raises `ValueError` for anything else."""
+    try:
+        parse_uri(url)
+    except (InvalidURI, ValueError):
+        raise ValueError(f"{shown(url)!r} is no address such as ws://127.0.0.1:8800/ws") from None
+    return url
+
+
+def shown(url: str) -> str:
+    """An address as it may be logged: without the query and the name and password, where secrets are."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+    except ValueError:
+        return "the URL"
+
+
+async def _values(name: str, provider: Provider) -> Values:
+    if isinstance(provider, Mapping):
+        return provider
+    try:
+        values = provider()
+        return await values if inspect.isawaitable(values) else values
+    except Exception as error:
+        raise LoginError(f"the function given as {name} raised {type(error).__name__}") from error

@@ -1,0 +1,103 @@
+"""The engine's way to this node's sockets: from the registry into outboxes, encoded once per codec."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.session.offline import OfflineChain
+from msanic_core.session.registry import Registry
+from msanic_core.session.replay import Replay
+from msanic_core.session.session import Session
+from msanic_core.wire import Codec, Push
+
+
+class LocalDelivery:
+    """What an engine asks of its node, done with the node's sessions.
+
+    The ids of a user's durable messages rise by 1, and each session knows the one it received last: what it has is not
+    sent again, and what follows a gap is not sent before the gap is closed.
+    """
+
+    def __init__(self, registry: Registry, offline: OfflineChain, replay: Replay) -> None:
+        self._registry = registry
+        self._offline = offline
+        self._replay = replay
+
+    def to_user(self, user: str, push: Push) -> int:
+        """See `Delivery.to_user`. A session that is being replayed gets durable messages from its inbox, in order."""
+        sessions = list(self._registry.of_user(user))
+        if push.id is None:
+            _send(sessions, push)
+        else:
+            self._send_durable(sessions, push, push.id)
+        return len(sessions)
+
+    def to_group(self, group: str | None, push: Push) -> int:
+        """See `Delivery.to_group`."""
+        sessions = list(self._registry.of_group(group))
+        _send(sessions, push)
+        return len(sessions)
+
+    def close(self, session_id: str, reason: OfflineReason) -> bool:
+        """See `Delivery.close`."""
+        session = self._registry.get(session_id)
+        return session is not None and self._offline.lose(session, reason)
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """See `Delivery.sessions`."""
+        return [_with_groups(session) for session in self._registry.all() if session.registered]
+
+    def catch_up(self, session_id: str, last_id: int) -> None:
+        """See `Delivery.catch_up`. An inbox that ends before what the session has may have begun anew: it is read."""
+        session = self._registry.get(session_id)
+        if session is not None and session.received != last_id:
+            self._replay.catch_up(session)
+
+    def adopt(self, job: OfflineJob) -> None:
+        """See `Delivery.adopt`."""
+        self._offline.adopt(job)
+
+    def fence(self) -> None:
+        """See `Delivery.fence`."""
+        self._offline.fence()
+
+    def _send_durable(self, sessions: list[Session], push: Push, message_id: int) -> None:
+        frames: dict[Codec, bytes] = {}
+        for session in sessions:
+            if session.replaying:
+                session.passed_over = True
+            elif message_id > session.received + 1:
+                self._replay.catch_up(session)
+            elif message_id <= session.received:
+                continue
+            elif session.lost_before:
+                session.send_durable(push)
+            else:
+                frame = frames.get(session.codec)
+                if frame is None:
+                    frame = frames[session.codec] = session.codec.push(push)
+                session.received = session.outbox.written_id = message_id
+                session.outbox.send(frame)
+
+
+def _send(sessions: list[Session], push: Push) -> None:
+    frames: dict[Codec, bytes] = {}
+    codec, frame = None, b""
+    for session in sessions:
+        if session.opening is not None:
+            # It has yet to be welcomed. What is not durable is for who is there.
+            continue
+        if session.codec is not codec:
+            codec = session.codec
+            if codec not in frames:
+                frames[codec] = codec.push(push)
+            frame = frames[codec]
+        session.outbox.send(frame)
+
+
+def _with_groups(session: Session) -> SessionInfo:
+    if not session.groups:
+        return session.info
+    return msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
