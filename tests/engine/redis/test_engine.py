@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.errors import ConfigError, StoreUnavailableError
-from msanic_core.testing import redis_process
+from msanic_core.testing import cluster_setup, redis_process, sentinel_setup
 from msanic_core.wire import Push
 from tests.support.engines import MULTI, SINGLE, info
 from tests.support.nodes import Node
 from tests.support.redis_parts import LIMITS, RedisNode, client, nodes
+
+Setup = Callable[[Path], AbstractAsyncContextManager[Any]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -81,6 +85,28 @@ def test_everything_is_recorded_again_in_a_redis_that_comes_back_empty(tmp_path:
             await until(lambda: bool(a.to_users and a.to_groups))
             assert a.fenced == b.fenced == 0
             assert a.adopted == b.adopted == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("setup", [sentinel_setup, cluster_setup], ids=["sentinel", "cluster"])
+def test_nodes_find_each_other_and_follow_each_other_whatever_redis_is(tmp_path: Path, setup: Setup) -> None:
+    async def run() -> None:
+        async with setup(tmp_path) as redis, nodes(redis.url) as start:
+            a, b = await start("a"), await start("b")
+            for number in range(10):
+                await connect(a, f"s{number}", f"user{number}")
+                await a.engine.join(info(f"s{number}", f"user{number}", node="a"), f"group{number % 3}")
+                await b.engine.push(f"user{number}", Push("x.y", number), True)
+            await b.engine.broadcast("group1", Push("x.y", None))
+            await until(lambda: len(a.to_users) == 10 and bool(a.to_groups))
+            await a.kill()
+            await until(lambda: len(b.adopted) == 10)
+            for job in b.adopted:
+                await b.engine.done(job.session, "chat")
+            assert await b.engine.members("group1") == []
+            page = await b.engine.inbox("user3", "", None, 10)
+            assert [push.data for push in page.messages] == [3]
 
     asyncio.run(run())
 
