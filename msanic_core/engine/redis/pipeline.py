@@ -98,6 +98,7 @@ class Pipeline:
         self._on_return = on_return
         self._loop = asyncio.get_running_loop()
         self._calls: deque[Call] = deque()
+        self._under_way: list[Call] = []
         self._wake = asyncio.Event()
         self._away_since: float | None = None
         self._reason = ""
@@ -124,10 +125,7 @@ class Pipeline:
 
     def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Call:
         """Run a script that nobody waits for, and that may get lost while Redis is away."""
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        # Nobody asks for its exception.
-        answer.add_done_callback(lambda done: done.exception())
-        call = Call(script, keys, arguments, self._deadline(), answer, True)
+        call = Call(script, keys, arguments, self._deadline(), self._unheeded(), True)
         self._append(call)
         return call
 
@@ -135,9 +133,11 @@ class Pipeline:
         """Give what is queued a last moment, then end."""
         if self._calls and self._away_since is None:
             await asyncio.wait({self._loop.create_task(self.command("PING"))}, timeout=self._timeout)
-        self._task.cancel()
-        await asyncio.wait({self._task})
-        for call in self._calls:
+        while not self._task.done():
+            # Before Python 3.12 `asyncio.wait_for`, which redis-py sends with, may swallow a cancellation.
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_FIRST_PAUSE)
+        for call in (*self._under_way, *self._calls):
             call.fail(StoreUnavailableError("the server stops"))
         self._calls.clear()
 
@@ -163,7 +163,7 @@ class Pipeline:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            batch = self._take()
+            batch = self._under_way = self._take() or self._probe()
             if not batch:
                 self._wake.clear()
                 continue
@@ -188,6 +188,18 @@ class Pipeline:
                 call.sent = True
                 batch.append(call)
         return batch
+
+    def _probe(self) -> list[Call]:
+        """While Redis is away, calls whose time is up are refused unmade: something has to find out that it is back."""
+        if self._away_since is None:
+            return []
+        return [Call(None, (), ("PING",), None, self._unheeded(), False)]
+
+    def _unheeded(self) -> "asyncio.Future[Any]":
+        """For the answer of a call that nobody waits for, and nobody asks for its exception."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        answer.add_done_callback(lambda done: done.exception())
+        return answer
 
     async def _attempt(self, batch: list[Call]) -> tuple[list[Call], Exception | None]:
         """Send a batch; returns the calls that have to be made again, and why Redis could not be used."""
