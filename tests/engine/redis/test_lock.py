@@ -1,0 +1,417 @@
+"""What only several nodes, and a Redis that fails, show of locks."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from msanic_core.engine.base import InboxLimits
+from msanic_core.engine.redis import lock, scripts
+from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.errors import LockLostError, StoreUnavailableError
+
+BOUND = 20.0
+"""Seconds that anything may take which is expected to happen."""
+
+LIMITS = InboxLimits(10, 10_000, 60.0)
+LONG = 60.0
+"""Seconds of a lease that does not run out within a test."""
+
+KEY = "msanic:{lock:x}"
+
+
+class Nobody:
+    """A node without sessions."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *_: ()
+
+
+class Bench:
+    """Engines of several nodes on one Redis, and what a test does to it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.redis = Redis.from_url(url)
+        self.engines: list[RedisEngine] = []
+        self.pid = 0
+
+    async def engine(self, lease: float = LONG, timeout: float = 2.0, patience: float = 5.0) -> RedisEngine:
+        engine = RedisEngine(RedisOptions(self.url, lease=lease, timeout=timeout, patience=patience), LIMITS)
+        await engine.start(f"node-{len(self.engines)}", Nobody(), [])
+        self.engines.append(engine)
+        return engine
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Redis answers nothing within this block."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    async def waits(self, engine: RedisEngine, task: "asyncio.Task[Any]") -> None:
+        """Wait until somebody on the node of an engine has been refused the lock."""
+        while not await self.redis.sismember(f"{KEY}:waiting", f"node-{self.engines.index(engine)}"):
+            assert not task.done()
+
+
+def on_redis(url: str, test: Callable[[Bench], Awaitable[None]]) -> None:
+    async def run() -> None:
+        bench = Bench(url)
+        bench.pid = (await bench.redis.info("server"))["process_id"]
+        try:
+            async with asyncio.timeout(BOUND):
+                await test(bench)
+        finally:
+            for engine in bench.engines:
+                await engine.stop()
+            await bench.redis.aclose()
+
+    asyncio.run(run())
+
+
+async def hold_once(engine: RedisEngine) -> int:
+    async with engine.lock("x", None) as held:
+        return held.fence
+
+
+async def lose(engine: RedisEngine, held: asyncio.Event) -> LockLostError:
+    """Hold the lock until it is lost; whoever does so is cancelled, and nothing of that is left."""
+    cancelled = False
+    with pytest.raises(LockLostError, match="lock 'x' was lost") as raised:
+        async with engine.lock("x", None):
+            held.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled = True
+                raise
+    assert cancelled
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+    return raised.value
+
+
+async def losing(engine: RedisEngine) -> "asyncio.Task[LockLostError]":
+    held = asyncio.Event()
+    task = asyncio.create_task(lose(engine, held))
+    await held.wait()
+    return task
+
+
+# Several nodes
+
+
+def test_no_update_is_lost_between_nodes(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        engines = [await bench.engine(), await bench.engine()]
+
+        async def add(engine: RedisEngine) -> None:
+            async with engine.lock("x", None):
+                count = int(await bench.redis.get("count") or 0)
+                await asyncio.sleep(0)
+                await bench.redis.set("count", count + 1)
+
+        await asyncio.gather(*(add(engines[number % 2]) for number in range(20)))
+        assert await bench.redis.get("count") == b"20"
+        # The next fence counts on from this one; nothing else is left.
+        assert await bench.redis.keys(f"{KEY}*") == [f"{KEY}:fence".encode()]
+
+    on_redis(redis_url, test)
+
+
+def test_another_node_is_told_of_the_release(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_SHORTEST_PAUSE", LONG)
+    monkeypatch.setattr(lock, "_LONGEST_PAUSE", LONG)
+
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(), await bench.engine()
+        async with one.lock("x", None) as held:
+            waiting = asyncio.create_task(hold_once(other))
+            await bench.waits(other, waiting)
+        assert await waiting > held.fence
+
+    on_redis(redis_url, test)
+
+
+def test_a_node_with_many_waiters_does_not_keep_the_lock_to_itself(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(), await bench.engine()
+        ended = asyncio.Event()
+
+        async def hold_again_and_again() -> None:
+            while not ended.is_set():
+                await hold_once(one)
+
+        busy = [asyncio.create_task(hold_again_and_again()) for _ in range(5)]
+        for _ in range(5):
+            await hold_once(other)
+        ended.set()
+        await asyncio.gather(*busy)
+
+    on_redis(redis_url, test)
+
+
+def test_who_was_not_told_asks_again(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(), await bench.engine()
+        async with one.lock("x", None):
+            waiting = asyncio.create_task(hold_once(other))
+            await bench.waits(other, waiting)
+            await bench.redis.delete(f"{KEY}:waiting")
+        await waiting
+
+    on_redis(redis_url, test)
+
+
+def test_it_is_kept_for_longer_than_the_lease(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(lease=0.5), await bench.engine()
+        async with one.lock("x", None):
+            with pytest.raises(TimeoutError):
+                async with other.lock("x", 1.5):
+                    raise AssertionError("two hold it")
+
+    on_redis(redis_url, test)
+
+
+def test_the_fence_rises_when_redis_has_forgotten_it(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(), await bench.engine()
+        first = await hold_once(one)
+        second = await hold_once(other)
+        await bench.redis.flushall()
+        third = await hold_once(one)
+        # The clock of another server may go after.
+        await bench.redis.set(f"{KEY}:fence", third + 10**9)
+        fourth = await hold_once(other)
+        assert first < second < third < fourth == third + 10**9 + 1
+
+    on_redis(redis_url, test)
+
+
+# A holder that loses it
+
+
+def test_a_key_that_is_gone_is_a_lock_that_is_lost(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(lease=1.0), await bench.engine()
+        task = await losing(one)
+        await bench.redis.delete(KEY)
+        async with other.lock("x", None):
+            assert "Redis no longer has it" in str(await task)
+            # The old holder's release is not this one's.
+            await one.online("ada")
+            with pytest.raises(TimeoutError):
+                async with one.lock("x", 0):
+                    raise AssertionError("two hold it")
+
+    on_redis(redis_url, test)
+
+
+def test_a_redis_that_is_silent_for_longer_than_the_lease_has_lost_it(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one = await bench.engine(lease=0.6, timeout=0.2, patience=0.3)
+        task = await losing(one)
+        with bench.frozen():
+            assert "has not confirmed it for 0.6 s" in str(await task)
+        other = await bench.engine()
+        await hold_once(other)
+
+    on_redis(redis_url, test)
+
+
+def test_a_redis_that_is_silent_for_less_has_not(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one = await bench.engine(lease=2.0, timeout=0.1, patience=0.2)
+        async with one.lock("x", None):
+            with bench.frozen():
+                while "Redis is away" not in one.describe().get("problem", ""):
+                    await asyncio.sleep(0.01)
+            expires = await bench.redis.pexpiretime(KEY)
+            while await bench.redis.pexpiretime(KEY) == expires:
+                await asyncio.sleep(0.01)
+
+    on_redis(redis_url, test)
+
+
+HOLDS = """
+import asyncio, sys
+from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.errors import LockLostError
+from tests.engine.redis.test_lock import LIMITS, Nobody
+
+async def main():
+    engine = RedisEngine(RedisOptions(sys.argv[1], lease=float(sys.argv[2])), LIMITS)
+    await engine.start("a process", Nobody(), [])
+    try:
+        async with engine.lock("x", None):
+            print("held", flush=True)
+            await asyncio.Event().wait()
+    except LockLostError as error:
+        print("lost", flush=True)
+    await engine.stop()
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def process_that_holds(url: str, lease: float) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDS, url, str(lease), stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"held\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def test_a_process_that_is_killed_loses_it_after_the_lease(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        other = await bench.engine()
+        async with process_that_holds(redis_url, 1.0) as process:
+            process.kill()
+            await process.wait()
+            with pytest.raises(TimeoutError):
+                async with other.lock("x", 0):
+                    raise AssertionError("two hold it")
+            await hold_once(other)
+
+    on_redis(redis_url, test)
+
+
+def test_a_process_that_was_frozen_for_too_long_learns_that_it_has_lost_it(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        other = await bench.engine()
+        async with process_that_holds(redis_url, 1.0) as process:
+            process.send_signal(signal.SIGSTOP)
+            async with other.lock("x", None):
+                process.send_signal(signal.SIGCONT)
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"lost\n"
+                assert await process.wait() == 0
+                # What it did on its way out took nothing from the new holder.
+                assert await bench.redis.exists(KEY)
+
+    on_redis(redis_url, test)
+
+
+# When Redis is away
+
+
+def test_taking_it_fails_when_redis_is_away(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one = await bench.engine(lease=1.0, timeout=0.1, patience=0.3)
+        with bench.frozen():
+            with pytest.raises(StoreUnavailableError):
+                await hold_once(one)
+            with pytest.raises(StoreUnavailableError):
+                async with one.lock("x", 0):
+                    raise AssertionError("there is no Redis")
+        # What it asked for and did not wait for ends by itself.
+        await hold_once(await bench.engine())
+
+    on_redis(redis_url, test)
+
+
+def test_the_time_to_wait_counts_when_redis_is_away(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one = await bench.engine(lease=1.0)
+        with bench.frozen(), pytest.raises(TimeoutError):
+            async with one.lock("x", 0.1):
+                raise AssertionError("there is no Redis")
+        await hold_once(await bench.engine())
+
+    on_redis(redis_url, test)
+
+
+def test_who_is_cancelled_while_redis_is_silent_leaves_nothing_behind(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(), await bench.engine()
+        with bench.frozen():
+            waiting = asyncio.create_task(hold_once(one))
+            while not one._pipeline._under_way:
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        await hold_once(other)
+
+    on_redis(redis_url, test)
+
+
+def test_releasing_waits_for_nothing_and_raises_nothing(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(bench: Bench) -> None:
+        one = await bench.engine(lease=1.0, timeout=0.1, patience=0.2)
+        turns = 0
+
+        async def count_turns() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        async with one.lock("x", None):
+            os.kill(bench.pid, signal.SIGSTOP)
+            counting = asyncio.create_task(count_turns())
+            await asyncio.sleep(0)
+            before = turns
+        assert turns == before
+        counting.cancel()
+        try:
+            while "lock 'x' could not be released" not in caplog.text:
+                await asyncio.sleep(0.01)
+        finally:
+            os.kill(bench.pid, signal.SIGCONT)
+        await hold_once(await bench.engine())
+
+    on_redis(redis_url, test)
+
+
+# The scripts, each made twice
+
+
+def test_every_script_may_be_repeated(redis_url: str) -> None:
+    async def test(bench: Bench) -> None:
+        keys = [KEY, f"{KEY}:fence", f"{KEY}:waiting"]
+
+        async def take(token: str) -> list[Any]:
+            answer: list[Any] = await bench.redis.eval(scripts.LOCK.text, 3, *keys, token, 5000, "node-0")
+            return answer
+
+        async def renew(token: str, milliseconds: int) -> Any:
+            return await bench.redis.eval(scripts.RENEW.text, 1, KEY, token, milliseconds)
+
+        async def release(token: str) -> Any:
+            return await bench.redis.eval(scripts.UNLOCK.text, 2, KEY, keys[2], token, "channel:", "x")
+
+        first = await take("mine")
+        await bench.redis.pexpire(KEY, 1000)
+        assert await take("mine") == first
+        assert await bench.redis.pttl(KEY) > 1000
+        refused, left = await take("theirs")
+        assert refused == b"0"
+        assert 1000 < left <= 5000
+        assert [await renew("mine", 9000), await renew("mine", 9000), await renew("theirs", 1)] == [1, 1, 0]
+        assert await bench.redis.pttl(KEY) > 5000
+        assert [await release("theirs"), await release("mine"), await release("mine")] == [0, 1, 0]
+        assert await renew("mine", 9000) == 0
+        assert int((await take("theirs"))[0]) > int(first[0])
+
+    on_redis(redis_url, test)
