@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from msanic_core.engine.base import InboxLimits
 from msanic_core.engine.redis import lock, scripts
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.errors import LockLostError, StoreUnavailableError
+from msanic_core.testing import RedisProcess, redis_process
 
 BOUND = 20.0
 """Seconds that anything may take which is expected to happen."""
@@ -36,14 +38,14 @@ class Nobody:
 class Bench:
     """Engines of several nodes on one Redis, and what a test does to it."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.redis = Redis.from_url(url)
+    def __init__(self, process: RedisProcess, redis: Redis) -> None:
+        self.process = process
+        self.redis = redis
         self.engines: list[RedisEngine] = []
-        self.pid = 0
 
     async def engine(self, lease: float = LONG, timeout: float = 2.0, patience: float = 5.0) -> RedisEngine:
-        engine = RedisEngine(RedisOptions(self.url, lease=lease, timeout=timeout, patience=patience), LIMITS)
+        options = RedisOptions(self.process.url, lease=lease, timeout=timeout, patience=patience)
+        engine = RedisEngine(options, LIMITS)
         await engine.start(f"node-{len(self.engines)}", Nobody(), [])
         self.engines.append(engine)
         return engine
@@ -51,11 +53,11 @@ class Bench:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Redis answers nothing within this block."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self.process.freeze()
         try:
             yield
         finally:
-            os.kill(self.pid, signal.SIGCONT)
+            self.process.thaw()
 
     async def waits(self, engine: RedisEngine, task: "asyncio.Task[Any]") -> None:
         """Wait until somebody on the node of an engine has been refused the lock."""
@@ -63,17 +65,17 @@ class Bench:
             assert not task.done()
 
 
-def on_redis(url: str, test: Callable[[Bench], Awaitable[None]]) -> None:
+def on_redis(directory: Path, test: Callable[[Bench], Awaitable[None]]) -> None:
     async def run() -> None:
-        bench = Bench(url)
-        bench.pid = (await bench.redis.info("server"))["process_id"]
-        try:
-            async with asyncio.timeout(BOUND):
-                await test(bench)
-        finally:
-            for engine in bench.engines:
-                await engine.stop()
-            await bench.redis.aclose()
+        async with redis_process(directory) as process, Redis.from_url(process.url) as redis:
+            bench = Bench(process, redis)
+            try:
+                async with asyncio.timeout(BOUND):
+                    await test(bench)
+            finally:
+                process.thaw()
+                for engine in bench.engines:
+                    await engine.stop()
 
     asyncio.run(run())
 
@@ -112,7 +114,7 @@ async def losing(engine: RedisEngine) -> "asyncio.Task[LockLostError]":
 # Several nodes
 
 
-def test_no_update_is_lost_between_nodes(redis_url: str) -> None:
+def test_no_update_is_lost_between_nodes(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         engines = [await bench.engine(), await bench.engine()]
 
@@ -127,10 +129,10 @@ def test_no_update_is_lost_between_nodes(redis_url: str) -> None:
         # The next fence counts on from this one; nothing else is left.
         assert await bench.redis.keys(f"{KEY}*") == [f"{KEY}:fence".encode()]
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_another_node_is_told_of_the_release(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_node_is_told_of_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_SHORTEST_PAUSE", LONG)
     monkeypatch.setattr(lock, "_LONGEST_PAUSE", LONG)
 
@@ -141,10 +143,10 @@ def test_another_node_is_told_of_the_release(redis_url: str, monkeypatch: pytest
             await bench.waits(other, waiting)
         assert await waiting > held.fence
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_a_node_with_many_waiters_does_not_keep_the_lock_to_itself(redis_url: str) -> None:
+def test_a_node_with_many_waiters_does_not_keep_the_lock_to_itself(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         ended = asyncio.Event()
@@ -159,10 +161,10 @@ def test_a_node_with_many_waiters_does_not_keep_the_lock_to_itself(redis_url: st
         ended.set()
         await asyncio.gather(*busy)
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_who_was_not_told_asks_again(redis_url: str) -> None:
+def test_who_was_not_told_asks_again(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         async with one.lock("x", None):
@@ -171,10 +173,10 @@ def test_who_was_not_told_asks_again(redis_url: str) -> None:
             await bench.redis.delete(f"{KEY}:waiting")
         await waiting
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_it_is_kept_for_longer_than_the_lease(redis_url: str) -> None:
+def test_it_is_kept_for_longer_than_the_lease(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(lease=0.5), await bench.engine()
         async with one.lock("x", None):
@@ -182,10 +184,10 @@ def test_it_is_kept_for_longer_than_the_lease(redis_url: str) -> None:
                 async with other.lock("x", 1.5):
                     raise AssertionError("two hold it")
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_the_fence_rises_when_redis_has_forgotten_it(redis_url: str) -> None:
+def test_the_fence_rises_when_redis_has_forgotten_it(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         first = await hold_once(one)
@@ -197,13 +199,13 @@ def test_the_fence_rises_when_redis_has_forgotten_it(redis_url: str) -> None:
         fourth = await hold_once(other)
         assert first < second < third < fourth == third + 10**9 + 1
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
 # A holder that loses it
 
 
-def test_a_key_that_is_gone_is_a_lock_that_is_lost(redis_url: str) -> None:
+def test_a_key_that_is_gone_is_a_lock_that_is_lost(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(lease=1.0), await bench.engine()
         task = await losing(one)
@@ -216,10 +218,10 @@ def test_a_key_that_is_gone_is_a_lock_that_is_lost(redis_url: str) -> None:
                 async with one.lock("x", 0):
                     raise AssertionError("two hold it")
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_a_redis_that_is_silent_for_longer_than_the_lease_has_lost_it(redis_url: str) -> None:
+def test_a_redis_that_is_silent_for_longer_than_the_lease_has_lost_it(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one = await bench.engine(lease=0.6, timeout=0.2, patience=0.3)
         task = await losing(one)
@@ -228,10 +230,10 @@ def test_a_redis_that_is_silent_for_longer_than_the_lease_has_lost_it(redis_url:
         other = await bench.engine()
         await hold_once(other)
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_a_redis_that_is_silent_for_less_has_not(redis_url: str) -> None:
+def test_a_redis_that_is_silent_for_less_has_not(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one = await bench.engine(lease=2.0, timeout=0.1, patience=0.2)
         async with one.lock("x", None):
@@ -242,7 +244,7 @@ def test_a_redis_that_is_silent_for_less_has_not(redis_url: str) -> None:
             while await bench.redis.pexpiretime(KEY) == expires:
                 await asyncio.sleep(0.01)
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
 HOLDS = """
@@ -282,10 +284,10 @@ async def process_that_holds(url: str, lease: float) -> AsyncIterator[asyncio.su
         await process.wait()
 
 
-def test_a_process_that_is_killed_loses_it_after_the_lease(redis_url: str) -> None:
+def test_a_process_that_is_killed_loses_it_after_the_lease(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         other = await bench.engine()
-        async with process_that_holds(redis_url, 1.0) as process:
+        async with process_that_holds(bench.process.url, 1.0) as process:
             process.kill()
             await process.wait()
             with pytest.raises(TimeoutError):
@@ -293,13 +295,13 @@ def test_a_process_that_is_killed_loses_it_after_the_lease(redis_url: str) -> No
                     raise AssertionError("two hold it")
             await hold_once(other)
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_a_process_that_was_frozen_for_too_long_learns_that_it_has_lost_it(redis_url: str) -> None:
+def test_a_process_that_was_frozen_for_too_long_learns_that_it_has_lost_it(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         other = await bench.engine()
-        async with process_that_holds(redis_url, 1.0) as process:
+        async with process_that_holds(bench.process.url, 1.0) as process:
             process.send_signal(signal.SIGSTOP)
             async with other.lock("x", None):
                 process.send_signal(signal.SIGCONT)
@@ -309,13 +311,13 @@ def test_a_process_that_was_frozen_for_too_long_learns_that_it_has_lost_it(redis
                 # What it did on its way out took nothing from the new holder.
                 assert await bench.redis.exists(KEY)
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
 # When Redis is away
 
 
-def test_taking_it_fails_when_redis_is_away(redis_url: str) -> None:
+def test_taking_it_fails_when_redis_is_away(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one = await bench.engine(lease=1.0, timeout=0.1, patience=0.3)
         with bench.frozen():
@@ -327,10 +329,10 @@ def test_taking_it_fails_when_redis_is_away(redis_url: str) -> None:
         # What it asked for and did not wait for ends by itself.
         await hold_once(await bench.engine())
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_the_time_to_wait_counts_when_redis_is_away(redis_url: str) -> None:
+def test_the_time_to_wait_counts_when_redis_is_away(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one = await bench.engine(lease=1.0)
         with bench.frozen(), pytest.raises(TimeoutError):
@@ -338,10 +340,10 @@ def test_the_time_to_wait_counts_when_redis_is_away(redis_url: str) -> None:
                 raise AssertionError("there is no Redis")
         await hold_once(await bench.engine())
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_who_is_cancelled_while_redis_is_silent_leaves_nothing_behind(redis_url: str) -> None:
+def test_who_is_cancelled_while_redis_is_silent_leaves_nothing_behind(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         with bench.frozen():
@@ -353,10 +355,10 @@ def test_who_is_cancelled_while_redis_is_silent_leaves_nothing_behind(redis_url:
                 await waiting
         await hold_once(other)
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
-def test_releasing_waits_for_nothing_and_raises_nothing(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_releasing_waits_for_nothing_and_raises_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test(bench: Bench) -> None:
         one = await bench.engine(lease=1.0, timeout=0.1, patience=0.2)
         turns = 0
@@ -368,26 +370,24 @@ def test_releasing_waits_for_nothing_and_raises_nothing(redis_url: str, caplog: 
                 turns += 1
 
         async with one.lock("x", None):
-            os.kill(bench.pid, signal.SIGSTOP)
+            bench.process.freeze()
             counting = asyncio.create_task(count_turns())
             await asyncio.sleep(0)
             before = turns
         assert turns == before
         counting.cancel()
-        try:
-            while "lock 'x' could not be released" not in caplog.text:
-                await asyncio.sleep(0.01)
-        finally:
-            os.kill(bench.pid, signal.SIGCONT)
+        while "lock 'x' could not be released" not in caplog.text:
+            await asyncio.sleep(0.01)
+        bench.process.thaw()
         await hold_once(await bench.engine())
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
 
 
 # The scripts, each made twice
 
 
-def test_every_script_may_be_repeated(redis_url: str) -> None:
+def test_every_script_may_be_repeated(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         keys = [KEY, f"{KEY}:fence", f"{KEY}:waiting"]
 
@@ -414,4 +414,4 @@ def test_every_script_may_be_repeated(redis_url: str) -> None:
         assert await renew("mine", 9000) == 0
         assert int((await take("theirs"))[0]) > int(first[0])
 
-    on_redis(redis_url, test)
+    on_redis(tmp_path, test)
