@@ -1,8 +1,8 @@
 """Locks on all nodes: a key in Redis that ends by itself, renewed by a watchdog while its holder runs.
 
-Who waits is told by the release, through the channel of its node, so waiting costs next to nothing and ends at once.
-Of each node only the first in line asks Redis; it stays so until it has the lock, so that its node does not hand the
-lock on within itself while other nodes wait. That a message may get lost is made up for by asking again now and then.
+The release tells who is next, through the channel of its node, so waiting costs next to nothing and ends at once. Nodes
+stand in line in Redis, and tasks within their node: the first of each asks for the whole node. That a message may get
+lost, or a node that is next be dead, is made up for by asking again now and then.
 """
 
 import asyncio
@@ -58,9 +58,11 @@ class Locks:
             self._release(name, token)
 
     def released(self, name: str) -> None:
-        """A lock that somebody here waits for, or has waited for, was released."""
+        """A lock was released, and it is this node's turn."""
         if event := self._releases.get(name):
             event.set()
+        else:
+            self._pass_on(name)
 
     async def _wait_for(self, name: str, token: str, only_now: bool) -> tuple[int, float]:
         """The fence, and until when the lock is held by the loop's clock."""
@@ -73,7 +75,7 @@ class Locks:
                 while True:
                     released.clear()
                     until = self._loop.time() + self._lease
-                    fence, left = await self._take(name, token)
+                    fence, left = await self._take(name, token, waits=not only_now)
                     if fence and self._loop.time() < until:
                         return fence, until
                     if fence:
@@ -84,14 +86,20 @@ class Locks:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(min(left, random.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE))):
                             await released.wait()
+            except BaseException:
+                if released.is_set():
+                    self._pass_on(name)
+                raise
             finally:
                 del self._releases[name]
 
-    async def _take(self, name: str, token: str) -> tuple[int, float]:
+    async def _take(self, name: str, token: str, *, waits: bool) -> tuple[int, float]:
         """The fence and 0; or 0, and the seconds after which the lock ends if its holder does not renew it."""
         keys = [self._names.lock(name), *(self._names.beside_lock(name, what) for what in ("fence", "waiting"))]
         try:
-            fence, *left = await self._pipeline.run(scripts.LOCK, keys, token, self._milliseconds, self._node)
+            fence, *left = await self._pipeline.run(
+                scripts.LOCK, keys, token, self._milliseconds, self._node, int(waits)
+            )
         except BaseException:
             # It may have been taken all the same.
             self._release(name, token)
@@ -106,6 +114,10 @@ class Locks:
         keys = [self._names.lock(name), self._names.beside_lock(name, "waiting")]
         call = self._pipeline.post(scripts.UNLOCK, keys, token, self._names.node_channel, name)
         call.answer.add_done_callback(lambda answer: self._note(name, answer))
+
+    def _pass_on(self, name: str) -> None:
+        """It was this node's turn, and who waited for it has given up."""
+        self._release(name, f"for {self._node}")
 
     def _note(self, name: str, answer: "asyncio.Future[int]") -> None:
         if error := answer.exception():

@@ -75,7 +75,7 @@ class Close(NamedTuple):
 
 
 class LockFree(NamedTuple):
-    """A lock that this node waits for was released."""
+    """A lock was released, and it is this node's turn."""
 
     name: str
 

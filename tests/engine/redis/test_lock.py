@@ -61,7 +61,7 @@ class Bench:
 
     async def waits(self, engine: RedisEngine, task: "asyncio.Task[Any]") -> None:
         """Wait until somebody on the node of an engine has been refused the lock."""
-        while not await self.redis.sismember(f"{KEY}:waiting", f"node-{self.engines.index(engine)}"):
+        while await self.redis.zscore(f"{KEY}:waiting", f"node-{self.engines.index(engine)}") is None:
             assert not task.done()
 
 
@@ -78,6 +78,12 @@ def on_redis(directory: Path, test: Callable[[Bench], Awaitable[None]]) -> None:
                     await engine.stop()
 
     asyncio.run(run())
+
+
+def pause_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a lock does not ask again by itself."""
+    monkeypatch.setattr(lock, "_SHORTEST_PAUSE", LONG)
+    monkeypatch.setattr(lock, "_LONGEST_PAUSE", LONG)
 
 
 async def hold_once(engine: RedisEngine) -> int:
@@ -133,8 +139,7 @@ def test_no_update_is_lost_between_nodes(tmp_path: Path) -> None:
 
 
 def test_another_node_is_told_of_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_SHORTEST_PAUSE", LONG)
-    monkeypatch.setattr(lock, "_LONGEST_PAUSE", LONG)
+    pause_for_long(monkeypatch)
 
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
@@ -146,20 +151,68 @@ def test_another_node_is_told_of_the_release(tmp_path: Path, monkeypatch: pytest
     on_redis(tmp_path, test)
 
 
-def test_a_node_with_many_waiters_does_not_keep_the_lock_to_itself(tmp_path: Path) -> None:
+def test_nodes_take_turns(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
-        ended = asyncio.Event()
+        order: list[str] = []
 
-        async def hold_again_and_again() -> None:
-            while not ended.is_set():
-                await hold_once(one)
+        async def take(name: str, engine: RedisEngine) -> None:
+            async with engine.lock("x", None):
+                order.append(name)
 
-        busy = [asyncio.create_task(hold_again_and_again()) for _ in range(5)]
-        for _ in range(5):
-            await hold_once(other)
-        ended.set()
-        await asyncio.gather(*busy)
+        async with one.lock("x", None):
+            second = asyncio.create_task(take("one, second", one))
+            third = asyncio.create_task(take("one, third", one))
+            await bench.waits(one, second)
+            first = asyncio.create_task(take("other, first", other))
+            await bench.waits(other, first)
+        await asyncio.gather(first, second, third)
+        assert order == ["one, second", "other, first", "one, third"]
+
+    on_redis(tmp_path, test)
+
+
+def test_who_releases_it_cannot_have_it_again_before_another_node_that_waits(tmp_path: Path) -> None:
+    async def test(bench: Bench) -> None:
+        one, other = await bench.engine(), await bench.engine()
+        async with one.lock("x", None):
+            waiting = asyncio.create_task(hold_once(other))
+            await bench.waits(other, waiting)
+        with pytest.raises(TimeoutError):
+            async with one.lock("x", 0):
+                raise AssertionError("it was the other's turn")
+        await waiting
+
+    on_redis(tmp_path, test)
+
+
+@pytest.mark.parametrize("when", ["before", "as it is told"])
+def test_a_node_whose_waiter_has_given_up_passes_its_turn_on(
+    tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause_for_long(monkeypatch)
+
+    async def test(bench: Bench) -> None:
+        one, other, third = [await bench.engine() for _ in range(3)]
+        tell = other._locks.released
+
+        def tell_and_cancel(name: str) -> None:
+            tell(name)
+            gives_up.cancel()
+
+        async with one.lock("x", None):
+            gives_up = asyncio.create_task(hold_once(other))
+            await bench.waits(other, gives_up)
+            waiting = asyncio.create_task(hold_once(third))
+            await bench.waits(third, waiting)
+            if when == "before":
+                gives_up.cancel()
+                await asyncio.wait({gives_up})
+            else:
+                monkeypatch.setattr(other._locks, "released", tell_and_cancel)
+        # Otherwise it would be told only when the turn of the other had run out, and it asked again.
+        await waiting
+        assert gives_up.cancelled()
 
     on_redis(tmp_path, test)
 
@@ -392,7 +445,7 @@ def test_every_script_may_be_repeated(tmp_path: Path) -> None:
         keys = [KEY, f"{KEY}:fence", f"{KEY}:waiting"]
 
         async def take(token: str) -> list[Any]:
-            answer: list[Any] = await bench.redis.eval(scripts.LOCK.text, 3, *keys, token, 5000, "node-0")
+            answer: list[Any] = await bench.redis.eval(scripts.LOCK.text, 3, *keys, token, 5000, "node-0", 0)
             return answer
 
         async def renew(token: str, milliseconds: int) -> Any:
