@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from msanic_core.db.database import Database
-from msanic_core.engine.base import Engine, SessionInfo
+from msanic_core.engine.base import Engine, Lock, SessionInfo
 from msanic_core.identity import Identity, check_name
 from msanic_core.session.registry import Registry
 from msanic_core.session.session import Session
@@ -102,6 +103,16 @@ class Server:
         if local is not None and self._registry.leave(local, group):
             await self._engine.leave(local.info, group)
 
+    def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
+        """A lock for `async with`: one task at a time holds it, on all nodes. It cannot be taken twice.
+
+        `wait`: seconds to wait for it, 0: only if it is free now, None: as long as it takes. Raises `TimeoutError` when
+        the time is up, `StoreUnavailableError` when the store is away, `ValueError` for what is no name. When the lock
+        is lost, the task is cancelled within the block, and the block raises `LockLostError`. `as lock` gives a
+        `fence`, a number that rises with every holder, for storage that is to refuse who has lost the lock.
+        """
+        return self._engine.lock(check_name("lock", name), wait)
+
 
 class Context:
     """What a command handler sees: who sent the command, and the means to answer more than one."""
@@ -152,3 +163,7 @@ class Context:
     async def online(self, user: str) -> bool:
         """See `Server.online`."""
         return await self.server.online(user)
+
+    def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
+        """See `Server.lock`."""
+        return self.server.lock(name, wait=wait)
