@@ -81,7 +81,7 @@ async def parts(url: str) -> AsyncIterator[Make]:
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[Redis]:
+async def client(url: str) -> AsyncIterator[Any]:
     """A plain client, to see and do what others would."""
     async with Redis.from_url(url, decode_responses=True, protocol=2) as redis:
         yield redis

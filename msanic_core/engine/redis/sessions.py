@@ -148,10 +148,14 @@ class Sessions:
             await self._release(session, owner)
 
     async def claim(self, owner: str, user: str, session_id: str, plugins: Sequence[str]) -> OfflineJob | None:
-        """Take over what a dead owner held; None when somebody else has it, or it is done."""
-        if session_id in self._jobs:
-            # Two dead nodes held it, one of which had taken it over from the other.
-            await self.skip(owner, user, session_id)
+        """Take over what a dead owner held; None when somebody else has it, or it is done.
+
+        Two dead owners may have held it, one of which had taken it over from the other. While it is being claimed from
+        one it stays with the other, to be claimed again.
+        """
+        if (left := self._jobs.get(session_id)) is not None:
+            if left:
+                await self.skip(owner, user, session_id)
             return None
         try:
             job = await self._claim(owner, user, session_id, plugins)

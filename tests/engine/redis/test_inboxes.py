@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -14,7 +15,7 @@ from tests.support.engines import MULTI, info
 from tests.support.redis_parts import LIMITS, Make, Parts, client, parts
 
 
-def run_with(redis_url: str, test: Callable[[Make, Redis], Awaitable[None]]) -> None:
+def run_with(redis_url: str, test: Callable[[Make, Any], Awaitable[None]]) -> None:
     async def run() -> None:
         async with parts(redis_url) as make, client(redis_url) as redis:
             await test(make, redis)
@@ -46,7 +47,7 @@ def test_a_call_that_is_repeated_stores_and_sends_once(tmp_path: Path) -> None:
                 second = await node.inboxes.store("ada", Push("a.b", 2), None)
                 assert second == first + 1
                 assert await waiting(node) == [1, 2]
-                heard = []
+                heard: list[Any] = []
                 while len(heard) < 3:
                     message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=1)
                     if message is not None:
@@ -57,7 +58,7 @@ def test_a_call_that_is_repeated_stores_and_sends_once(tmp_path: Path) -> None:
 
 
 def test_keys_of_callers_and_of_calls_do_not_meet(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node, other = make("a"), make("b")
         first = await node.inboxes.store("ada", Push("a.b", 1), None)
         # What the first call was given by the process itself.
@@ -71,7 +72,7 @@ def test_keys_of_callers_and_of_calls_do_not_meet(redis_url: str) -> None:
 
 
 def test_a_thousand_keys_are_remembered(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         calls = [node.inboxes.store("ada", Push("a.b", number), f"k{number}") for number in range(1001)]
         ids = await asyncio.gather(*calls)
@@ -84,7 +85,7 @@ def test_a_thousand_keys_are_remembered(redis_url: str) -> None:
 
 
 def test_everything_of_an_inbox_ends_some_time(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         age = round(LIMITS.max_age * 1000)
         await node.inboxes.store("ada", Push("a.b", 1), None)
@@ -102,18 +103,18 @@ def test_everything_of_an_inbox_ends_some_time(redis_url: str) -> None:
 
 
 def test_an_acknowledgement_that_waits_is_raised(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         ids = [await node.inboxes.store("ada", Push("a.b", number), None) for number in range(20)]
         assert len(await waiting(node)) == 20
         posted: list[Call] = []
         post = node.pipeline.post
 
-        def count(*arguments: object) -> Call:
-            posted.append(post(*arguments))  # type: ignore[arg-type]
+        def count(*arguments: Any) -> Call:
+            posted.append(post(*arguments))
             return posted[-1]
 
-        node.pipeline.post = count  # type: ignore[method-assign]
+        node.pipeline.post = count  # type: ignore[method-assign, assignment]
         for message_id in (*ids[:15], ids[3]):
             node.inboxes.acknowledge("ada", "", message_id)
         node.inboxes.acknowledge("ada", "phone", ids[1])
@@ -128,7 +129,7 @@ def test_an_acknowledgement_that_waits_is_raised(redis_url: str) -> None:
 
 
 def test_the_client_that_is_furthest_behind_makes_room(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.inboxes.read("ada", "c0", None, 1, "epoch")
         ids = [await node.inboxes.store("ada", Push("a.b", number), None) for number in range(3)]
@@ -149,7 +150,7 @@ def test_the_client_that_is_furthest_behind_makes_room(redis_url: str) -> None:
 def test_those_who_are_connected_are_known_whoever_makes_the_inbox(redis_url: str) -> None:
     """Also when it was forgotten while they were connected: else the first to acknowledge takes all from them."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         for how in ("register", "read", "store", "restore"):
             node = make(how)
             phone, laptop = (info(f"{how}-{name}", client=name) for name in ("phone", "laptop"))
@@ -172,7 +173,7 @@ def test_those_who_are_connected_are_known_whoever_makes_the_inbox(redis_url: st
 
 
 def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.inboxes.read("ada", "", None, 1, "epoch")
         ids = [
@@ -193,7 +194,7 @@ def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
 def test_a_full_inbox_holds_redis_up_for_a_moment_only(redis_url: str, count: int) -> None:
     """A script that drops all of it does so in a few steps for a hundred messages, not for each."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.inboxes.read("ada", "", None, 1, "epoch")
         ids = await asyncio.gather(*(node.inboxes.store("ada", Push("a.b", n), None) for n in range(count)))

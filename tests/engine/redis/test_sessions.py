@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import SessionInfo, SessionPolicy
@@ -21,7 +21,7 @@ PLUGINS = ["chat", "shop"]
 LOST = OfflineReason.LOST
 
 
-def run_with(redis_url: str, test: Callable[[Make, Redis], Awaitable[None]]) -> None:
+def run_with(redis_url: str, test: Callable[[Make, Any], Awaitable[None]]) -> None:
     async def run() -> None:
         async with parts(redis_url) as make, client(redis_url) as redis:
             await test(make, redis)
@@ -33,14 +33,14 @@ async def ids_of(node: Parts, user: str = "ada") -> list[str]:
     return [session.id for session in await node.sessions.of_user(user)]
 
 
-async def keys_left(redis: Redis) -> set[str]:
+async def keys_left(redis: Any) -> set[str]:
     """What is stored, but for signs of life and inboxes."""
     found = await redis.keys("*")
     return {key for key in found if "{nodes}" not in key and not key.endswith((":meta", ":inbox"))}
 
 
 def test_nothing_is_left_of_a_session_that_is_done_with(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         session = info("s1", groups=("red", "blue"))
         assert await node.sessions.register(session, MULTI)
@@ -60,7 +60,7 @@ def test_nothing_is_left_of_a_session_that_is_done_with(redis_url: str) -> None:
 
 
 def test_nothing_is_left_when_no_plugin_has_to_be_told(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         session = info("s1")
         await node.sessions.register(session, MULTI)
@@ -74,7 +74,7 @@ def test_nothing_is_left_when_no_plugin_has_to_be_told(redis_url: str) -> None:
 
 
 def test_a_session_is_lost_once(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
         results = await asyncio.gather(*(node.sessions.lost(info("s1"), LOST, PLUGINS) for _ in range(5)))
@@ -85,7 +85,7 @@ def test_a_session_is_lost_once(redis_url: str) -> None:
 
 
 def test_a_refused_session_leaves_nothing(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         policy = SessionPolicy(1)
         await node.sessions.register(info("s1"), policy)
@@ -99,7 +99,7 @@ def test_a_refused_session_leaves_nothing(redis_url: str) -> None:
 
 @pytest.mark.parametrize("client_id", ["a\nb", "a\n\n\n\n", "\n", "a:b{c}", "%0A"])
 def test_what_a_client_calls_itself_breaks_no_record(redis_url: str, client_id: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node, other = make("a", LEASE), make("b", LEASE)
         session = info("s1", client=client_id)
         await node.sessions.register(session, SINGLE)
@@ -116,7 +116,7 @@ def test_what_a_client_calls_itself_breaks_no_record(redis_url: str, client_id: 
 def test_replaced_before_its_registration_was_answered(redis_url: str) -> None:
     """The word of it comes on another connection, and may be quicker."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.lease.beat()
         first = asyncio.create_task(node.sessions.register(info("s1"), SINGLE))
@@ -133,7 +133,7 @@ def test_replaced_before_its_registration_was_answered(redis_url: str) -> None:
 
 
 def test_lost_before_it_was_recorded(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         first = asyncio.create_task(node.sessions.register(info("s1"), MULTI))
         await asyncio.sleep(0)
@@ -180,7 +180,7 @@ def test_a_registration_that_fails_leaves_nothing_once_redis_is_back(tmp_path: P
 
 
 def test_restoring_changes_nothing_that_is_known(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         session = info("s1")
         await node.sessions.register(session, SINGLE)
@@ -195,7 +195,7 @@ def test_restoring_changes_nothing_that_is_known(redis_url: str) -> None:
 
 
 def test_restored_in_an_empty_store_the_newest_stays(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         a, b, c = make("a"), make("b"), make("c")
         sessions = [(a, info("s1", opened_at=1.0)), (b, info("s2", opened_at=2.0)), (c, info("s3", opened_at=3.0))]
         for node, session in sessions:
@@ -211,7 +211,7 @@ def test_restored_in_an_empty_store_the_newest_stays(redis_url: str) -> None:
 
 
 def test_a_mark_survives_restoring(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         for number in (1, 2):
             await node.sessions.register(info(f"s{number}"), MULTI)
@@ -225,7 +225,7 @@ def test_a_mark_survives_restoring(redis_url: str) -> None:
 
 @pytest.mark.parametrize("steps", range(6))
 def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         session = info("s1", groups=("red",))
         await node.sessions.register(session, MULTI)
@@ -251,7 +251,7 @@ def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
 def test_lost_after_the_store_was_emptied(redis_url: str) -> None:
     """Its job is recorded all the same, and found by others."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node, other = make("a", LEASE), make("b", LEASE)
         await node.sessions.register(info("s1"), MULTI)
         await redis.flushall()
@@ -268,7 +268,7 @@ def test_lost_after_the_store_was_emptied(redis_url: str) -> None:
 
 
 def test_every_plugin_is_told_though_the_store_was_emptied_in_between(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
         await node.sessions.lost(info("s1"), LOST, PLUGINS)
@@ -282,7 +282,7 @@ def test_every_plugin_is_told_though_the_store_was_emptied_in_between(redis_url:
 
 
 def test_a_session_of_a_dead_node_is_claimed_once(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         dead, *others = [make(name, LEASE) for name in "abcd"]
         for number in range(20):
             await dead.sessions.register(info(f"s{number}", f"user{number}"), MULTI)
@@ -303,7 +303,7 @@ def test_a_session_of_a_dead_node_is_claimed_once(redis_url: str) -> None:
 
 
 def test_a_job_goes_on_where_its_node_has_ended(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         first, second, third = (make(name, LEASE) for name in "abc")
         session = info("s1", groups=("red",))
         await first.sessions.register(session, MULTI)
@@ -329,7 +329,7 @@ def test_a_job_goes_on_where_its_node_has_ended(redis_url: str) -> None:
 def test_what_two_dead_nodes_held_is_given_out_once(redis_url: str) -> None:
     """One took it over from the other, and died before it could say so."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         first, second, third = (make(name, LEASE) for name in "abc")
         await first.sessions.register(info("s1"), MULTI)
         assert await second.sessions.claim("a.1", "ada", "s1", PLUGINS) is not None
@@ -346,7 +346,7 @@ def test_what_two_dead_nodes_held_is_given_out_once(redis_url: str) -> None:
 
 
 def test_a_dead_nodes_sessions_are_not_online_while_they_are_taken_over(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         dead, other = make("a", LEASE), make("b", LEASE)
         session = info("s1")
         await dead.sessions.register(session, MULTI)
@@ -377,7 +377,7 @@ async def taken_over(make: Make, session: SessionInfo) -> tuple[Parts, Parts]:
 def test_a_node_that_was_frozen_comes_back(redis_url: str, first: str) -> None:
     """Whatever it does first: nobody is told a second time of what others have taken over."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         session = info("s1")
         frozen, other = await taken_over(make, session)
         if first == "restore":
@@ -402,7 +402,7 @@ def test_a_node_that_was_frozen_comes_back(redis_url: str, first: str) -> None:
 def test_frozen_between_a_sign_of_life_and_what_follows(redis_url: str) -> None:
     """It does not know yet that it was condemned; what it does with the old name is found out afterwards."""
 
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         session = info("s1")
         frozen, _ = await taken_over(make, session)
         answer = await frozen.sessions._record_lost(session, "a.1", LOST, PLUGINS, 1.0, force=True)
@@ -415,7 +415,7 @@ def test_frozen_between_a_sign_of_life_and_what_follows(redis_url: str) -> None:
 
 
 def test_sessions_of_other_users_and_done_ones_are_nobodys(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node, other = make("a"), make("b")
         await node.sessions.register(info("s1"), MULTI)
         assert await other.sessions.claim("x.1", "ada", "s1", PLUGINS) is None
@@ -428,7 +428,7 @@ def test_sessions_of_other_users_and_done_ones_are_nobodys(redis_url: str) -> No
 
 
 def test_times_and_ids_come_through_unchanged(redis_url: str) -> None:
-    async def test(make: Make, redis: Redis) -> None:
+    async def test(make: Make, redis: Any) -> None:
         node, other = make("a"), make("b")
         session = msgspec.structs.replace(info("s1"), opened_at=1_764_000_000.1234567)
         await node.sessions.register(session, MULTI)

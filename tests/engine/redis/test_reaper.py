@@ -1,0 +1,109 @@
+"""Taking over from dead nodes: all of it, once, whoever dies meanwhile."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from msanic_core.codes import OfflineReason
+from msanic_core.engine.base import OfflineJob, SessionInfo
+from tests.support.engines import MULTI, info
+from tests.support.redis_parts import RedisNode, client, nodes
+
+
+async def fill(node: RedisNode, count: int) -> list[SessionInfo]:
+    """Sessions of as many users, each in a group."""
+    sessions = [info(f"s{number}", f"user{number}", node=node.name) for number in range(count)]
+    await asyncio.gather(*(node.engine.register(session, MULTI) for session in sessions))
+    await asyncio.gather(*(node.engine.join(session, "all") for session in sessions))
+    return sessions
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+def told(*living: RedisNode) -> Counter[str]:
+    return Counter(job.session.id for node in living for job in node.adopted)
+
+
+def test_two_thousand_sessions_are_taken_over_once_by_two_that_compete(redis_url: str) -> None:
+    async def run() -> None:
+        async with nodes(redis_url, prefix="test") as start, client(redis_url) as redis:
+            dead, a, b = await start("dead"), await start("a"), await start("b")
+            sessions = await fill(dead, 2000)
+            await dead.kill()
+            await until(lambda: bool(a.adopted or b.adopted))
+            # Only one has condemned it; both go to work.
+            for node in (a, b):
+                node.engine._reaper.reap("dead.1")
+            await until(lambda: not a.engine._reaper._tasks and not b.engine._reaper._tasks)
+            assert told(a, b) == Counter(session.id for session in sessions)
+            assert a.adopted
+            assert b.adopted
+            job = a.adopted[0]
+            assert job.reason is OfflineReason.CRASHED
+            assert job.plugins == ("chat",)
+            assert job.session.groups == ("all",)
+            assert job.session.last
+            assert await a.engine.members("all") == []
+            await asyncio.gather(*(node.engine.done(each.session, "chat") for node in (a, b) for each in node.adopted))
+            left = {key for key in await redis.keys("*") if not key.endswith((":meta", ":inbox"))}
+            assert {key for key in left if ":taken:" not in key} == {"test:{nodes}:beats", "test:{nodes}:epoch"}
+            assert all([0 < await redis.ttl(key) <= 3600 for key in left if ":taken:" in key])
+
+    asyncio.run(run())
+
+
+def test_a_third_finishes_what_a_reaper_leaves_that_dies_in_the_middle(redis_url: str) -> None:
+    async def run() -> None:
+        async with nodes(redis_url) as start:
+            dead, second = await start("dead"), await start("second")
+            sessions = await fill(dead, 600)
+            await dead.kill()
+            adopted: list[OfflineJob] = []
+            done: list[str] = []
+            await until(lambda: len(second.adopted) >= 200)
+            # Some it has told all plugins of; the others it takes with it.
+            for job in second.adopted[:50]:
+                await second.engine.done(job.session, "chat")
+                done.append(job.session.id)
+            adopted += second.adopted
+            await second.kill()
+            third = await start("third")
+            await until(lambda: len({*done, *told(third)}) == len(sessions))
+            await until(lambda: not third.engine._reaper._tasks)
+            assert told(third) == Counter({session.id for session in sessions} - set(done))
+
+    asyncio.run(run())
+
+
+def test_a_reaper_that_is_stopped_leaves_the_rest_to_others(redis_url: str) -> None:
+    async def run() -> None:
+        async with nodes(redis_url) as start:
+            dead, second = await start("dead"), await start("second")
+            sessions = await fill(dead, 600)
+            await dead.kill()
+            await until(lambda: bool(second.engine._reaper._tasks))
+            await second.engine.stop()
+            third = await start("third")
+            await until(lambda: len(told(third)) == len(sessions))
+            assert told(third) == Counter(session.id for session in sessions)
+
+    asyncio.run(run())
+
+
+def test_one_record_that_cannot_be_read_keeps_no_other(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with nodes(redis_url, prefix="test") as start, client(redis_url) as redis:
+            dead, a = await start("dead"), await start("a")
+            await fill(dead, 3)
+            await redis.hset("test:{u:user1}:sessions", "s1", "-\ndead.1\ndead\n\nnot a session")
+            await dead.kill()
+            await until(lambda: len(a.adopted) == 2 and not a.engine._reaper._tasks)
+            assert await redis.exists("test:{held:dead.1}", "test:{nodes}:dead") == 0
+
+    asyncio.run(run())
+    assert "session s1 of user1 cannot be taken over" in caplog.text
