@@ -81,7 +81,7 @@ def test_a_killed_subscription_is_made_anew_and_the_gap_is_told(redis_url: str) 
     async def run() -> None:
         async with subscribed(redis_url) as bench:
             for number in range(3):
-                assert await bench.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1  # type: ignore[no-untyped-call]
+                assert await bench.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
                 await bench.gaps.get()
                 assert bench.subscription.alive
                 await bench.say(str(number))
