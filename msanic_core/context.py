@@ -77,6 +77,10 @@ class Server:
         """The users with a session in the group, sorted."""
         return await self._engine.members(check_name("group", group))
 
+    async def count(self, group: str | None = None) -> int:
+        """How many sessions are in the group, or in all. In all, those of other nodes may be some seconds old."""
+        return await self._engine.count(group if group is None else check_name("group", group))
+
     async def online(self, user: str) -> bool:
         """Whether the user has a session."""
         return await self._engine.online(check_name("user", user))
@@ -159,6 +163,10 @@ class Context:
     async def members(self, group: str) -> list[str]:
         """See `Server.members`."""
         return await self.server.members(group)
+
+    async def count(self, group: str | None = None) -> int:
+        """See `Server.count`."""
+        return await self.server.count(group)
 
     async def online(self, user: str) -> bool:
         """See `Server.online`."""

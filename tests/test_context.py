@@ -253,6 +253,7 @@ def test_groups() -> None:
         await again.ctx.leave("red")
         assert await home.server.members("red") == ["bob"]
         assert await home.server.members("empty") == []
+        assert (await home.server.count(), await bob.ctx.count("red"), await bob.ctx.count("empty")) == (3, 1, 0)
 
     at_home(test, ws={"sessions": "multi"})
 

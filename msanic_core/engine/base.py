@@ -154,6 +154,9 @@ class Engine(Protocol):
     async def members(self, group: str) -> list[str]:
         """The users with a session in the group, sorted."""
 
+    async def count(self, group: str | None) -> int:
+        """How many sessions are in the group, or with None in all; of other nodes as of their last sign of life."""
+
     async def online(self, user: str) -> bool:
         """Whether the user has a session anywhere."""
 

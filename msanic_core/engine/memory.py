@@ -102,6 +102,10 @@ class MemoryEngine:
         """See `Engine.members`."""
         return sorted(set(self._groups.get(group, {}).values()))
 
+    async def count(self, group: str | None) -> int:
+        """See `Engine.count`."""
+        return sum(map(len, self._sessions.values())) if group is None else len(self._groups.get(group, {}))
+
     async def online(self, user: str) -> bool:
         """See `Engine.online`."""
         return user in self._sessions

@@ -77,7 +77,7 @@ class RedisEngine:
         self._delivery = delivery
         self._pipeline = Pipeline(self._store, options.timeout, options.patience, self._forgotten.set)
         self._lease = Lease(
-            node, names, self._pipeline, options.lease, self._reap, self._condemned, self._forgotten.set
+            node, names, self._pipeline, options.lease, self._reap, self._condemned, self._forgotten.set, self._count
         )
         self._groups = Groups(names, self._pipeline, self._lease)
         max_age = self._inbox_limits.max_age
@@ -141,6 +141,10 @@ class RedisEngine:
         """See `Engine.members`."""
         return await self._groups.members(group)
 
+    async def count(self, group: str | None) -> int:
+        """See `Engine.count`."""
+        return self._count() + self._lease.sessions_elsewhere if group is None else await self._groups.count(group)
+
     async def online(self, user: str) -> bool:
         """See `Engine.online`."""
         return bool(await self._sessions.of_user(user))
@@ -201,6 +205,9 @@ class RedisEngine:
             self._locks.released(message.name)
         else:
             self._delivery.to_group(message.group, message.push)
+
+    def _count(self) -> int:
+        return self._sessions.count
 
     def _reap(self, owner: str) -> None:
         self._reaper.reap(owner)
