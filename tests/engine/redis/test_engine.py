@@ -156,7 +156,7 @@ def test_who_was_on_a_dead_node_is_not_there_though_nobody_has_taken_over_yet(re
             while await b.engine.count(None) != 2:
                 await asyncio.sleep(0.01)
             # Taking over begins with this, and gets no further.
-            b.engine._reaper.reap = lambda owner: None  # type: ignore[method-assign]
+            b.engine._reaper.reap = lambda owner: None
             await a.kill()
             while await b.engine.online("ada"):
                 await asyncio.sleep(0.01)
