@@ -84,7 +84,8 @@ class Call:
     def command(self) -> Sequence[Argument]:
         """What is sent."""
         if self.script is None:
-            return self.arguments
+            # redis-py looks at a command's name, as text, for the server of a cluster that it belongs to.
+            return (self.name, *self.arguments[1:])
         name, script = ("EVAL", self.script.text) if self.whole else ("EVALSHA", self.script.sha)
         return (name, script, len(self.keys), *self.keys, *self.arguments)
 
