@@ -101,7 +101,11 @@ def test_who_waits_long_enough_gets_an_error(start: Start) -> None:
         await refused(engine, SHORT)
         await refused(engine, 0)
         await asyncio.gather(refused(engine, SHORT), refused(engine, 0), refused(engine, SHORT / 2))
+        waiting = Holder(engine)
+        await refused(engine, SHORT)
+        await refused(engine, 0)
         await holder.end()
+        await waiting.end()
         async with engine.lock("x", 0):
             await refused(engine, 0)
 

@@ -67,31 +67,35 @@ class Locks:
     async def _wait_for(self, name: str, token: str, only_now: bool) -> tuple[int, float]:
         """The fence, and until when the lock is held by the loop's clock."""
         turn = self._turns.of(name)
-        if only_now and turn.locked():
-            raise TimeoutError
-        async with turn:
-            released = self._releases[name] = asyncio.Event()
-            try:
-                while True:
-                    released.clear()
-                    until = self._loop.time() + self._lease
-                    fence, left = await self._take(name, token, waits=not only_now)
-                    if fence and self._loop.time() < until:
-                        return fence, until
-                    if fence:
-                        # The answer came so late that it may have ended: what follows makes sure.
-                        continue
-                    if only_now:
-                        raise TimeoutError
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(min(left, random.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE))):
-                            await released.wait()
-            except BaseException:
-                if released.is_set():
-                    self._pass_on(name)
-                raise
-            finally:
-                del self._releases[name]
+        # At once, if nobody else here is at it.
+        async with asyncio.timeout(0 if only_now else None):
+            await turn.acquire()
+        released = self._releases[name] = asyncio.Event()
+        try:
+            return await self._ask(name, token, only_now, released)
+        except BaseException:
+            if released.is_set():
+                self._pass_on(name)
+            raise
+        finally:
+            del self._releases[name]
+            turn.release()
+
+    async def _ask(self, name: str, token: str, only_now: bool, released: asyncio.Event) -> tuple[int, float]:
+        while True:
+            released.clear()
+            until = self._loop.time() + self._lease
+            fence, left = await self._take(name, token, waits=not only_now)
+            if fence and self._loop.time() < until:
+                return fence, until
+            if fence:
+                # The answer came so late that it may have ended: what follows makes sure.
+                continue
+            if only_now:
+                raise TimeoutError
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, random.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE))):
+                    await released.wait()
 
     async def _take(self, name: str, token: str, *, waits: bool) -> tuple[int, float]:
         """The fence and 0; or 0, and the seconds after which the lock ends if its holder does not renew it."""
