@@ -25,8 +25,7 @@ class Nodes:
     async def start(self, port: int | None = None, own: Mapping[str, Any] | None = None) -> ServerProcess:
         """Start one more, on this port or a free one, and wait until it serves.
 
-        `own`: settings of this one only. Raises `RuntimeError` with the log when it
-        does not start.
+        `own`: settings of this one alone. Raises `RuntimeError` with the log when it does not start.
         """
         tries = 1 if port else _TRIES
         while True:
