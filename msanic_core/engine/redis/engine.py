@@ -131,7 +131,7 @@ class RedisEngine:
 
     async def join(self, session: SessionInfo, group: str) -> None:
         """See `Engine.join`."""
-        await self._sessions.join(session, group)
+        await self._groups.join(session, group)
 
     async def leave(self, session: SessionInfo, group: str) -> None:
         """See `Engine.leave`."""
