@@ -22,14 +22,14 @@ class Nodes:
         self._settings = settings
         self._environ = environ
 
-    async def start(self, port: int | None = None) -> ServerProcess:
+    async def start(self, port: int | None = None, own: Mapping[str, Any] | None = None) -> ServerProcess:
         """Start one more, on this port or a free one, and wait until it serves.
 
-        Raises `RuntimeError` with the log when it does not start.
+        `own`: settings of this one alone. Raises `RuntimeError` with the log when it does not start.
         """
         tries = 1 if port else _TRIES
         while True:
-            settings = {**self._settings, "server.port": port or free_port()}
+            settings = {**self._settings, **(own or {}), "server.port": port or free_port()}
             process = serve_process(self._python_path, settings, self._environ)
             try:
                 return await self._stack.enter_async_context(process)

@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,8 +13,12 @@ from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Call, Pipeline
+from msanic_core.engine.redis.records import group_payload
+from msanic_core.testing import ClusterSetup, RedisProcess, cluster_setup
 from msanic_core.wire import Push
+from msanic_core.wire.packed import pack_push
 from tests.support.nodes import SETTLED, Clock, Node
 
 NODE = "node-1"
@@ -24,20 +29,34 @@ class Bench:
 
     _numbers = itertools.count()
 
-    def __init__(self, engine: Engine, node: Node, clock: Clock) -> None:
+    def __init__(self, engine: Engine, node: Node, clock: Clock, ways: "Sequence[Way]") -> None:
         self.engine = engine
         self.node = node
         self.clock = clock
+        self._ways = ways
 
     async def settle(self) -> None:
         """Wait until the node has got everything that was sent before."""
-        number = next(self._numbers)
-        self.node.settled[number] = asyncio.Event()
-        await self.engine.broadcast(None, Push(SETTLED, number))
-        await self.node.settled[number].wait()
+        for way in self._ways:
+            number = next(self._numbers)
+            self.node.settled[number] = asyncio.Event()
+            await way(self.engine, Push(SETTLED, number))
+            await self.node.settled[number].wait()
 
 
-Make = Callable[[InboxLimits, Clock], Engine]
+Way = Callable[[Engine, Push], Awaitable[None]]
+"""Sends a message to everybody."""
+
+
+async def broadcast(engine: Engine, push: Push) -> None:
+    await engine.broadcast(None, push)
+
+
+class Make(NamedTuple):
+    """How an engine is made, and the ways on which messages come to it: on each of them they keep their order."""
+
+    engine: Callable[[InboxLimits, Clock], Engine]
+    ways: Sequence[Way] = (broadcast,)
 
 
 class Starter:
@@ -51,8 +70,8 @@ class Starter:
         """Start an engine; by default its inboxes hold 10 messages, 10,000 bytes, 60 seconds."""
         bounds = {"max_messages": 10, "max_bytes": 10_000, "max_age": 60.0, **limits}
         clock, node = Clock(), Node()
-        engine = self._make(InboxLimits(**bounds), clock)
-        bench = Bench(engine, node, clock)
+        engine = self._make.engine(InboxLimits(**bounds), clock)
+        bench = Bench(engine, node, clock, self._make.ways)
         await engine.start(NODE, node, ["chat"])
         self._benches.append(bench)
         return bench
@@ -71,14 +90,14 @@ class Starter:
 
 
 def memory(_: pytest.FixtureRequest) -> Make:
-    return MemoryEngine
+    return Make(MemoryEngine)
 
 
 def redis(request: pytest.FixtureRequest) -> Make:
     url: str = request.getfixturevalue("redis_url")
     # Every test has a prefix of its own: what others left does not matter.
     options = RedisOptions(url, prefix=uuid.uuid4().hex)
-    return lambda limits, clock: RedisEngine(options, limits, clock)
+    return Make(lambda limits, clock: RedisEngine(options, limits, clock))
 
 
 class ForgetfulPipeline(Pipeline):
@@ -107,6 +126,33 @@ def redis_with_lost_answers(request: pytest.FixtureRequest) -> Make:
     return redis(request)
 
 
-@pytest.fixture(params=[memory, redis, redis_with_lost_answers], ids=lambda make: make.__name__)
+@pytest.fixture(scope="session")
+def cluster_of_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
+    """The same for all tests: it takes seconds to start."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        setup = runner.run(stack.enter_async_context(cluster_setup(tmp_path_factory.mktemp("cluster"))))
+        try:
+            yield setup
+        finally:
+            runner.run(stack.aclose())
+
+
+def cluster(request: pytest.FixtureRequest) -> Make:
+    setup: ClusterSetup = request.getfixturevalue("cluster_of_three")
+    options = RedisOptions(setup.url, prefix=uuid.uuid4().hex)
+    everybody = Names(options.prefix, 0).everybody
+
+    def through(master: RedisProcess) -> Way:
+        async def publish(_: Engine, push: Push) -> None:
+            async with master.client() as client:
+                await client.publish(everybody, group_payload(None, pack_push(push)))
+
+        return publish
+
+    return Make(lambda limits, clock: RedisEngine(options, limits, clock), [through(node) for node in setup.nodes])
+
+
+@pytest.fixture(params=[memory, redis, redis_with_lost_answers, cluster], ids=lambda make: make.__name__)
 def start(request: pytest.FixtureRequest) -> Starter:
     return Starter(request.param(request))

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from msanic_core.testing import Nodes, ServerProcess, serve_nodes
+from msanic_core.testing import Nodes, Proxy, ServerProcess, serve_nodes
 from tests.faults.client import FaultClient
 from tests.faults.history import Event, History, read_history
 from tests.faults.plugins import HISTORY_VARIABLE, install_fault_plugins
@@ -23,9 +23,9 @@ class Stage:
         self.history = History(path)
         self._clients: list[FaultClient] = []
 
-    async def client(self, node: ServerProcess, user: str, client: str = "phone") -> FaultClient:
-        """Connect as this user's device, and wait for the welcome."""
-        opened = FaultClient(self.history, node.websocket_url(), user, client)
+    async def client(self, node: ServerProcess | Proxy, user: str, client: str = "phone") -> FaultClient:
+        """Connect as this user's device to a node, or to what is in front of it, and wait for the welcome."""
+        opened = FaultClient(self.history, f"ws://127.0.0.1:{node.port}/ws", user, client)
         await opened.open()
         self._clients.append(opened)
         return opened

@@ -34,6 +34,15 @@ async def ask(node: ServerProcess) -> str:
         return (await http.get(f"{node.url}/hello/")).text
 
 
+def test_a_node_has_settings_of_its_own_beside_those_of_all(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serve_nodes(tmp_path, {"ws.path": "/all"}) as started, httpx.AsyncClient() as http:
+            for node, path in ((await started.start(), "/all"), (await started.start(own={"ws.path": "/own"}), "/own")):
+                assert (await http.get(f"{node.url}{path}")).status_code == 426
+
+    asyncio.run(run())
+
+
 def assert_gone(pid: int) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

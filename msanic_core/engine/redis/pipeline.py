@@ -51,7 +51,7 @@ class Call:
     Until it is `sent`, its arguments may be changed.
     """
 
-    __slots__ = ("answer", "arguments", "deadline", "keys", "name", "repeat", "script", "sent", "whole")
+    __slots__ = ("answer", "arguments", "deadline", "keys", "repeat", "script", "sent", "whole")
 
     def __init__(
         self,
@@ -66,8 +66,6 @@ class Call:
         # Encoded here, where who makes the call is told of text that cannot be.
         self.keys = [key.encode() for key in keys]
         self.arguments: Sequence[Argument] = [each.encode() if isinstance(each, str) else each for each in arguments]
-        # A cluster's client looks a command up by its name as text.
-        self.name = str(arguments[0]) if script is None else script.name
         self.deadline = deadline
         self.answer = answer
         self.repeat = repeat
@@ -75,9 +73,18 @@ class Call:
         self.whole = False
         """Whether the script's text has to be sent, because a server does not know it yet."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        if self.script is not None:
+            return self.script.name
+        first = self.arguments[0]
+        return first.decode() if isinstance(first, bytes) else str(first)
+
     def command(self) -> Sequence[Argument]:
         """What is sent."""
         if self.script is None:
+            # redis-py looks at a command's name, as text, for the server of a cluster that it belongs to.
             return (self.name, *self.arguments[1:])
         name, script = ("EVAL", self.script.text) if self.whole else ("EVALSHA", self.script.sha)
         return (name, script, len(self.keys), *self.keys, *self.arguments)

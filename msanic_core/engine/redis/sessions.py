@@ -47,6 +47,11 @@ class Sessions:
         """Whether this node answers for nothing."""
         return not (self._opening or self._open or self._jobs or self._undoing)
 
+    @property
+    def count(self) -> int:
+        """How many sessions this node has."""
+        return len(self._open)
+
     async def stop(self) -> None:
         """Leave to others what is under way."""
         for task in self._undoing:

@@ -171,6 +171,30 @@ def test_a_kick_that_was_not_heard_is_found_later(redis_url: str) -> None:
     asyncio.run(run())
 
 
+def test_who_was_on_a_dead_node_is_not_there_though_nobody_has_taken_over_yet(redis_url: str) -> None:
+    async def run() -> None:
+        async with nodes(redis_url) as start:
+            a, b = await start("a"), await start("b")
+            await connect(a, "s1")
+            await connect(b, "b1", "bob")
+            for node, session in ((a, info("s1", node="a")), (b, info("b1", "bob", node="b"))):
+                await node.engine.join(session, "red")
+            while await b.engine.count(None) != 2:
+                await asyncio.sleep(0.01)
+            # Taking over begins with this, and gets no further.
+            b.engine._reaper.reap = lambda owner: None
+            await a.kill()
+            while await b.engine.online("ada"):
+                await asyncio.sleep(0.01)
+            assert await b.engine.sessions("ada") == []
+            assert await b.engine.members("red") == ["bob"]
+            assert await b.engine.count("red") == 1
+            assert await b.engine.count(None) == 1
+            assert b.adopted == []
+
+    asyncio.run(run())
+
+
 def test_a_dead_nodes_sessions_are_taken_over(redis_url: str) -> None:
     async def run() -> None:
         async with nodes(redis_url) as start:
