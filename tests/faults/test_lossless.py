@@ -1,7 +1,6 @@
 """Durable pushes while nodes and Redis are killed at random: none lost, none out of order, none seen twice."""
 
 import asyncio
-import os
 import random
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from tests.faults.checker import Violation, check
 from tests.faults.history import History, read_history
 from tests.faults.outage import SETTINGS
 from tests.faults.plugins import OFFLINE_PLUGINS
-from tests.faults.sizes import report, size
+from tests.faults.sizes import SEED, report, size
 from tests.faults.stage import Stage, stage
 
 MESSAGES = size(2_000, 100_000)
@@ -25,7 +24,6 @@ PUSHERS_PER_USER = 4
 KILL_EVERY = size(200, 2_000)
 NODES = size(2, 3)
 LAST_WAIT = 30.0
-SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
 BACKOFF = Backoff(base=0.02, cap=0.2, spread=0.2)
 
 
