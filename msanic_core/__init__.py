@@ -6,7 +6,7 @@ These are the names a plugin needs; everything else is the server's own.
 from typing import TYPE_CHECKING, Any
 
 from msanic_core.codes import CloseCode, OfflineReason, ReplyCode
-from msanic_core.errors import AuthenticationError, CommandError, ConfigError, MsanicError, PluginError
+from msanic_core.errors import AuthenticationError, CommandError, ConfigError, LockLostError, MsanicError, PluginError
 
 if TYPE_CHECKING:
     from msanic_core.commands import AnyCommand, command
@@ -23,6 +23,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "Identity",
+    "LockLostError",
     "MsanicError",
     "OfflineReason",
     "PluginError",

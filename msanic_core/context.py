@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from msanic_core.db.database import Database
-from msanic_core.engine.base import Engine, SessionInfo
+from msanic_core.engine.base import Engine, Lock, SessionInfo
 from msanic_core.identity import Identity, check_name
 from msanic_core.session.registry import Registry
 from msanic_core.session.session import Session
@@ -76,6 +77,10 @@ class Server:
         """The users with a session in the group, sorted."""
         return await self._engine.members(check_name("group", group))
 
+    async def count(self, group: str | None = None) -> int:
+        """How many sessions are in the group, or in all. In all, those of other nodes may be some seconds old."""
+        return await self._engine.count(group if group is None else check_name("group", group))
+
     async def online(self, user: str) -> bool:
         """Whether the user has a session."""
         return await self._engine.online(check_name("user", user))
@@ -101,6 +106,16 @@ class Server:
         local = self._registry.get(session.id)
         if local is not None and self._registry.leave(local, group):
             await self._engine.leave(local.info, group)
+
+    def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
+        """A lock for `async with`: one task at a time holds it, on all nodes. It cannot be taken twice.
+
+        `wait`: seconds to wait for it, 0: only if it is free now, None: as long as it takes. Raises `TimeoutError` when
+        the time is up, `StoreUnavailableError` when the store is away, `ValueError` for what is no name. When the lock
+        is lost, the task is cancelled within the block, and the block raises `LockLostError`. `as lock` gives a
+        `fence`, a number that rises with every holder, for storage that is to refuse who has lost the lock.
+        """
+        return self._engine.lock(check_name("lock", name), wait)
 
 
 class Context:
@@ -149,6 +164,14 @@ class Context:
         """See `Server.members`."""
         return await self.server.members(group)
 
+    async def count(self, group: str | None = None) -> int:
+        """See `Server.count`."""
+        return await self.server.count(group)
+
     async def online(self, user: str) -> bool:
         """See `Server.online`."""
         return await self.server.online(user)
+
+    def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
+        """See `Server.lock`."""
+        return self.server.lock(name, wait=wait)

@@ -46,6 +46,10 @@ class StoreUnavailableError(CommandError):
         super().__init__(_TRY_AGAIN, hint)
 
 
+class LockLostError(MsanicError):
+    """Raised at the end of a block whose lock was lost while it ran: another may have held it since."""
+
+
 class AuthenticationError(MsanicError):
     """Raised by an `authenticate` hook to refuse a login. The text is told to the client as the close reason."""
 

@@ -43,6 +43,7 @@ def test_defaults_are_those_promised() -> None:
         "server.host": "127.0.0.1",
         "server.port": 8800,
         "server.workers": 1,
+        "server.start_timeout": 60.0,
         "server.drain_timeout": 20.0,
         "server.backlog": 1024,
         "server.proxies": 0,

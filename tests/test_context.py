@@ -253,6 +253,7 @@ def test_groups() -> None:
         await again.ctx.leave("red")
         assert await home.server.members("red") == ["bob"]
         assert await home.server.members("empty") == []
+        assert (await home.server.count(), await bob.ctx.count("red"), await bob.ctx.count("empty")) == (3, 1, 0)
 
     at_home(test, ws={"sessions": "multi"})
 
@@ -310,6 +311,41 @@ def test_kick() -> None:
     at_home(test, ws={"sessions": "multi"})
 
 
+def test_a_lock_is_one_for_everybody() -> None:
+    async def test(home: Home) -> None:
+        ada, bob = (await home.client("ada")).ctx, (await home.client("bob")).ctx
+        async with ada.lock("settle:2024") as lock:
+            assert lock.name == "settle:2024"
+            for other in (bob, home.server):
+                with pytest.raises(TimeoutError, match="lock 'settle:2024' was not free within 0 s"):
+                    async with other.lock("settle:2024", wait=0):
+                        raise AssertionError("two hold it")
+        async with bob.lock("settle:2024", wait=5) as later:
+            assert later.fence > lock.fence
+
+    at_home(test)
+
+
+def test_who_waits_for_a_lock_gets_it_when_it_is_released() -> None:
+    async def test(home: Home) -> None:
+        ada, bob = (await home.client("ada")).ctx, (await home.client("bob")).ctx
+        order: list[str] = []
+
+        async def wait() -> None:
+            async with bob.lock("x"):
+                order.append("bob")
+
+        async with ada.lock("x"):
+            waiting = asyncio.create_task(wait())
+            await home.server.online("ada")
+            await asyncio.sleep(0)
+            order.append("ada")
+        await waiting
+        assert order == ["ada", "bob"]
+
+    at_home(test)
+
+
 @pytest.mark.parametrize("name", BAD_NAMES, ids=repr)
 def test_names_are_checked_before_anything_happens(name: Any) -> None:
     async def test(home: Home) -> None:
@@ -320,6 +356,9 @@ def test_names_are_checked_before_anything_happens(name: Any) -> None:
         for group_call in (ada.ctx.join, ada.ctx.leave, ada.ctx.members):
             with refused("group"):
                 await group_call(name)
+        for lock in (ada.ctx.lock, home.server.lock):
+            with refused("lock"):
+                lock(name)
         if name is not None:
             with refused("group"):
                 await ada.ctx.broadcast(name, "test.said")

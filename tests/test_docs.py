@@ -69,6 +69,12 @@ def test_programs_are_those_of_the_examples() -> None:
     assert blocks == [(ROOT / "examples" / name).read_text() for name in ("client_greets.py", "client_resumes.py")]
 
 
+def test_the_tests_that_hold_the_guarantees_exist() -> None:
+    named = re.findall(r"`((?:tests/\w+/)?test_\w+\.py)`", (DOCS / "guarantees.md").read_text())
+    assert len(named) > 10
+    assert not [name for name in named if not (ROOT / name).exists() and not (ROOT / "tests/faults" / name).exists()]
+
+
 def test_the_test_shown_to_plugin_authors_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"## Tests\n\n```python\n(.*?)```", (DOCS / "plugins.md").read_text(), re.DOTALL)
     monkeypatch.syspath_prepend(ROOT / "examples" / "hello_plugin")

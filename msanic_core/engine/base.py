@@ -5,6 +5,7 @@ calls back into its node through `Delivery` and never touches a socket.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -66,6 +67,17 @@ class OfflineJob(msgspec.Struct, frozen=True):
     session: SessionInfo
     reason: OfflineReason
     plugins: tuple[str, ...]
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """A lock that is held.
+
+    `fence` is above that of every earlier holder of the lock. Storage that remembers the highest one it has seen, and
+    refuses lower ones, is safe from a holder that has lost the lock and does not know it yet.
+    """
+
+    name: str
+    fence: int
 
 
 class Delivery(Protocol):
@@ -142,6 +154,9 @@ class Engine(Protocol):
     async def members(self, group: str) -> list[str]:
         """The users with a session in the group, sorted."""
 
+    async def count(self, group: str | None) -> int:
+        """How many sessions are in the group, or with None in all; of other nodes as of their last sign of life."""
+
     async def online(self, user: str) -> bool:
         """Whether the user has a session anywhere."""
 
@@ -166,6 +181,15 @@ class Engine(Protocol):
 
     def acknowledge(self, user: str, client: str, message_id: int) -> None:
         """Note that a client has every message up to an id; takes effect soon, never waits."""
+
+    def lock(self, name: str, wait: float | None) -> AbstractAsyncContextManager[Lock]:
+        """A lock that one task at a time holds, on all nodes; who holds it already waits like everybody else.
+
+        `wait`: seconds to wait for it, 0: only if it is free now, None: as long as it takes. Raises `TimeoutError` when
+        the time is up. Held until the block ends, or the process does. When the store no longer knows that it is held,
+        or did not confirm it in time, the task in the block is cancelled and the block raises `LockLostError`. The end
+        of the block does not wait for the store.
+        """
 
     def describe(self) -> dict[str, Any]:
         """Facts for people and readiness checks: at least `name` and `healthy`."""

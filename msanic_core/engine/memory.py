@@ -1,16 +1,19 @@
 """The engine of a single process: everything in this process's memory, gone with it."""
 
+import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import count, islice
 from typing import Any
 
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionInfo, SessionPolicy
 from msanic_core.engine.inbox import Inbox
+from msanic_core.engine.local_locks import LocalLocks, not_free
 from msanic_core.wire import Push
 
 
@@ -29,6 +32,9 @@ class MemoryEngine:
         self._highest_forgotten_id = 0
         self._handshakes: dict[str, int] = {}
         self._epoch = uuid.uuid4().hex
+        self._locks = LocalLocks()
+        # Microseconds, as in Redis: those of an earlier process were lower.
+        self._fences = count(int(now() * 1_000_000))
 
     @property
     def delivery(self) -> Delivery:
@@ -96,6 +102,10 @@ class MemoryEngine:
         """See `Engine.members`."""
         return sorted(set(self._groups.get(group, {}).values()))
 
+    async def count(self, group: str | None) -> int:
+        """See `Engine.count`."""
+        return sum(map(len, self._sessions.values())) if group is None else len(self._groups.get(group, {}))
+
     async def online(self, user: str) -> bool:
         """See `Engine.online`."""
         return user in self._sessions
@@ -136,6 +146,20 @@ class MemoryEngine:
         if inbox := self._inboxes.get(user):
             inbox.acknowledge(client, message_id)
             self._tidy(user)
+
+    @asynccontextmanager
+    async def lock(self, name: str, wait: float | None) -> AsyncIterator[Lock]:
+        """See `Engine.lock`. It cannot be lost: who could take it ends with the process too."""
+        lock = self._locks.of(name)
+        try:
+            async with asyncio.timeout(wait):
+                await lock.acquire()
+        except TimeoutError:
+            raise not_free(name, wait) from None
+        try:
+            yield Lock(name, next(self._fences))
+        finally:
+            lock.release()
 
     def describe(self) -> dict[str, Any]:
         """See `Engine.describe`."""

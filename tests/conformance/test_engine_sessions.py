@@ -122,6 +122,23 @@ def test_groups(start: Start) -> None:
     start.run(run())
 
 
+def test_sessions_are_counted_in_all_and_in_a_group(start: Start) -> None:
+    async def run() -> None:
+        bench = await start()
+        for session in (info("s1"), info("s2"), info("b1", "bob")):
+            await connect(bench, session)
+        for session in (info("s1"), info("s2")):
+            await bench.engine.join(session, "red")
+        assert await bench.engine.count(None) == 3
+        assert await bench.engine.count("red") == 2
+        assert await bench.engine.count("blue") == 0
+        await disconnect(bench, info("s1", groups=("red",)))
+        assert await bench.engine.count(None) == 2
+        assert await bench.engine.count("red") == 1
+
+    start.run(run())
+
+
 def test_a_lost_session_joins_nothing(start: Start) -> None:
     async def run() -> None:
         bench = await start()

@@ -58,6 +58,9 @@ class Call(msgspec.Struct):
     group: str | None
     number: int
 
+class Flood(msgspec.Struct):
+    bytes: int
+
 async def push_to(server, message):
     HISTORY.record("pushing", user=message.user, number=message.number, key=message.key)
     key = {} if message.key is None else {"key": message.key}
@@ -97,6 +100,10 @@ async def members(ctx, data: Group) -> list:
 async def call(ctx, data: Call) -> None:
     await ctx.broadcast(data.group, "fault.called", {"number": data.number})
 
+@command("fault.flood")
+async def flood(ctx, data: Flood) -> None:
+    await ctx.broadcast(None, "fault.flooded", "x" * data.bytes)
+
 blueprint = Blueprint("fault")
 
 @blueprint.post("/push")
@@ -110,7 +117,7 @@ def http_blueprint():
 
 @hookimpl
 def ws_command():
-    return [push, who, kick, sessions, join, members, call]
+    return [push, who, kick, sessions, join, members, call, flood]
 
 @hookimpl
 async def ws_online(session):
@@ -124,7 +131,8 @@ def install_fault_plugins(directory: Path) -> None:
     fault.push {user, number, key} and POST /fault/push with the same as JSON push "fault.said" {number} and answer
     {id}; fault.who answers {session, user, node, pid}; fault.kick {user} answers {kicked}, the number of sessions;
     fault.sessions {user} answers a list of ids; fault.join {group} joins, fault.members {group} answers a list of
-    users; fault.call {group, number} broadcasts "fault.called" {number}, to everybody with a group that is null.
+    users; fault.call {group, number} broadcasts "fault.called" {number}, to everybody with a group that is null;
+    fault.flood {bytes} broadcasts a text of that length to everybody.
     """
     shutil.copy(history.__file__, directory / "fault_history.py")
     for name in OFFLINE_PLUGINS:

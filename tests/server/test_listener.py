@@ -21,3 +21,11 @@ def binds(host: str) -> None:
         assert not sock.getblocking()
         with pytest.raises(OSError, match="in use"):
             bind(host, sock.getsockname()[1], backlog=5)
+
+
+def test_what_is_accepted_sends_at_once() -> None:
+    with bind("127.0.0.1", 0, backlog=5) as sock, socket.create_connection(sock.getsockname()):
+        sock.setblocking(True)
+        accepted, _ = sock.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

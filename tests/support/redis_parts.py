@@ -36,7 +36,14 @@ class Parts:
         self.condemned: list[str] = []
         self.new_stores = 0
         self.lease = Lease(
-            node, self.names, self.pipeline, lease, self.dead.append, self._on_condemned, self._on_new_store
+            node,
+            self.names,
+            self.pipeline,
+            lease,
+            self.dead.append,
+            self._on_condemned,
+            self._on_new_store,
+            lambda: self.sessions.count,
         )
         self.groups = Groups(self.names, self.pipeline, self.lease)
         self.sessions = Sessions(self.names, self.pipeline, self.lease, self.groups, LIMITS.max_age, time.time)

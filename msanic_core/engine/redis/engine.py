@@ -4,20 +4,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionInfo, SessionPolicy
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.inboxes import Inboxes
 from msanic_core.engine.redis.lease import BEATS_PER_LEASE, Lease
+from msanic_core.engine.redis.lock import Locks
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.reaper import Reaper
-from msanic_core.engine.redis.records import OPEN, Close, Message, ToUser
+from msanic_core.engine.redis.records import OPEN, Close, LockFree, Message, ToUser
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import ERRORS, open_store
@@ -62,6 +64,7 @@ class RedisEngine:
         self._groups: Groups
         self._sessions: Sessions
         self._inboxes: Inboxes
+        self._locks: Locks
         self._subscription: Subscription
         self._reaper: Reaper
         self._forgotten = asyncio.Event()
@@ -74,12 +77,13 @@ class RedisEngine:
         self._delivery = delivery
         self._pipeline = Pipeline(self._store, options.timeout, options.patience, self._forgotten.set)
         self._lease = Lease(
-            node, names, self._pipeline, options.lease, self._reap, self._condemned, self._forgotten.set
+            node, names, self._pipeline, options.lease, self._reap, self._condemned, self._forgotten.set, self._count
         )
         self._groups = Groups(names, self._pipeline, self._lease)
         max_age = self._inbox_limits.max_age
         self._sessions = Sessions(names, self._pipeline, self._lease, self._groups, max_age, self._now)
         self._inboxes = Inboxes(names, self._pipeline, self._inbox_limits, node, self._now)
+        self._locks = Locks(names, self._pipeline, node, options.lease)
         self._reaper = Reaper(names, self._pipeline, self._lease, self._sessions, plugins, delivery.adopt)
         interval = options.lease / BEATS_PER_LEASE
         self._subscription = Subscription(
@@ -127,7 +131,7 @@ class RedisEngine:
 
     async def join(self, session: SessionInfo, group: str) -> None:
         """See `Engine.join`."""
-        await self._sessions.join(session, group)
+        await self._groups.join(session, group)
 
     async def leave(self, session: SessionInfo, group: str) -> None:
         """See `Engine.leave`."""
@@ -136,6 +140,10 @@ class RedisEngine:
     async def members(self, group: str) -> list[str]:
         """See `Engine.members`."""
         return await self._groups.members(group)
+
+    async def count(self, group: str | None) -> int:
+        """See `Engine.count`."""
+        return self._count() + self._lease.sessions_elsewhere if group is None else await self._groups.count(group)
 
     async def online(self, user: str) -> bool:
         """See `Engine.online`."""
@@ -168,6 +176,10 @@ class RedisEngine:
         """See `Engine.acknowledge`."""
         self._inboxes.acknowledge(user, client, message_id)
 
+    def lock(self, name: str, wait: float | None) -> AbstractAsyncContextManager[Lock]:
+        """See `Engine.lock`. Raises `StoreUnavailableError` when Redis is away for too long while it is being taken."""
+        return self._locks.lock(name, wait)
+
     def describe(self) -> dict[str, Any]:
         """See `Engine.describe`."""
         problem = (
@@ -189,8 +201,13 @@ class RedisEngine:
             self._delivery.to_user(message.user, message.push)
         elif isinstance(message, Close):
             self._delivery.close(message.session_id, message.reason)
+        elif isinstance(message, LockFree):
+            self._locks.released(message.name)
         else:
             self._delivery.to_group(message.group, message.push)
+
+    def _count(self) -> int:
+        return self._sessions.count
 
     def _reap(self, owner: str) -> None:
         self._reaper.reap(owner)

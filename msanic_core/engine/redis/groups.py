@@ -35,9 +35,11 @@ class Groups:
 
     async def members(self, group: str) -> list[str]:
         """See `Engine.members`."""
-        records = await self._pipeline.command("HVALS", self._names.of_group(group, "members"))
-        read = [record.decode().split("\n", 2) for record in records]
-        return sorted({user for owner, _, user in read if owner not in self._lease.dead})
+        return sorted(set(await self._users(group)))
+
+    async def count(self, group: str) -> int:
+        """See `Engine.count`."""
+        return len(await self._users(group))
 
     async def broadcast(self, group: str | None, packed: bytes) -> None:
         """See `Engine.broadcast`."""
@@ -47,6 +49,12 @@ class Groups:
         else:
             keys = [self._names.of_group(group, "nodes")]
             await self._pipeline.run(scripts.BROADCAST, keys, self._names.node_channel, payload, repeat=False)
+
+    async def _users(self, group: str) -> list[str]:
+        """The user of each session in a group."""
+        records = await self._pipeline.command("HVALS", self._names.of_group(group, "members"))
+        read = [record.decode().split("\n", 2) for record in records]
+        return [user for owner, _, user in read if owner not in self._lease.dead]
 
     def _keys(self, group: str) -> list[str]:
         return [self._names.of_group(group, what) for what in ("members", "nodes")]

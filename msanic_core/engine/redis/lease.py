@@ -46,7 +46,7 @@ class Lease:
     """One node's lease. `owner` is its name in the store, a new one after each time it was condemned.
 
     `on_dead` is called with an owner that this node has condemned; `on_condemned` when this node was, with the name it
-    had; `on_new_store` when the store turns out to be another one, or emptied.
+    had; `on_new_store` when the store turns out to be another one, or emptied. `count`: how many sessions it has.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Lease:
         on_dead: Callable[[str], None],
         on_condemned: Callable[[str], None],
         on_new_store: Callable[[], None],
+        count: Callable[[], int],
     ) -> None:
         self._node = node
         self._names = names
@@ -66,10 +67,12 @@ class Lease:
         self._on_dead = on_dead
         self._on_condemned = on_condemned
         self._on_new_store = on_new_store
+        self._count = count
         self._loop = asyncio.get_running_loop()
         self._silence = Silence(seconds)
         self._incarnation = 1
         self._beat = 0
+        self._given = ""
         self._valid_until = 0.0
         self._beating = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -78,6 +81,8 @@ class Lease:
         """Owners that are condemned, or will be in a moment: who is with them only is not there."""
         self.nodes = 1
         """How many are alive."""
+        self.sessions_elsewhere = 0
+        """How many sessions the other living nodes have, as of their last signs of life."""
 
     @property
     def owner(self) -> str:
@@ -103,7 +108,7 @@ class Lease:
             if clean:
                 await self._pipeline.command("HDEL", self._names.beats, self.owner)
             else:
-                await self._condemn(self.owner, str(self._beat), "itself")
+                await self._condemn(self.owner, self._given, "itself")
         except StoreUnavailableError as error:
             log.warning("the others will notice only after a lease that this node has ended: %s", error.hint)
 
@@ -124,9 +129,10 @@ class Lease:
             while True:
                 began = self._loop.time()
                 self._beat += 1
+                self._given = f"{self._beat} {self._count()}"
                 keys = (self._names.beats, self._names.dead, self._names.epoch)
                 epoch, alive, beats, dead = await self._pipeline.run(
-                    scripts.BEAT, keys, self.owner, self._beat, self.epoch, uuid.uuid4().hex, wait=wait
+                    scripts.BEAT, keys, self.owner, self._given, self.epoch, uuid.uuid4().hex, wait=wait
                 )
                 if alive == b"1":
                     break
@@ -158,6 +164,7 @@ class Lease:
         left = {owner: by for owner, by in dead.items() if by != self.owner and by not in beats}
         self.dead = frozenset((*silent, *dead))
         self.nodes = len(beats) - len(silent)
+        self.sessions_elsewhere = sum(int(beat.split()[1]) for owner, beat in others.items() if owner not in silent)
         for owner, seen in (*silent.items(), *left.items()):
             if await self._condemn(owner, seen, self.owner):
                 self._on_dead(owner)

@@ -67,3 +67,7 @@ class Names:
     def lock(self, name: str) -> str:
         """A lock."""
         return f"{self._prefix}:{{lock:{escape(name)}}}"
+
+    def beside_lock(self, name: str, what: str) -> str:
+        """What is known beside who holds a lock: `fence`, `waiting`."""
+        return f"{self.lock(name)}:{what}"

@@ -74,13 +74,19 @@ class Close(NamedTuple):
     reason: OfflineReason
 
 
+class LockFree(NamedTuple):
+    """A lock was released, and it is this node's turn."""
+
+    name: str
+
+
 class Watch(NamedTuple):
     """A node's word to itself: the subscription is alive."""
 
     number: int
 
 
-Message = ToUser | ToGroup | Close
+Message = ToUser | ToGroup | Close | LockFree
 """What the other nodes have to say."""
 
 
@@ -95,7 +101,10 @@ def watch_payload(number: int) -> bytes:
 
 
 def read_payload(payload: bytes) -> Message | Watch:
-    """Read what came on a channel. The scripts write `p` (push.lua, send.lua) and `c` (register.lua, kick.lua)."""
+    """Read what came on a channel.
+
+    The scripts write `p` (push.lua, send.lua), `c` (register.lua, kick.lua) and `l` (unlock.lua).
+    """
     kind = payload[:1]
     if kind == b"p":
         message_id, user, packed = payload[1:].split(b"\n", 2)
@@ -106,6 +115,8 @@ def read_payload(payload: bytes) -> Message | Watch:
     if kind == b"c":
         session_id, reason = payload[1:].split(b"\n", 1)
         return Close(session_id.decode(), OfflineReason(reason.decode()))
+    if kind == b"l":
+        return LockFree(payload[1:].decode())
     if kind == b"w":
         return Watch(int(payload[1:]))
     group, packed = payload[1:].split(b"\n", 1)

@@ -47,6 +47,11 @@ class Sessions:
         """Whether this node answers for nothing."""
         return not (self._opening or self._open or self._jobs or self._undoing)
 
+    @property
+    def count(self) -> int:
+        """How many sessions this node has."""
+        return len(self._open)
+
     async def stop(self) -> None:
         """Leave to others what is under way."""
         for task in self._undoing:
@@ -99,7 +104,7 @@ class Sessions:
             int(self._replace), self._names.node_channel,
         )  # fmt: skip
         for group in session.groups:
-            await self.join(session, group)
+            await self._groups.join(session, group)
         return mark.decode(), int(last_id)
 
     async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
@@ -107,6 +112,8 @@ class Sessions:
         if session.id not in self._open:
             # It was not recorded yet, or went with the name this node had before it was condemned.
             self._opening.discard(session.id)
+            # While others took it over it may have joined one more.
+            await self._leave_groups(session, session.groups)
             return None
         self._open.discard(session.id)
         self._jobs[session.id] = set(plugins)
@@ -121,6 +128,7 @@ class Sessions:
                 answer = await self._record_lost(session, owner, reason, plugins, closed_at, force=True)
         if answer is None:
             self._jobs.pop(session.id, None)
+            await self._leave_groups(session, session.groups)
             return None
         await self._leave_groups(session, (*session.groups, *(group.decode() for group in answer[2])))
         if not plugins:
@@ -168,13 +176,6 @@ class Sessions:
     async def skip(self, owner: str, user: str, session_id: str) -> None:
         """Take a session from what a dead owner answers for."""
         await self._pipeline.command("SREM", self._names.held(owner), _held(user, session_id))
-
-    async def join(self, session: SessionInfo, group: str) -> None:
-        """See `Engine.join`."""
-        await self._groups.join(session, group)
-        if session.id not in self._open:
-            # It was lost meanwhile: nobody else takes it out again.
-            await self._groups.remove(session.id, group)
 
     async def held(self, owner: str, count: int) -> list[tuple[str, str]]:
         """Some of what an owner answers for, as user and session id; at most `count`."""

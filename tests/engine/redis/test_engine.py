@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.errors import ConfigError, StoreUnavailableError
-from msanic_core.testing import redis_process
+from msanic_core.testing import cluster_setup, redis_process, sentinel_setup
 from msanic_core.wire import Push
 from tests.support.engines import MULTI, SINGLE, info
 from tests.support.nodes import Node
 from tests.support.redis_parts import LIMITS, RedisNode, client, nodes
+
+Setup = Callable[[Path], AbstractAsyncContextManager[Any]]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -85,6 +89,28 @@ def test_everything_is_recorded_again_in_a_redis_that_comes_back_empty(tmp_path:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("setup", [sentinel_setup, cluster_setup], ids=["sentinel", "cluster"])
+def test_nodes_find_each_other_and_follow_each_other_whatever_redis_is(tmp_path: Path, setup: Setup) -> None:
+    async def run() -> None:
+        async with setup(tmp_path) as redis, nodes(redis.url) as start:
+            a, b = await start("a"), await start("b")
+            for number in range(10):
+                await connect(a, f"s{number}", f"user{number}")
+                await a.engine.join(info(f"s{number}", f"user{number}", node="a"), f"group{number % 3}")
+                await b.engine.push(f"user{number}", Push("x.y", number), True)
+            await b.engine.broadcast("group1", Push("x.y", None))
+            await until(lambda: len(a.to_users) == 10 and bool(a.to_groups))
+            await a.kill()
+            await until(lambda: len(b.adopted) == 10)
+            for job in b.adopted:
+                await b.engine.done(job.session, "chat")
+            assert await b.engine.members("group1") == []
+            page = await b.engine.inbox("user3", "", None, 10)
+            assert [push.data for push in page.messages] == [3]
+
+    asyncio.run(run())
+
+
 def test_an_emptied_store_is_noticed_though_redis_was_never_away(redis_url: str) -> None:
     async def run() -> None:
         async with nodes(redis_url) as start, client(redis_url) as redis:
@@ -141,6 +167,30 @@ def test_a_kick_that_was_not_heard_is_found_later(redis_url: str) -> None:
             await a.engine._subscription.start()
             await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             await until(lambda: a.closed == [("s1", OfflineReason.KICKED)])
+
+    asyncio.run(run())
+
+
+def test_who_was_on_a_dead_node_is_not_there_though_nobody_has_taken_over_yet(redis_url: str) -> None:
+    async def run() -> None:
+        async with nodes(redis_url) as start:
+            a, b = await start("a"), await start("b")
+            await connect(a, "s1")
+            await connect(b, "b1", "bob")
+            for node, session in ((a, info("s1", node="a")), (b, info("b1", "bob", node="b"))):
+                await node.engine.join(session, "red")
+            while await b.engine.count(None) != 2:
+                await asyncio.sleep(0.01)
+            # Taking over begins with this, and gets no further.
+            b.engine._reaper.reap = lambda owner: None
+            await a.kill()
+            while await b.engine.online("ada"):
+                await asyncio.sleep(0.01)
+            assert await b.engine.sessions("ada") == []
+            assert await b.engine.members("red") == ["bob"]
+            assert await b.engine.count("red") == 1
+            assert await b.engine.count(None) == 1
+            assert b.adopted == []
 
     asyncio.run(run())
 

@@ -21,7 +21,7 @@ async def enter(node: Parts, session_id: str, user: str, *groups: str) -> None:
     session = info(session_id, user, node=node.node)
     await node.sessions.register(session, MULTI)
     for group in groups:
-        await node.sessions.join(session, group)
+        await node.groups.join(session, group)
 
 
 async def counts(redis: Any, node: Parts, group: str) -> dict[str, str]:
@@ -78,7 +78,7 @@ def test_lost_while_it_joins(redis_url: str) -> None:
         for steps in range(12):
             session = info(f"s{steps}")
             await node.sessions.register(session, MULTI)
-            joining = asyncio.create_task(node.sessions.join(session, "red"))
+            joining = asyncio.create_task(node.groups.join(session, "red"))
             for _ in range(steps):
                 await asyncio.sleep(0)
             await node.sessions.lost(session, OfflineReason.LOST, ["chat"])

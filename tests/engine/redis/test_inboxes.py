@@ -185,7 +185,7 @@ def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
             key = node.names.of_user("ada", "inbox")
             entries = await node.pipeline.command("XRANGE", key, "-", "+")
             noted = await redis.hget(node.names.of_user("ada", "meta"), "bytes")
-            assert int(noted) == sum(len(fields[1]) for _, fields in entries)
+            assert int(noted) == sum(len(fields[b"p"]) for _, fields in entries)
 
     run_with(redis_url, test)
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import SessionInfo, SessionPolicy
+from msanic_core.engine.base import OfflineJob, SessionInfo, SessionPolicy
+from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.records import OPEN
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.testing import redis_process
@@ -45,7 +46,7 @@ def test_nothing_is_left_of_a_session_that_is_done_with(redis_url: str) -> None:
         session = info("s1", groups=("red", "blue"))
         assert await node.sessions.register(session, MULTI)
         for group in session.groups:
-            await node.sessions.join(session, group)
+            await node.groups.join(session, group)
         lost = await node.sessions.lost(session, LOST, PLUGINS)
         assert lost is not None
         assert lost.last
@@ -64,7 +65,7 @@ def test_nothing_is_left_when_no_plugin_has_to_be_told(redis_url: str) -> None:
         node = make("a")
         session = info("s1")
         await node.sessions.register(session, MULTI)
-        await node.sessions.join(session, "red")
+        await node.groups.join(session, "red")
         # It joined while it was being lost: its own node does not know yet.
         assert await node.sessions.lost(session, LOST, []) is not None
         assert node.sessions.idle
@@ -229,7 +230,7 @@ def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
         node = make("a")
         session = info("s1", groups=("red",))
         await node.sessions.register(session, MULTI)
-        await node.sessions.join(session, "red")
+        await node.groups.join(session, "red")
         await redis.flushall()
         restoring = asyncio.create_task(node.sessions.restore(session))
         for _ in range(steps):
@@ -334,12 +335,10 @@ def test_what_two_dead_nodes_held_is_given_out_once(redis_url: str) -> None:
         await first.sessions.register(info("s1"), MULTI)
         assert await second.sessions.claim("a.1", "ada", "s1", PLUGINS) is not None
         await redis.sadd(first.names.held("a.1"), "s1\nada")
-        claims = [third.sessions.claim(owner, "ada", "s1", PLUGINS) for owner in ("a.1", "b.1", "a.1")]
-        jobs = [job for job in await asyncio.gather(*claims) if job is not None]
-        if not jobs:
-            # The one that does not have it came first.
-            jobs = [job for job in [await third.sessions.claim("b.1", "ada", "s1", PLUGINS)] if job is not None]
-        assert len(jobs) == 1
+        jobs: list[OfflineJob | None] = []
+        while held := [(owner, *each) for owner in ("a.1", "b.1") for each in await third.sessions.held(owner, 10)]:
+            jobs += await asyncio.gather(*(third.sessions.claim(*each, PLUGINS) for each in held))
+        assert len([job for job in jobs if job is not None]) == 1
         assert await third.sessions.holds("s1")
 
     run_with(redis_url, test)
@@ -350,7 +349,7 @@ def test_a_dead_nodes_sessions_are_not_online_while_they_are_taken_over(redis_ur
         dead, other = make("a", LEASE), make("b", LEASE)
         session = info("s1")
         await dead.sessions.register(session, MULTI)
-        await dead.sessions.join(session, "red")
+        await dead.groups.join(session, "red")
         assert await ids_of(other) == ["s1"]
         await other.until_dead("a.1")
         assert await ids_of(other) == []
@@ -395,6 +394,22 @@ def test_a_node_that_was_frozen_comes_back(redis_url: str, first: str) -> None:
         assert frozen.condemned == ["a.1"]
         assert "s1" not in await ids_of(other)
         assert await redis.exists(frozen.names.job("ada", "s1")) == 0
+
+    run_with(redis_url, test)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["it does not know", "it knows"])
+def test_what_a_frozen_node_has_joined_too_late_is_left(redis_url: str, known: bool) -> None:
+    async def test(make: Make, redis: Any) -> None:
+        session = info("s1", groups=("red",))
+        frozen, _ = await taken_over(make, session)
+        # It had asked whether the session is recorded just before it was taken over.
+        keys = [frozen.names.of_group("red", what) for what in ("members", "nodes")]
+        await frozen.pipeline.run(scripts.ENTER, keys, "s1", "a.1", "a", "ada")
+        if known:
+            await frozen.lease.beat()
+        assert await frozen.sessions.lost(session, LOST, PLUGINS) is None
+        assert await redis.exists(*keys) == 0
 
     run_with(redis_url, test)
 

@@ -1,7 +1,7 @@
 -- Give a sign of life, and see those of the others.
 --
 -- KEYS  1 beats: hash of the last beat by owner  2 dead: hash of who has condemned it, by owner  3 epoch of the store
--- ARGV  1 owner  2 beat: a number that rises  3 the epoch it knows; empty: it is new  4 an epoch for an empty store
+-- ARGV  1 owner  2 beat: a number that rises, and how many sessions it has  3 the epoch it knows; empty: it is new  4 an epoch for an empty store
 -- Returns {epoch, '1' if it is alive, beats, dead}; '0' when it was condemned, and then no beat is taken.
 
 local epoch = redis.call('GET', KEYS[3])
