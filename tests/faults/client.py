@@ -70,10 +70,6 @@ class FaultClient:
         """Wait until the message with this number came. Raises `RuntimeError` when the connection ends before."""
         await self._until(lambda: number in self.received, f"message {number} came")
 
-    async def until_some(self, count: int) -> None:
-        """Wait until so many messages came. Raises as `until_received` does."""
-        await self._until(lambda: len(self.received) >= count, f"{count} messages came")
-
     async def until_called(self, number: int) -> None:
         """Wait until this call to a group came. Raises as `until_received` does."""
         await self._until(lambda: number in self.called, f"call {number} came")
