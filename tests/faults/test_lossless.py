@@ -125,10 +125,9 @@ async def stay(stack: AsyncExitStack, urls: list[str], user: str, index: int, *,
 
 def test_no_durable_push_is_lost_turned_round_or_seen_twice(tmp_path: Path) -> None:
     async def run() -> None:
-        settings = {**SETTINGS, "inbox.max_messages": MESSAGES, "inbox.max_bytes": 1_000_000_000, "ws.rate": 0}
         async with (
             redis_process(tmp_path, append_only=True) as redis,
-            stage(tmp_path, {**settings, "redis.url": redis.url}) as set_up,
+            stage(tmp_path, {**SETTINGS, "redis.url": redis.url}) as set_up,
             AsyncExitStack() as stack,
         ):
             nodes = [await set_up.nodes.start() for _ in range(NODES)]
