@@ -19,9 +19,10 @@ PATIENCE = LEASE / 2
 SETTINGS = {
     "redis.lease": LEASE, "redis.timeout": TIMEOUT, "redis.patience": PATIENCE,
     "offline.yield_after": 0.1, "offline.cancel_after": 0.3,
-    "ws.max_connections_per_address": 10_000,
+    "ws.max_connections_per_address": 10_000, "ws.rate": 0,
+    "inbox.max_messages": 1_000_000, "inbox.max_bytes": 1_000_000_000,
 }  # fmt: skip
-"""Of the size of a normal run; the defaults where times are concerned in the size of the goals."""
+"""Times are short in a normal run, and the defaults in the size of the goals; no test is to run into other limits."""
 
 _POLL = 0.02
 

@@ -1,10 +1,14 @@
 """How large a fault test is: small with every run of the tests, as large as the goals say with `make faults`."""
 
 import os
+import random
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
+"""For what a test leaves to chance: another one each time, and that of `FAULTS_SEED` to do it again."""
 
 FULL = os.environ.get("FAULTS_FULL") == "1"
 

@@ -40,8 +40,7 @@ async def until_some(client: FaultClient, count: int) -> None:
 def test_the_rest_comes_later_in_order_and_on_another_node(tmp_path: Path) -> None:
     async def run() -> None:
         chance = random.Random(SEED)
-        settings = {**SETTINGS, "inbox.max_messages": 100_000, "inbox.max_bytes": 100_000_000, "ws.rate": 0}
-        async with redis_process(tmp_path) as redis, stage(tmp_path, {**settings, "redis.url": redis.url}) as set_up:
+        async with redis_process(tmp_path) as redis, stage(tmp_path, {**SETTINGS, "redis.url": redis.url}) as set_up:
             nodes = [await set_up.nodes.start(), await set_up.nodes.start()]
             pushers = await set_up.clients(nodes, [f"pusher-{number}" for number in range(PUSHERS)])
             pushed = 0
