@@ -39,7 +39,7 @@ test-compiled:
 		--ignore=tests/engine --ignore=tests/conformance --ignore=tests/testing \
 		--ignore=tests/integration/test_packaging.py --ignore-glob='plugins/*/tests/test_page*.py'
 
-# Processes, Redis and links that fail, in the sizes of the goals: half an hour; the figures are printed at the end.
+# Processes, Redis and links that fail, in the sizes of the goals: ten minutes; the figures are printed at the end.
 faults: $(VENV)/.test-installed
 	mkdir -p build
 	rm -f build/faults.txt
