@@ -21,7 +21,7 @@ from msanic_core import hookimpl
 
 HISTORY = History(os.environ["FAULT_HISTORY"])
 
-@hookimpl
+@hookimpl(tryfirst={first})
 async def ws_offline(session, reason):
     HISTORY.record(
         "offline", plugin="{name}", session=session.id, user=session.user, reason=str(reason), last=session.last
@@ -136,5 +136,7 @@ def install_fault_plugins(directory: Path) -> None:
     """
     shutil.copy(history.__file__, directory / "fault_history.py")
     for name in OFFLINE_PLUGINS:
-        install_plugin(directory, name, _OFFLINE.format(name=name, then=_THEN[name]))
+        # First is the one that holds up the others.
+        source = _OFFLINE.format(name=name, then=_THEN[name], first=name == "hangs")
+        install_plugin(directory, name, source)
     install_plugin(directory, "fault", _FAULT)
