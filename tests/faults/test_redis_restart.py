@@ -110,3 +110,31 @@ def test_a_client_of_the_library_goes_on_with_an_emptied_redis(tmp_path: Path) -
                 assert (await anext(pushes)).data == {"number": 6}
 
     asyncio.run(run())
+
+
+def test_the_ids_of_what_a_crash_lost_are_not_given_again(tmp_path: Path) -> None:
+    """Redis comes back as it was when it was saved last; what the user has got since then is not there."""
+
+    async def run() -> None:
+        async with (
+            redis_process(tmp_path) as redis,
+            stage(tmp_path, {**SETTINGS, "redis.url": redis.url}) as set_up,
+        ):
+            nodes = [await set_up.nodes.start(), await set_up.nodes.start()]
+            one, two = await set_up.clients(nodes, ["one", "two"])
+            await push(one, "two", 0)
+            await redis.execute("SAVE")
+            for number in (1, 2):
+                lost = await push(one, "two", number)
+            await two.until_received(2)
+            set_up.history.record("forgetting")
+            await redis.kill()
+            await redis.restart()
+            set_up.history.record("forgot")
+            assert await push(one, "two", 3) > lost
+            await push(one, "two", 4)
+            await two.until_received(4)
+            assert two.received == list(range(5))
+            assert check(read_history(set_up.path), OFFLINE_PLUGINS) == []
+
+    asyncio.run(run())

@@ -100,3 +100,37 @@ def test_the_service_goes_on_after_a_failover(tmp_path: Path, way: str) -> None:
             )  # fmt: skip
 
     asyncio.run(run())
+
+
+def test_the_ids_of_what_a_failover_lost_are_not_given_again(tmp_path: Path) -> None:
+    """A session that received a message with such an id would take the next one for a repeat."""
+
+    async def run() -> None:
+        async with (
+            sentinel_setup(tmp_path) as setup,
+            stage(tmp_path, {**SETTINGS, "redis.url": setup.url}) as set_up,
+        ):
+            nodes = [await set_up.nodes.start(), await set_up.nodes.start()]
+            one, two = await set_up.clients(nodes, ["one", "two"])
+            await push(one, "two", 0)
+            await two.until_received(0)
+            await until_replicated(setup)
+            old = setup.master
+            setup.replica.freeze()
+            await old.execute("CLIENT KILL", "TYPE", "replica")
+            lost = await push(one, "two", 1)
+            await two.until_received(1)
+            set_up.history.record("forgetting")
+            await old.kill()
+            setup.replica.thaw()
+            set_up.history.record("forgot")
+            assert await push(one, "two", 2) > lost
+            await push(one, "two", 3)
+            await two.until_received(3)
+            await until_ready(nodes)
+            await push(one, "two", 4)
+            await two.until_received(4)
+            assert two.received == list(range(5))
+            assert check(read_history(set_up.path), OFFLINE_PLUGINS) == []
+
+    asyncio.run(run())

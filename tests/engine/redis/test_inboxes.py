@@ -1,6 +1,7 @@
 """Inboxes in Redis: what the conformance suite cannot see from outside."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -203,5 +204,66 @@ def test_a_full_inbox_holds_redis_up_for_a_moment_only(redis_url: str, count: in
         assert await waiting(node) == []
         calls = await redis.info("commandstats")
         assert calls["cmdstat_xdel"]["calls"] <= count / 100 + 2
+
+    run_with(redis_url, test)
+
+
+async def begin_new_history(redis: Any) -> None:
+    """What happens to a replica that is promoted, with all its data in place."""
+    await redis.replicaof("127.0.0.1", 1)
+    await redis.replicaof("NO", "ONE")
+
+
+def test_ids_go_on_from_the_clock_after_a_promotion(redis_url: str) -> None:
+    """The last writes of the old master may be lost: their ids lie between the two."""
+
+    async def test(make: Make, redis: Any) -> None:
+        node = make("a")
+        first = await node.inboxes.store("ada", Push("a.b", 1), None)
+        assert await node.inboxes.store("ada", Push("a.b", 2), None) == first + 1
+        await begin_new_history(redis)
+        began = time.time_ns() // 1_000_000 * 1_000
+        third = await node.inboxes.store("ada", Push("a.b", 3), None)
+        assert third > began
+        assert await node.inboxes.store("ada", Push("a.b", 4), None) == third + 1
+        for seen, left in ((first + 1, [3, 4]), (third - 1, [3, 4]), (third, [4])):
+            page = await node.inboxes.read("ada", "", seen, 10, "epoch")
+            assert ([push.data for push in page.messages], page.lost) == (left, 0)
+
+    run_with(redis_url, test)
+
+
+def test_what_was_trimmed_is_counted_right_after_promotions(redis_url: str) -> None:
+    async def test(make: Make, redis: Any) -> None:
+        node = make("a")
+        ids: list[int] = []
+        for _ in range(4):
+            ids += [await node.inboxes.store("ada", Push("a.b", len(ids) + n), None) for n in range(3)]
+            await begin_new_history(redis)
+        key = node.names.of_user("ada", "inbox")
+        for trimmed in range(1, len(ids)):
+            await redis.xdel(key, f"{ids[trimmed - 1]}-0")
+            for seen in range(len(ids)):
+                page = await node.inboxes.read("ada", "", ids[seen], 100, "epoch")
+                assert page.lost == max(0, trimmed - seen - 1)
+                assert [push.data for push in page.messages] == list(range(max(trimmed, seen + 1), len(ids)))
+
+    run_with(redis_url, test)
+
+
+def test_of_many_promotions_the_oldest_is_forgotten(redis_url: str) -> None:
+    """What was lost before it is not told any more, and nothing else is told wrongly."""
+
+    async def test(make: Make, redis: Any) -> None:
+        node = make("a")
+        await node.inboxes.read("ada", "phone", None, 1, "epoch")
+        ids: list[int] = []
+        for _ in range(103):
+            ids.append(await node.inboxes.store("ada", Push("a.b"), None))
+            await begin_new_history(redis)
+        await redis.xdel(node.names.of_user("ada", "inbox"), *(f"{each}-0" for each in ids[:50]))
+        page = await node.inboxes.read("ada", "phone", None, 100, "epoch")
+        assert [push.id for push in page.messages] == ids[50:]
+        assert page.lost == 48
 
     run_with(redis_url, test)

@@ -1,10 +1,11 @@
 -- What the scripts of an inbox share; put before those that ask for it.
 --
 -- meta    hash: `last` the highest id given, `base` up to where all clients known at the time had everything, `bytes`
---         of all entries, `c:CLIENT` the position of each client
+--         of all entries, `c:CLIENT` the position of each client, `history` and `jumps`: see below
 -- inbox   stream: entry ID-0 with `p` the packed message and `t` when it was stored, in milliseconds
 
 local MAX_CLIENTS = 100
+local MAX_JUMPS = 100
 
 local function text(number)
     return string.format('%.0f', number)
@@ -16,14 +17,50 @@ local function field(record, number)
     return fields[number]
 end
 
--- Ids begin above the clock's milliseconds: those of an inbox that was forgotten stay below, as long as a user gets
--- fewer than a thousand messages a second for as long as an inbox is kept. Who is connected is known from the start.
+-- The history of the data that this Redis serves. A start and a promotion begin a new one: then the last writes of the
+-- old one may be lost, though the ids that they gave have been seen.
+local function history()
+    return string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+end
+
+-- Ids begin at the clock's microseconds, and rise by 1: those that were given in an inbox that was forgotten, or in
+-- writes that were lost, stay below. Who is connected is known from the start.
 local function create(meta, inbox, sessions, now)
+    local first = text(tonumber(now) * 1000)
     redis.call('DEL', inbox)
-    redis.call('HSET', meta, 'last', now, 'base', now, 'bytes', 0)
+    redis.call('HSET', meta, 'last', first, 'base', first, 'bytes', 0, 'history', history())
     for _, record in ipairs(redis.call('HVALS', sessions)) do
-        redis.call('HSET', meta, 'c:' .. field(record, 4), now)
+        redis.call('HSET', meta, 'c:' .. field(record, 4), first)
     end
+end
+
+-- The next id. In a new history ids go on from the clock. `jumps` has the pairs of ids between which none was given.
+local function next_id(meta, now)
+    local last = tonumber(redis.call('HGET', meta, 'last'))
+    local current = history()
+    if redis.call('HGET', meta, 'history') ~= current then
+        redis.call('HSET', meta, 'history', current)
+        local from = last
+        last = math.max(last, tonumber(now) * 1000)
+        local jumps = cmsgpack.unpack(redis.call('HGET', meta, 'jumps') or cmsgpack.pack({}))
+        jumps[#jumps + 1] = {from, last}
+        if #jumps > MAX_JUMPS then
+            -- What was lost before it is no longer told.
+            local base = tonumber(redis.call('HGET', meta, 'base'))
+            redis.call('HSET', meta, 'base', text(math.max(base, table.remove(jumps, 1)[2])))
+        end
+        redis.call('HSET', meta, 'jumps', cmsgpack.pack(jumps))
+    end
+    return last + 1
+end
+
+-- How many ids above `from` and up to `to` were given.
+local function given(meta, from, to)
+    local count = math.max(0, to - from)
+    for _, jump in ipairs(cmsgpack.unpack(redis.call('HGET', meta, 'jumps') or cmsgpack.pack({}))) do
+        count = count - math.max(0, math.min(to, jump[2]) - math.max(from, jump[1]))
+    end
+    return count
 end
 
 local function position_of(meta, client)

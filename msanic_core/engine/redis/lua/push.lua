@@ -16,7 +16,7 @@ end
 if redis.call('EXISTS', meta) == 0 then
     create(meta, inbox, sessions, ARGV[3])
 end
-local id = text(tonumber(redis.call('HGET', meta, 'last')) + 1)
+local id = text(next_id(meta, ARGV[3]))
 redis.call('XADD', inbox, id .. '-0', 'p', packed, 't', ARGV[3])
 redis.call('HSET', meta, 'last', id)
 redis.call('HINCRBY', meta, 'bytes', #packed)

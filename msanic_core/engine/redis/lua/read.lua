@@ -31,7 +31,7 @@ after = math.min(after, last)
 
 local first = redis.call('XRANGE', inbox, '-', '+', 'COUNT', 1)[1]
 local first_id = first and entry_id(first) or last + 1
-local page = {text(math.max(0, first_id - 1 - math.max(after, base))), text(last)}
+local page = {text(given(meta, math.max(after, base), first_id - 1)), text(last)}
 for _, entry in ipairs(redis.call('XRANGE', inbox, text(after + 1), '+', 'COUNT', ARGV[3])) do
     page[#page + 1] = text(entry_id(entry))
     page[#page + 1] = entry[2][2]
