@@ -15,7 +15,7 @@ from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.command_map import Bound, CommandMap
 from msanic_core.context import Context, Server
 from msanic_core.engine.base import Engine
-from msanic_core.errors import CommandError
+from msanic_core.errors import DATABASE_AWAY, CommandError
 from msanic_core.session.carrier import Carrier
 from msanic_core.session.runner import Runner
 from msanic_core.session.session import Receiver, Session
@@ -190,6 +190,10 @@ class Dispatcher(Receiver):
     def _failed(self, session: Session, call: _Call, error: BaseException) -> None:
         if isinstance(error, CommandError):
             self._reply(session, call, error.data, error.code, error.hint or _usual_hint(error.code))
+            return
+        if self._server.db.is_away(error):
+            log.warning("plugin %s: %s: the database is away: %s", call.bound.plugin, call.bound.command.name, error)
+            self._reply(session, call, None, ReplyCode.TEND, DATABASE_AWAY)
             return
         log.error(
             "plugin %s: %s raised for session %s of %s",

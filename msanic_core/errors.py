@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+DATABASE_AWAY = "the database is away, try again"
+"""What clients are told of it."""
 _TRY_AGAIN = 10  # ReplyCode.TEND
 _FIRST_CLOSE_CODE = 1000
 
@@ -44,6 +46,10 @@ class StoreUnavailableError(CommandError):
 
     def __init__(self, hint: str) -> None:
         super().__init__(_TRY_AGAIN, hint)
+
+
+class DatabaseUnavailableError(StoreUnavailableError):
+    """The database cannot be reached, or the connection was lost. What was asked for may have been done or not."""
 
 
 class LockLostError(MsanicError):

@@ -16,6 +16,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from types import ModuleType
 
     import msgspec
     from sanic import Blueprint, Request
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from msanic_core.identity import Identity
 
 PROJECT = "msanic_core"
-PLAIN_HOOKS = frozenset({"ws_command", "http_blueprint", "plugin_settings"})
+PLAIN_HOOKS = frozenset({"ws_command", "http_blueprint", "plugin_settings", "db_models"})
 """Hooks whose results are needed at once, while the server is put together: `def` only."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -159,6 +160,34 @@ def plugin_settings() -> type[msgspec.Struct]:
         @hookimpl
         def plugin_settings():
             return Settings
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def db_models() -> ModuleType | list[ModuleType]:
+    """Return the module, or a list of the modules, in which the plugin's database models are.
+
+    Called once, at start; `def` only. The models are Tortoise ORM's; other models refer to them as "PLUGIN.Model", with
+    `_` in place of what no Python name has. A table is called PLUGIN_MODEL unless `Meta.table` says otherwise. The
+    tables are made by migrations in the package `migrations` beside the first module: `msanic-core db make PLUGIN`
+    writes them, `msanic-core db migrate` applies them. Two plugins with the same table stop the start.
+
+    Example::
+
+        import sys
+
+        from msanic_core import hookimpl
+        from tortoise import fields
+        from tortoise.models import Model
+
+        class Note(Model):
+            id = fields.IntField(primary_key=True)
+            text = fields.TextField()
+
+        @hookimpl
+        def db_models():
+            return sys.modules[__name__]  # or a module of the package: from msanic_notes import models
     """
     raise NotImplementedError
 

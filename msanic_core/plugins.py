@@ -6,47 +6,38 @@ their results may have to be awaited and one that fails must not take the others
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pluggy
 
 from msanic_core import hookspecs
-from msanic_core.command_map import describe_clash, find_clashes
-from msanic_core.commands import AnyCommand, Command
+from msanic_core.commands import AnyCommand
 from msanic_core.config_sources import same_name
-from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover, one_line
+from msanic_core.declarations import (
+    Implementation,
+    commands_of,
+    fail_clashes,
+    ownerless_tables,
+    read_apps,
+    read_commands,
+    read_settings,
+)
+from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover
 from msanic_core.errors import PluginError
 from msanic_core.handlers import signature_of
 from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
 
+if TYPE_CHECKING:
+    from msanic_core.db.apps import PluginApp
+
 __all__ = ["Implementation", "Plugin", "PluginSet", "PluginSettings", "State", "load_plugins"]
 
 
-@dataclass(slots=True, frozen=True, eq=False)
-class Implementation:
-    """One plugin's function for one hook, and the names of the arguments it takes."""
-
-    plugin: Plugin
-    function: Callable[..., Any]
-    arguments: tuple[str, ...]
-
-    def call(self, **available: Any) -> Any:
-        """Call the function with those of the arguments that it takes; returns what it returns, awaitable or not.
-
-        `settings` need not be given: it is the plugin's own. Raises `KeyError` if the function takes an argument that
-        was not given.
-        """
-        available["settings"] = self.plugin.settings
-        return self.function(*[available[name] for name in self.arguments])
-
-
 class PluginSet:
-    """What came of loading: the plugins, their commands, their hook functions, and the problems."""
+    """What came of loading: the plugins, their commands, models and hook functions, and the problems."""
 
-    __slots__ = ("_implementations", "commands", "plugins", "problems")
+    __slots__ = ("_implementations", "apps", "commands", "plugins", "problems")
 
     def __init__(
         self,
@@ -54,11 +45,14 @@ class PluginSet:
         commands: Iterable[tuple[str, AnyCommand]],
         implementations: Mapping[str, Iterable[Implementation]],
         problems: Iterable[str],
+        apps: "Iterable[PluginApp]" = (),
     ) -> None:
         self.plugins = tuple(plugins)
         """All that were found, by name, blocked and broken ones included."""
         self.commands = tuple(sorted(commands, key=lambda each: each[1].name))
         """The commands of the active ones, by name, each with the name of its plugin before it."""
+        self.apps = tuple(apps)
+        """The models of the active ones, and before them the core's own; empty if no plugin has any."""
         self.problems = tuple(problems)
         """A line each; those that concern one plugin are its `error` as well."""
         self._implementations = {
@@ -95,13 +89,14 @@ def load_plugins(settings: PluginSettings, extra: Mapping[str, object] | None = 
     for plugin in plugins:
         # Variables of the environment cannot spell every name: the configuration compares names its own way.
         tables = [table for name, table in settings.plugin_tables.items() if same_name(name, plugin.name)]
-        _read_settings(plugin, implementations["plugin_settings"], tables[0] if tables else None)
+        read_settings(plugin, implementations["plugin_settings"], tables[0] if tables else None)
     for implementation in implementations["ws_command"]:
-        _read_commands(implementation)
-    problems.extend(_ownerless_tables(settings.plugin_tables, [plugin.name for plugin in plugins]))
-    _fail_clashes(plugins)
+        read_commands(implementation)
+    problems.extend(ownerless_tables(settings.plugin_tables, [plugin.name for plugin in plugins]))
+    fail_clashes(plugins)
+    apps = read_apps(implementations["db_models"])
     broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.state is State.BROKEN)
-    return PluginSet(plugins, _commands(plugins), implementations, [*broken, *problems])
+    return PluginSet(plugins, commands_of(plugins), implementations, [*broken, *problems], apps)
 
 
 class _Registration:
@@ -212,76 +207,3 @@ def _argument_fault(hook: str, function: Callable[..., Any], allowed: list[str])
             hint = did_you_mean(each.name, allowed)
             return f"its {hook} takes {each.name!r}, which that hook does not have; {takes}{hint}"
     return ""
-
-
-def _read_settings(plugin: Plugin, implementations: Iterable[Implementation], table: Mapping[str, Any] | None) -> None:
-    if plugin.state is not State.ACTIVE:
-        return
-    declared = [each for each in implementations if each.plugin is plugin]
-    section = f"[plugins.{plugin.name}]"
-    if not declared:
-        if table is not None:
-            plugin.fail(f"{section} is set, but it has no settings; take the table out of the configuration")
-        return
-    try:
-        type_ = declared[0].call()
-    except (Exception, SystemExit) as error:
-        plugin.fail(f"its plugin_settings failed: {one_line(error)}; repair it or {block_hint(plugin.name)}")
-        return
-    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
-        plugin.fail(f"its plugin_settings returned {type_!r}; return a class derived from msgspec.Struct")
-        return
-    keys = [field.encode_name for field in msgspec.structs.fields(type_)]
-    for key in table or ():
-        if key not in keys:
-            plugin.fail(f"{section} has an unknown key {key!r}; take it out or correct it{did_you_mean(key, keys)}")
-            return
-    try:
-        plugin.settings = msgspec.convert(table or {}, type_, str_keys=True)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$.")
-        key = path.rstrip("`")
-        plugin.fail(f"{section} does not fit: {key}{': ' if key else ''}{what}; correct the configuration")
-    except Exception as error:
-        plugin.fail(f"its settings type {type_.__name__} cannot be used: {one_line(error)}; repair it")
-
-
-def _ownerless_tables(tables: Iterable[str], names: list[str]) -> list[str]:
-    return [
-        f"[plugins.{name}] is for a plugin that is not installed; install it or take the table out"
-        f"{did_you_mean(name, names)}"
-        for name in tables
-        if not any(same_name(name, each) for each in names)
-    ]
-
-
-def _read_commands(implementation: Implementation) -> None:
-    plugin = implementation.plugin
-    if plugin.state is not State.ACTIVE:
-        return
-    try:
-        commands = implementation.call()
-    except (Exception, SystemExit) as error:
-        plugin.fail(f"its ws_command failed: {one_line(error)}; repair it or {block_hint(plugin.name)}")
-        return
-    if not isinstance(commands, list | tuple):
-        plugin.fail(f"its ws_command returned {commands!r}; return a list of functions marked with @command")
-        return
-    for each in commands:
-        if not isinstance(each, Command):
-            plugin.fail(f'its ws_command returned {each!r} in the list; mark the function with @command("type.code")')
-            return
-    plugin.commands += tuple(commands)
-
-
-def _fail_clashes(plugins: Sequence[Plugin]) -> None:
-    by_name = {plugin.name: plugin for plugin in plugins}
-    for clash in find_clashes(_commands(plugins)):
-        first, second = by_name[clash.first[0]], by_name[clash.second[0]]
-        error = describe_clash(clash, first.label, second.label)
-        first.fail_together(error)
-        second.fail_together(error)
-
-
-def _commands(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
-    return [(plugin.name, each) for plugin in plugins if plugin.state is State.ACTIVE for each in plugin.commands]

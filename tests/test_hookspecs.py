@@ -3,9 +3,10 @@
 import asyncio
 import inspect
 import re
+import sys
 import textwrap
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -31,7 +32,16 @@ from msanic_core.wire import Push
 HOOKS: dict[str, Callable[..., Any]] = {
     name: function for name, function in vars(hookspecs).items() if hasattr(function, f"{hookspecs.PROJECT}_spec")
 }
+
+
 SESSION = SessionInfo("s1", "ann", "n1", 5.0, "127.0.0.1", last=True)
+
+
+@pytest.fixture(autouse=True)
+def no_example_stays() -> Iterator[None]:
+    yield
+    for hook in HOOKS:
+        sys.modules.pop(f"example_of_{hook}", None)
 
 
 class Sent:
@@ -67,6 +77,7 @@ def example(hook: str) -> types.ModuleType:
     _, *blocks = re.split(r"^Example::\n\n", doc, flags=re.MULTILINE)
     assert len(blocks) == 1, f"{hook} has {len(blocks)} examples"
     module = types.ModuleType(f"example_of_{hook}")
+    sys.modules[module.__name__] = module
     exec(compile(textwrap.dedent(blocks[0]), module.__name__, "exec"), vars(module))
     return module
 
@@ -103,6 +114,7 @@ def test_these_are_all_hooks() -> None:
         "http_blueprint",
         "authenticate",
         "plugin_settings",
+        "db_models",
         "server_start",
         "server_stop",
     }
@@ -158,6 +170,13 @@ def test_the_example_of_plugin_settings_gives_settings() -> None:
     (plugin,) = [each for each in plugins if each.name == "example"]
     assert plugin.settings is not None
     assert msgspec.to_builtins(plugin.settings) == {"history": 5}
+
+
+def test_the_example_of_db_models_gives_a_model() -> None:
+    core, app = loaded("db_models").apps
+    assert (core.label, app.label, app.migrations) == ("msanic_core", "example", "example_of_db_models_migrations")
+    (model,) = app.models()
+    assert (model.__name__, model._meta.db_table) == ("Note", "example_note")
 
 
 @pytest.mark.parametrize("hook", ["server_start", "server_stop"])

@@ -17,13 +17,13 @@ ROOMS: dict[str, set[str]] = {
     "identity": set(),
     "wire": set(),
     "config": {"errors"},
-    "db": set(),
+    "db": {"errors"},
     "engine": {"codes", "errors", "wire"},
     "session": {"codes", "errors", "identity", "wire", "engine"},
     "commands": {"errors", "wire"},
     "context": {"codes", "identity", "wire", "engine", "session", "db"},
     "hookspecs": {"codes", "identity", "engine", "commands", "context"},
-    "plugins": {"errors", "config", "wire", "commands", "hookspecs"},
+    "plugins": {"errors", "config", "wire", "db", "commands", "hookspecs"},
     "dispatch": {"codes", "errors", "wire", "engine", "session", "commands", "context"},
     "system": {"codes", "errors", "engine", "session", "commands", "context"},
 }
@@ -38,6 +38,7 @@ ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main_
 SHARED = {
     "config_sources": "config",
     "config_text": "config",
+    "declarations": "plugins",
     "discovery": "plugins",
     "handlers": "commands",
     "requirement": "plugins",

@@ -1,26 +1,82 @@
-"""The server's database connection, through Tortoise ORM."""
+"""The server's database, through Tortoise ORM: its connection, and what makes plugins' models use it."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from msanic_core.errors import ConfigError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from tortoise.backends.base.client import BaseDBAsyncClient
     from tortoise.context import TortoiseContext
 
+    from msanic_core.db.apps import PluginApp
+
+CONNECTION = "default"
+"""What Tortoise calls the one connection."""
+_CONNECT_TIMEOUT = 10.0
+_EXTRAS = {"asyncpg": "postgres", "asyncmy": "mysql", "aiomysql": "mysql"}
+
 
 class Database:
-    """One database for all plugins. Nothing is imported or connected before a plugin asks for it.
+    """One database for all plugins. Without models nothing is imported or connected before a plugin asks for it.
 
-    `url` is a Tortoise database URL: `sqlite://FILE`, `postgres://…`, `mysql://…`.
+    `url` is a Tortoise database URL: `sqlite://FILE`, `postgres://…`, `mysql://…`. `apps`: the models of the plugins,
+    which are usable once it is open, in all that is made after `enter`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, apps: Sequence[PluginApp] = ()) -> None:
         self.url = url
+        self.apps = tuple(apps)
         self._context: TortoiseContext | None = None
+        self._is_open = False
         self._opening = asyncio.Lock()
+
+    def enter(self) -> None:
+        """Have the models use this database in the current context (of variables), and in what is made in it later.
+
+        Tasks and callbacks take the context along from where they are made. Without models nothing happens.
+        """
+        if self.apps:
+            from tortoise.context import _current_context
+
+            _current_context.set(self._tortoise())
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Have the models use this database within the block only."""
+        if not self.apps:
+            yield
+            return
+        with self._current():
+            yield
+
+    async def open(self) -> None:
+        """Connect; to be called where `enter` was. Without models nothing happens.
+
+        Raises `DatabaseUnavailableError` when the database cannot be reached, `ConfigError` when the URL is none.
+        """
+        if not self.apps:
+            return
+        from tortoise.exceptions import ConfigurationError, DBConnectionError
+
+        try:
+            await self.connection()
+        except DBConnectionError as error:
+            raise DatabaseUnavailableError(str(error)) from error
+        except ConfigurationError as error:
+            raise ConfigError(f"db.url {self.shown_url!r} cannot be used: {error}; correct it (--db)") from error
+        except ImportError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            mend = f'; install it with: pip install "msanic-core[{extra}]"' if extra else ""
+            raise ConfigError(f"the driver for db.url {self.shown_url!r} cannot be imported: {error}{mend}") from error
 
     async def connection(self) -> BaseDBAsyncClient:
         """The connection (a pool where the database has one), for `execute_query` and its kin.
@@ -28,30 +84,88 @@ class Database:
         Raises Tortoise's `DBConnectionError` if the database cannot be reached; the next call tries again.
         """
         async with self._opening:
-            if self._context is None:
-                self._context = await self._open()
-            return self._context.db()
-
-    async def _open(self) -> TortoiseContext:
-        from tortoise.context import TortoiseContext
-        from tortoise.exceptions import DBConnectionError
-
-        context = TortoiseContext()
-        with warnings.catch_warnings():
-            # Tortoise insists on an app with a module, and warns when that holds no models.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            await context.init(db_url=self.url, modules={"msanic_core": [__name__]})
-        try:
-            # Left to the first query, a failure would leave Tortoise's lock taken, and every later query would hang.
-            await context.db().create_connection(with_db=True)
-        except Exception as error:
-            await context.close_connections()
-            raise DBConnectionError(f"the database cannot be reached: {error}") from error
-        return context
+            context = self._tortoise()
+            if not self._is_open:
+                with self._current():
+                    await self._connect(context)
+                self._is_open = True
+            return context.db()
 
     async def close(self) -> None:
         """Close what was opened."""
         async with self._opening:
-            context, self._context = self._context, None
-            if context is not None:
-                await context.close_connections()
+            if self._is_open and self._context is not None:
+                self._is_open = False
+                await self._context.close_connections()
+
+    def is_away(self, error: BaseException) -> bool:
+        """Whether an exception of a plugin means that the database cannot be reached: trying again can help."""
+        if "tortoise.exceptions" not in sys.modules:
+            return False
+        from msanic_core.db.connection_errors import is_connection_error
+
+        return is_connection_error(error)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without what may be secret."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}"
+
+    def config(self) -> dict[str, Any]:
+        """What Tortoise calls its configuration."""
+        # Tortoise insists on an app with a module.
+        apps: dict[str, dict[str, Any]] = {
+            app.label: {"models": [module.__name__ for module in app.modules], "default_connection": CONNECTION}
+            for app in self.apps
+        } or {"msanic_core": {"models": [__name__], "default_connection": CONNECTION}}
+        return {"connections": {CONNECTION: self.url}, "apps": apps}
+
+    def _tortoise(self) -> TortoiseContext:
+        if self._context is None:
+            from tortoise.context import TortoiseContext
+
+            self._context = TortoiseContext()
+        return self._context
+
+    @contextmanager
+    def _current(self) -> Iterator[None]:
+        # Not `with` the context itself: that remembers one place to go back to, and is entered more than once.
+        from tortoise.context import _current_context
+
+        token = _current_context.set(self._tortoise())
+        try:
+            yield
+        finally:
+            _current_context.reset(token)
+
+    async def _connect(self, context: TortoiseContext) -> None:
+        import sqlite3
+
+        from tortoise.exceptions import DBConnectionError
+
+        with warnings.catch_warnings():
+            # Said of a module without models.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            await context.init(self.config())
+        try:
+            client = context.db()
+            if client.capabilities.dialect == "sqlite":
+                # The driver's thread, when it cannot open the file, outlives the event loop and complains.
+                sqlite3.connect(getattr(client, "filename", "")).close()
+            # Left to the first query, a failure would leave Tortoise's lock taken, and every later query would hang.
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                await client.create_connection(with_db=True)
+        except Exception as error:
+            await context.close_connections()
+            what = f"the database {self.shown_url} cannot be reached"
+            raise DBConnectionError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_CONNECT_TIMEOUT:g} s"
+    # Tortoise's own text for MySQL is the list of all parameters.
+    cause = error.__context__ if isinstance(error.__context__, Exception) else error
+    return " ".join(str(cause).split()) or type(cause).__name__

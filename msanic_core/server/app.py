@@ -50,7 +50,9 @@ class Node:
         self.settings = settings
         self.plugins = plugins
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self.db = Database(settings.db.url)
+        self.db = Database(settings.db.url, plugins.apps)
+        # Before the other parts, of which some keep the context that they are made in, for what they will call.
+        self.db.enter()
         self.registry = Registry()
         self.engine = _make_engine(settings)
         own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}

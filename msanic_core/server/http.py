@@ -13,7 +13,7 @@ from sanic_routing.exceptions import BaseException as SanicRoutingError
 
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.context import Server
-from msanic_core.errors import CommandError, PluginError, StoreUnavailableError
+from msanic_core.errors import DATABASE_AWAY, CommandError, PluginError, StoreUnavailableError
 from msanic_core.plugins import Implementation
 
 log = logging.getLogger("msanic_core.http")
@@ -47,6 +47,9 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
         return error_response(error.code, error.hint, status=503)
     if isinstance(error, CommandError):
         return error_response(error.code, error.hint, data=error.data)
+    if request.app.ctx.msanic.db.is_away(error):
+        log.warning("%s %s: the database is away: %s", request.method, request.path, error)
+        return error_response(ReplyCode.TEND, DATABASE_AWAY, status=503)
     if isinstance(error, SanicException) and error.status_code < 500:
         code = _CODES_BY_STATUS.get(error.status_code, ReplyCode.FAIL)
         hint = str(error) or "the request failed"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ _GATHERED_BYTES: Final = 512 * 1024
 class Intake:
     """The buffer that connections have in common, and what they have read in this turn of the loop."""
 
-    __slots__ = ("_flusher", "_gathered", "_loop", "_reads", "buffer")
+    __slots__ = ("_flusher", "_gathered", "_loop", "_reads", "buffer", "context")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, flusher: Flusher) -> None:
         self.buffer = memoryview(bytearray(READ_BYTES))
+        self.context = copy_context()
+        """The server's context variables, of which connections take copies."""
         self._loop = loop
         self._flusher = flusher
         self._reads: list[tuple[Connection, bytes]] = []

@@ -36,8 +36,21 @@ class RunningNode:
 
     @classmethod
     async def start(cls, node: Node, sock: socket.socket) -> "RunningNode":
-        """Start the engine and the plugins, then accept connections. Raises `PluginError` when a plugin refuses."""
-        await node.engine.start(node.id, node.delivery, node.offline.plugins)
+        """Start database, engine and plugins, then accept connections. Raises `PluginError` when a plugin refuses.
+
+        Raises `StoreUnavailableError` when database or Redis are away.
+        """
+        with node.db.entered():
+            return await cls._start(node, sock)
+
+    @classmethod
+    async def _start(cls, node: Node, sock: socket.socket) -> "RunningNode":
+        try:
+            await node.db.open()
+            await node.engine.start(node.id, node.delivery, node.offline.plugins)
+        except BaseException:
+            await node.db.close()
+            raise
         try:
             await hooks.start_plugins(node.plugins, node.server)
         except BaseException:
@@ -64,6 +77,10 @@ class RunningNode:
 
     async def stop(self) -> None:
         """Refuse what is new, end sessions with 1012, finish handlers and offline chains, all within the deadline."""
+        with self.node.db.entered():
+            await self._stop()
+
+    async def _stop(self) -> None:
         node = self.node
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import socket
 from collections.abc import Callable
-from contextvars import Context
 from typing import cast
 
 from sanic import Request
@@ -80,8 +79,8 @@ class Connection:
             receiver.lost(OfflineReason.LOST)
             return
         self._reader.receiver = receiver
-        # In a new context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
-        asyncio.get_running_loop().call_soon(self._begin, context=Context())
+        # In the server's context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
+        asyncio.get_running_loop().call_soon(self._begin, context=self._intake.context.copy())
 
     def buffered(self) -> int:
         """See `Socket.buffered`."""

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,6 +50,7 @@ class OfflineChain:
         self._limits = limits
         self._tasks: set[asyncio.Task[Any]] = set()
         self._adopted: deque[OfflineJob] = deque()
+        self._context = copy_context()
         self.leaving = 0
         """How many sessions the engine has yet to take out, for as long as its store is away."""
 
@@ -206,7 +208,8 @@ class OfflineChain:
             log.exception("plugin %s: ws_offline for session %s is not marked as done", hook.plugin, info.id)
 
     def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+        # In the server's context, which its database is in: sessions are lost in that of whoever notices it.
+        task = asyncio.get_running_loop().create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from tortoise.exceptions import DBConnectionError
 
+from msanic_core.config import settings_from
 from msanic_core.db.database import Database
+from msanic_core.errors import ConfigError, DatabaseUnavailableError, MsanicError
+from msanic_core.plugins import load_plugins
+from tests.support.model_packages import WriteModels
+
+NOTE = "class Note(Model):\n    id = fields.IntField(primary_key=True)\n"
 
 
 def test_nothing_is_imported_before_it_is_asked_for() -> None:
@@ -85,7 +91,7 @@ def test_closing_waits_for_one_who_is_opening() -> None:
         await asyncio.sleep(0)
         await database.close()
         await opening
-        assert database._context is None, "what was opened is closed again"
+        assert not database._is_open, "what was opened is closed again"
 
     asyncio.run(run())
 
@@ -101,3 +107,38 @@ def test_a_database_that_cannot_be_reached_is_tried_again(tmp_path: Path) -> Non
         await database.close()
 
     asyncio.run(run())
+
+
+def test_the_models_of_a_database_that_is_away(plugin: WriteModels, tmp_path: Path) -> None:
+    apps = load_plugins(settings_from({"plugins": {"load": []}}), {"notes": plugin("notes", NOTE)}).apps
+    url = f"sqlite://{tmp_path}/missing/data.db"
+    with pytest.raises(DatabaseUnavailableError, match=f"the database {url} cannot be reached: unable to open"):
+        asyncio.run(Database(url, apps).open())
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("sqlit://data.db", r"db.url 'sqlit://data.db' cannot be used: .*; correct it \(--db\)"),
+        (
+            "mysql://ann:s3cret@127.0.0.1:1/x?charset=no",
+            "the database mysql://127.0.0.1:1/x cannot be reached: Unknown",
+        ),
+        ("mysql://ann:s3cret@127.0.0.1:1/x", "the database mysql://127.0.0.1:1/x cannot be reached: .*connect"),
+        ("postgres://ann:s3cret@127.0.0.1:1/x", "the database postgres://127.0.0.1:1/x cannot be reached: .*onnect"),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_no_secret(plugin: WriteModels, url: str, error: str) -> None:
+    apps = load_plugins(settings_from({"plugins": {"load": []}}), {"notes": plugin("notes", NOTE)}).apps
+    with pytest.raises(MsanicError, match=error) as raised:
+        asyncio.run(Database(url, apps).open())
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_driver_that_is_missing(plugin: WriteModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = load_plugins(settings_from({"plugins": {"load": []}}), {"notes": plugin("notes", NOTE)}).apps
+    for module in [name for name in sys.modules if name.startswith(("asyncpg", "tortoise.backends.asyncpg"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(ConfigError, match=r'install it with: pip install "msanic-core\[postgres\]"'):
+        asyncio.run(Database("postgres://ann@127.0.0.1:1/x", apps).open())

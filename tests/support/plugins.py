@@ -25,6 +25,7 @@ SETTINGS = """
 
 HOOKS = (
     "authenticate",
+    "db_models",
     "http_blueprint",
     "plugin_settings",
     "server_start",
