@@ -52,6 +52,10 @@ class DatabaseUnavailableError(StoreUnavailableError):
     """The database cannot be reached, or the connection was lost. What was asked for may have been done or not."""
 
 
+class MigrationError(MsanicError):
+    """Migrations are missing, do not fit together, or one has failed. The text says which, what stands and the mend."""
+
+
 class LockLostError(MsanicError):
     """Raised at the end of a block whose lock was lost while it ran: another may have held it since."""
 

@@ -15,14 +15,14 @@ from types import ModuleType
 from msanic_core.cli import output
 from msanic_core.errors import MsanicError, StoreUnavailableError
 
-VERBS = ("serve", "plugins", "commands", "config", "call", "version")
+VERBS = ("serve", "plugins", "commands", "config", "call", "db", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (None: that of the process) and give the exit code.
 
-    0: done. 2: the command line, a setting or a plugin is wrong. 75: Redis is away, trying again can help. 130:
-    interrupted. Others are said by the verbs.
+    0: done. 2: the command line, a setting or a plugin is wrong. 75: Redis or the database is away, trying again can
+    help. 130: interrupted. Others are said by the verbs.
     """
     # What is imported and set up makes many objects, none of them garbage; a server has it back when it is up.
     gc.disable()

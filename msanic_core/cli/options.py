@@ -31,6 +31,8 @@ class _Override(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
+        if self.nargs == 0:
+            values = "true"
         key, separator, value = (self.const, "=", values) if self.const else str(values).partition("=")
         if not separator or not key:
             raise argparse.ArgumentError(self, f"expected KEY=VALUE, as ws.rate=500, not {values!r}")
@@ -39,13 +41,18 @@ class _Override(argparse.Action):
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser, *, workers: bool = False) -> None:
-    """Add `--config`, the flags for single settings and `--set`; `--workers` for the verb that starts some."""
+    """Add `--config`, the flags for single settings and `--set`; `workers`: and those of the verb that starts some."""
     group = parser.add_argument_group("settings (before the environment, before the file)")
     group.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: ./msanic.toml, if any)")
     flags = {**_FLAGS, "--workers": ("server.workers", "number of worker processes")} if workers else _FLAGS
     for flag, (key, text) in flags.items():
         name = flag.removeprefix("--").upper()
         group.add_argument(flag, action=_Override, dest="overrides", const=key, default=(), metavar=name, help=text)
+    if workers:
+        group.add_argument(
+            "--migrate", action=_Override, nargs=0, dest="overrides", const="db.migrate", default=(),
+            help="apply migrations that are missing",
+        )  # fmt: skip
     group.add_argument(
         "--set", action=_Override, dest="overrides", default=(), metavar="KEY=VALUE", help="any setting, repeatable"
     )

@@ -6,6 +6,8 @@ import argparse
 import errno
 import os
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from msanic_core.cli import options, output
@@ -31,6 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         if worker is None and settings.server.workers > 1:
             from msanic_core.server.supervisor import supervise
 
+            # Before there are workers, whose time to start is limited. They find nothing left to do.
+            if settings.db.migrate and (code := _migrate(arguments)):
+                return code
             return supervise(settings)
         if worker is not None:
             worker.watch(settings.server.drain_timeout + STOP_MARGIN)
@@ -44,6 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         output.error(problem)
         return 1
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    """Run `db migrate` with the same settings, in a process of its own: a supervisor loads no plugins."""
+    program = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
+    flags = [] if arguments.config is None else ["--config", str(arguments.config)]
+    flags += [part for key, _, value in arguments.overrides for part in ("--set", f"{key}={value}")]
+    return subprocess.run(
+        [sys.executable, *program, "db", "migrate", *flags], stdout=sys.stderr, check=False
+    ).returncode
 
 
 def listen_problem(error: OSError, server: ServerSettings) -> str | None:

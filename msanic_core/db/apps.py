@@ -82,6 +82,17 @@ def check_apps(apps: Sequence[PluginApp]) -> list[AppFault]:
     return faults
 
 
+def referred_by(field: object) -> tuple[str, str] | None:
+    """The label of the app and the name of the model that a field refers to; None for one that refers to none."""
+    if not isinstance(field, ForeignKeyFieldInstance | ManyToManyFieldInstance):
+        return None
+    target = field.model_name
+    if isinstance(target, str):
+        label, _, name = target.partition(".")
+        return label, name
+    return target._meta.app or "", target.__name__
+
+
 def _module_faults(app: PluginApp) -> Iterator[AppFault]:
     for module in app.modules:
         if sys.modules.get(module.__name__) is not module:
@@ -160,10 +171,8 @@ def _unknown_references(apps: Sequence[PluginApp]) -> Iterator[AppFault]:
     for app in apps:
         for model in app.models():
             for name, field in model._meta.fields_map.items():
-                if not isinstance(field, ForeignKeyFieldInstance | ManyToManyFieldInstance):
-                    continue
-                target = field.model_name
-                if isinstance(target, str) and target not in known:
+                pair = referred_by(field)
+                if pair is not None and (target := ".".join(pair)) not in known:
                     what = f"its field {model.__name__}.{name} refers to {target!r}, a model that nobody has"
                     mend = "correct it (PLUGIN.Model), or install and load the plugin"
                     yield AppFault((app.plugin,), f"{what}; {mend}{_did_you_mean(target, known)}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msanic_core.errors import ConfigError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from tortoise.backends.base.client import BaseDBAsyncClient
     from tortoise.context import TortoiseContext
@@ -91,6 +91,27 @@ class Database:
                 self._is_open = True
             return context.db()
 
+    async def load(self) -> None:
+        """Make Tortoise know the models, and connect to nothing."""
+        with self._current():
+            await self._init(self._tortoise())
+
+    def unconnected(self) -> BaseDBAsyncClient:
+        """The connection as it is: after `load` it is none yet."""
+        return self._tortoise().db()
+
+    @asynccontextmanager
+    async def another_connection(self) -> AsyncIterator[BaseDBAsyncClient]:
+        """A single connection apart from all others, for the block. Raises Tortoise's `DBConnectionError`."""
+        client = self._tortoise().connections._create_connection(CONNECTION)
+        # What a pool is made with, where there is one.
+        client.pool_minsize = client.pool_maxsize = 1  # type: ignore[attr-defined]
+        try:
+            await self._reach(client)
+            yield client
+        finally:
+            await client.close()
+
     async def close(self) -> None:
         """Close what was opened."""
         async with self._opening:
@@ -141,16 +162,25 @@ class Database:
             _current_context.reset(token)
 
     async def _connect(self, context: TortoiseContext) -> None:
-        import sqlite3
+        await self._init(context)
+        try:
+            await self._reach(context.db())
+        except BaseException:
+            await context.close_connections()
+            raise
 
-        from tortoise.exceptions import DBConnectionError
-
+    async def _init(self, context: TortoiseContext) -> None:
         with warnings.catch_warnings():
             # Said of a module without models.
             warnings.simplefilter("ignore", RuntimeWarning)
             await context.init(self.config())
+
+    async def _reach(self, client: BaseDBAsyncClient) -> None:
+        import sqlite3
+
+        from tortoise.exceptions import DBConnectionError
+
         try:
-            client = context.db()
             if client.capabilities.dialect == "sqlite":
                 # The driver's thread, when it cannot open the file, outlives the event loop and complains.
                 sqlite3.connect(getattr(client, "filename", "")).close()
@@ -158,7 +188,6 @@ class Database:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 await client.create_connection(with_db=True)
         except Exception as error:
-            await context.close_connections()
             what = f"the database {self.shown_url} cannot be reached"
             raise DBConnectionError(f"{what}: {_reason(error)}") from error
 

@@ -5,12 +5,14 @@ from tortoise.models import Model
 
 
 class OutboxMessage(Model):
-    """One push to one user. `message`: the packed push. `key`: what makes it safe to deliver twice, if it has one."""
+    """A push to one user that is not delivered yet."""
 
     id = fields.BigIntField(primary_key=True)
     user = fields.CharField(max_length=255)
     message = fields.BinaryField()
+    """The packed push."""
     key = fields.CharField(max_length=255, null=True)
+    """What makes it safe to deliver twice, if it has one."""
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

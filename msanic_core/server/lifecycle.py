@@ -38,7 +38,7 @@ class RunningNode:
     async def start(cls, node: Node, sock: socket.socket) -> "RunningNode":
         """Start database, engine and plugins, then accept connections. Raises `PluginError` when a plugin refuses.
 
-        Raises `StoreUnavailableError` when database or Redis are away.
+        Raises `StoreUnavailableError` when database or Redis are away, `MigrationError` when migrations are missing.
         """
         with node.db.entered():
             return await cls._start(node, sock)
@@ -46,7 +46,7 @@ class RunningNode:
     @classmethod
     async def _start(cls, node: Node, sock: socket.socket) -> "RunningNode":
         try:
-            await node.db.open()
+            await _open_database(node)
             await node.engine.start(node.id, node.delivery, node.offline.plugins)
         except BaseException:
             await node.db.close()
@@ -142,6 +142,20 @@ class RunningNode:
                 await asyncio.sleep(_BATCH_PAUSE)
             for session in sessions[start : start + size]:
                 self.node.offline.lose(session, OfflineReason.SHUTDOWN)
+
+
+async def _open_database(node: Node) -> None:
+    await node.db.open()
+    if not node.db.apps:
+        return
+    # With it comes Tortoise, which takes its time.
+    from msanic_core.db.migrator import Migrator
+
+    migrator = Migrator(node.db, log.info)
+    if node.settings.db.migrate and await migrator.pending():
+        await migrator.migrate()
+    else:
+        await migrator.check()
 
 
 async def _release(node: Node) -> None:

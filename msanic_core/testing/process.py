@@ -109,11 +109,12 @@ async def serve_process(
 ) -> AsyncIterator[ServerProcess]:
     """Run `serve` on a free port; plugins are found in `python_path` too.
 
-    `settings`: dotted keys, as for `--set`; `config`: a settings file. The login is anonymous unless the settings say
-    otherwise. Raises `RuntimeError` with the log when the server does not start. A process that still runs at the end
-    of the block is killed; if it has workers they then stop by themselves, and the block ends when they have.
+    `settings`: dotted keys, as for `--set`; `config`: a settings file. The login is anonymous, the database in memory
+    and migrations are applied unless the settings say otherwise. Raises `RuntimeError` with the log when the server
+    does not start. A process that still runs at the end of the block is killed; if it has workers they then stop by
+    themselves, and the block ends when they have.
     """
-    flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", **settings}
+    flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", "db.migrate": True, **settings}
     pairs = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in flags.items()]
     arguments = [part for pair in pairs for part in ("--set", pair)]
     if config is not None:

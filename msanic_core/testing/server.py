@@ -50,10 +50,12 @@ async def serving(
 ) -> AsyncIterator[TestServer]:
     """Serve these plugins (name to module or object) and no installed ones; stops at the end of the block.
 
-    `settings` are sections as in msanic.toml. The login is anonymous unless `settings` has an `auth` section, and the
-    time to stop is short. `port` 0 takes a free one. Raises `PluginError` and `ConfigError` as `serve` does.
+    `settings` are sections as in msanic.toml. The login is anonymous unless `settings` has an `auth` section, the
+    database is in memory, migrations are applied, and the time to stop is short, unless they say otherwise. `port` 0
+    takes a free one. Raises `PluginError` and `ConfigError` as `serve` does.
     """
-    sections: dict[str, Any] = {"auth": {"mode": "anonymous"}, "db": {"url": "sqlite://:memory:"}, **(settings or {})}
+    sections: dict[str, Any] = {"auth": {"mode": "anonymous"}, **(settings or {})}
+    sections["db"] = {"url": "sqlite://:memory:", "migrate": True, **sections.get("db", {})}
     sections["server"] = {"drain_timeout": 5.0, **sections.get("server", {})}
     sections["plugins"] = {"load": [], **sections.get("plugins", {})}
     checked = settings_from(sections)

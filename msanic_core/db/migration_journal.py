@@ -1,0 +1,112 @@
+"""How far a migration has come that cannot be applied as a whole: MySQL keeps what was changed before a failure.
+
+One row for each operation that was begun. It makes a migration that has failed, or whose process was killed, go on
+where it stopped. The rows are gone when the migration is recorded as applied, or as taken back.
+"""
+
+from itertools import count
+from typing import Any, NamedTuple
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
+from tortoise.migrations.graph import MigrationKey
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+
+TABLE = "msanic_core_migration_progress"
+_CREATE = f"""create table if not exists {TABLE} (
+    app varchar(100) not null, name varchar(255) not null, direction varchar(8) not null, number integer not null,
+    description varchar(255) not null, state varchar(8) not null, statements integer not null,
+    primary key (app, name, direction, number))"""
+_WHERE = "where app = ? and name = ? and direction = ?"
+DESCRIPTION = 255
+_STANDS_ALREADY = frozenset({1050, 1051, 1054, 1060, 1061, 1091, 1146, 1826})
+"""MySQL's errors for what was executed before: the table, column or key is there, or is there no longer."""
+
+
+class Begun(NamedTuple):
+    """An operation that was begun. `state`: "begun" (and its process was killed), "failed" or "done".
+
+    `statements`: how many of a failed one stand.
+    """
+
+    description: str
+    state: str
+    statements: int
+
+
+class Journal:
+    """The rows of one migration, in one direction."""
+
+    def __init__(self, client: BaseDBAsyncClient, key: MigrationKey, direction: str) -> None:
+        self._client = client
+        self._key = (key.app_label, key.name, direction)
+
+    async def read(self) -> dict[int, Begun]:
+        """Return what was begun, by the operation's number. Makes the table if it is not there."""
+        await self._client.execute_script(_CREATE)
+        sql = f"select number, description, state, statements from {TABLE} {_WHERE}"
+        rows = await self._client.execute_query_dict(placed(self._client, sql), [*self._key])
+        return {row["number"]: Begun(row["description"], row["state"], row["statements"]) for row in rows}
+
+    async def write(self, client: BaseDBAsyncClient, number: int, begun: Begun) -> None:
+        """Say what became of an operation; with `client` that is a transaction, as a part of it."""
+        await self._delete(client, number)
+        await client.execute_insert(
+            placed(client, f"insert into {TABLE} values (?, ?, ?, ?, ?, ?, ?)"),
+            [*self._key, number, begun.description[:DESCRIPTION], begun.state, begun.statements],
+        )
+
+    async def failed(self, number: int, description: str, statements: int) -> None:
+        """Say that an operation has failed after so many of its statements; after none it may be written anew."""
+        if statements:
+            await self.write(self._client, number, Begun(description, "failed", statements))
+        else:
+            await self._delete(self._client, number)
+
+    async def clear(self, client: BaseDBAsyncClient) -> None:
+        """Forget all of it: the migration is recorded, in this transaction."""
+        await client.execute_query(placed(client, f"delete from {TABLE} {_WHERE}"), [*self._key])
+
+    async def _delete(self, client: BaseDBAsyncClient, number: int) -> None:
+        await client.execute_query(placed(client, f"delete from {TABLE} {_WHERE} and number = ?"), [*self._key, number])
+
+
+class Statements:
+    """Counts the statements of one operation, and leaves out those that stand from an earlier try."""
+
+    def __init__(self, editor: BaseSchemaEditor, before: Begun | None) -> None:
+        self._execute = editor._run_sql
+        self._skip = before.statements if before is not None else 0
+        self._unknown = before is not None and before.state == "begun"
+        self.executed = 0
+        editor._run_sql = self._run  # type: ignore[method-assign]
+
+    async def _run(self, sql: str) -> None:
+        if self.executed >= self._skip:
+            try:
+                await self._execute(sql)
+            except OperationalError as error:
+                # It may have been executed before the process was killed, or not.
+                if not (self._unknown and _number(error) in _STANDS_ALREADY):
+                    raise
+        self.executed += 1
+
+    def end(self, editor: BaseSchemaEditor) -> None:
+        """The operation has ended."""
+        editor._run_sql = self._execute  # type: ignore[method-assign]
+
+
+def _number(error: OperationalError) -> Any:
+    cause = error.args[0] if error.args else None
+    return cause.args[0] if isinstance(cause, Exception) and cause.args else None
+
+
+def placed(client: BaseDBAsyncClient, sql: str) -> str:
+    """Return the statement with each `?` as the database wants it."""
+    dialect = client.capabilities.dialect
+    if dialect == "mysql":
+        return sql.replace("?", "%s")
+    if dialect != "postgres":
+        return sql
+    numbers = count(1)
+    return "".join(f"${next(numbers)}" if letter == "?" else letter for letter in sql)
