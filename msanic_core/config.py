@@ -142,6 +142,9 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     migrate: Annotated[
         bool, _text("`true`: the start applies migrations that are missing. `false`: it is refused then.")
     ] = False
+    outbox_interval: Annotated[
+        float, _seconds("Longest time between two looks for messages of transactions that have committed.")
+    ] = 1.0
 
 
 class RedisSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,14 +3,18 @@
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msanic_core.db.database import Database
+from msanic_core.db.outbox import Outbox
 from msanic_core.engine.base import Engine, Lock, SessionInfo
 from msanic_core.identity import Identity, check_name
 from msanic_core.session.registry import Registry
 from msanic_core.session.session import Session
 from msanic_core.wire import Push
+
+if TYPE_CHECKING:
+    from tortoise.backends.base.client import BaseDBAsyncClient
 
 
 class Server:
@@ -25,11 +29,13 @@ class Server:
         engine: Engine,
         registry: Registry,
         db: Database,
+        outbox: Outbox,
         plugin_settings: Mapping[str, Any],
         call_hook: Callable[[str, Mapping[str, Any]], Awaitable[list[Any]]],
     ) -> None:
         self.node = node
         self.db = db
+        self._outbox = outbox
         self._engine = engine
         self._registry = registry
         self._plugin_settings = plugin_settings
@@ -47,9 +53,16 @@ class Server:
         return await self._call_hook(name, arguments)
 
     async def push(
-        self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True, key: str | None = None
+        self,
+        user: str,
+        cmd: str | int,
+        data: Any = None,
+        *,
+        durable: bool = True,
+        key: str | None = None,
+        using: "BaseDBAsyncClient | None" = None,
     ) -> int | None:
-        """Send to every session of a user. Returns the message's id in the user's inbox; None if not durable.
+        """Send to every session of a user. Returns the message's id in the user's inbox; None if it has none yet.
 
         Durable: kept until each client of the user has it, within the inbox's bounds, and replayed in order on
         reconnect. Not durable: for who is there now. Raises `WireEncodeError` if `data` cannot be encoded.
@@ -57,12 +70,22 @@ class Server:
         `key`, 1 to 255 bytes, makes it safe to try again: a durable message with a key already among the user's last
         1,000 is not stored again and not sent again, the id of the first is returned. Raises `ValueError` for a key
         that is none, or of a message that is not durable.
+
+        `using`: the connection of a transaction (`async with in_transaction() as connection`). The message is part of
+        it: sent once when it has committed, also if this process dies then, and never if it is rolled back. Such
+        messages of a user are sent in the order in which they were pushed. Raises `ConfigError` where no plugin has
+        models, and with that no table for them.
         """
+        check_name("user", user)
         if key is not None:
             check_name("key", key)
-            if not durable:
-                raise ValueError(f"key {key!r}: only a durable message is remembered by its key; leave out one of both")
-        return await self._engine.push(check_name("user", user), Push(cmd, data), durable, key)
+        if not durable and (key is not None or using is not None):
+            raise ValueError("a message that is not durable has no key and waits for no transaction; leave that out")
+        push = Push(cmd, data)
+        if using is not None:
+            await self._outbox.add(using, user, push, key)
+            return None
+        return await self._engine.push(user, push, durable, key)
 
     async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
         """Send to every session in a group, or with None to everybody, without waiting for any socket.
@@ -143,10 +166,17 @@ class Context:
         return sorted(self._session.groups)
 
     async def push(
-        self, user: str, cmd: str | int, data: Any = None, *, durable: bool = True, key: str | None = None
+        self,
+        user: str,
+        cmd: str | int,
+        data: Any = None,
+        *,
+        durable: bool = True,
+        key: str | None = None,
+        using: "BaseDBAsyncClient | None" = None,
     ) -> int | None:
         """See `Server.push`."""
-        return await self.server.push(user, cmd, data, durable=durable, key=key)
+        return await self.server.push(user, cmd, data, durable=durable, key=key, using=using)
 
     async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
         """See `Server.broadcast`."""

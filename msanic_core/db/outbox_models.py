@@ -11,8 +11,10 @@ class OutboxMessage(Model):
     user = fields.CharField(max_length=255)
     message = fields.BinaryField()
     """The packed push."""
-    key = fields.CharField(max_length=255, null=True)
-    """What makes it safe to deliver twice, if it has one."""
+    key = fields.CharField(max_length=255)
+    """What makes it safe to deliver twice."""
+    failure = fields.TextField(null=True)
+    """Why it cannot be delivered, of one that is left lying."""
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

@@ -7,6 +7,7 @@ import socket
 import uuid
 from functools import partial
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from sanic import HTTPResponse, Request, Sanic
 from sanic.config import Config
@@ -15,6 +16,7 @@ from msanic_core.command_map import CommandMap
 from msanic_core.config import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
+from msanic_core.db.outbox import Outbox
 from msanic_core.dispatch import Dispatcher
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
@@ -34,6 +36,9 @@ from msanic_core.session.replay import Replay
 from msanic_core.session.runner import Runner
 from msanic_core.system import system_commands
 from msanic_core.wire import Codecs
+
+if TYPE_CHECKING:
+    from msanic_core.db.relay import Relay
 
 _app_numbers = itertools.count(1)
 
@@ -56,7 +61,9 @@ class Node:
         self.registry = Registry()
         self.engine = _make_engine(settings)
         own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
-        self.server = Server(self.id, self.engine, self.registry, self.db, own_settings, hooks.caller(plugins))
+        self.relay = _make_relay(settings, self.engine, self.db)
+        outbox = Outbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
+        self.server = Server(self.id, self.engine, self.registry, self.db, outbox, own_settings, hooks.caller(plugins))
         self.offline = OfflineChain(
             self.registry,
             self.engine,
@@ -122,6 +129,15 @@ def _make_engine(settings: Settings) -> Engine:
     from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 
     return RedisEngine(RedisOptions(redis.url, redis.prefix, redis.lease, redis.timeout, redis.patience), limits)
+
+
+def _make_relay(settings: Settings, engine: Engine, db: Database) -> "Relay | None":
+    if not db.apps:
+        return None
+    # Importing tortoise takes time that a server without models need not spend.
+    from msanic_core.db.relay import Relay
+
+    return Relay(engine, db, settings.db.outbox_interval)
 
 
 def _sanic_config(settings: Settings) -> Config:

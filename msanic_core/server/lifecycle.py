@@ -53,6 +53,8 @@ class RunningNode:
             raise
         try:
             await hooks.start_plugins(node.plugins, node.server)
+            if node.relay is not None:
+                node.relay.start()
         except BaseException:
             await _release(node)
             raise
@@ -159,6 +161,8 @@ async def _open_database(node: Node) -> None:
 
 
 async def _release(node: Node) -> None:
+    if node.relay is not None:
+        await node.relay.stop()
     await node.engine.stop()
     await node.db.close()
     Sanic.unregister_app(node.app)

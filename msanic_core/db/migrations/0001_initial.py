@@ -12,7 +12,8 @@ class Migration(migrations.Migration):
                 ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ("user", fields.CharField(max_length=255)),
                 ("message", fields.BinaryField()),
-                ("key", fields.CharField(null=True, max_length=255)),
+                ("key", fields.CharField(max_length=255)),
+                ("failure", fields.TextField(null=True, unique=False)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=True)),
             ],
             options={
