@@ -21,7 +21,7 @@ _TRIES = 10
 
 
 class DatabaseProcess(ABC):
-    """A running database server, with its data and its log in `directory`; the data outlive a kill.
+    """A running database server, with its data and its log in `directory`; what is committed outlives a kill.
 
     It belongs to no event loop: tests with a loop each may share one. Names of databases are letters, digits and `_`.
     """

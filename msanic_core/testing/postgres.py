@@ -21,12 +21,11 @@ _ALWAYS_THERE = "postgres"
 _DATA = "data"
 _PASSWORD = "password"
 
-# Nothing has to survive a crash of the machine, and the tests' tables are small.
+# What is committed outlives a kill, but no crash of the machine; the tests' tables are small.
 _SETTINGS = (
     f"listen_addresses={HOST}",
     "unix_socket_directories=",
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "shared_buffers=64MB",
     "log_checkpoints=off",
