@@ -18,8 +18,9 @@ class Outbox:
     """Takes messages in transactions."""
 
     def __init__(self, max_bytes: int, added: Callable[[], None] | None) -> None:
-        """`max_bytes`: of a packed message, as an inbox takes it. `added` is called for each row; None: no plugin has
-        models, and there is no table.
+        """`max_bytes`: of a packed message, as an inbox takes it.
+
+        `added` is called for each row; None: no plugin has models, and there is no table.
         """
         self._max_bytes = max_bytes
         self._added = added

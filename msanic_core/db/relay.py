@@ -36,10 +36,10 @@ class _Delivery(NamedTuple):
 class Relay:
     """Pushes rows of the outbox in the order of their ids, and deletes them.
 
-    One node at a time does so, for all nodes, under a lock of the engine: messages of a user keep their order. A process
-    that dies between the two leaves a row that is pushed again under the same key, which the inbox takes for the same
-    message. Nobody says when a transaction commits: the relay looks at once, then less and less often, and every
-    `interval` seconds for the rows of processes that have died.
+    One node at a time does so, for all nodes, under a lock of the engine: messages of a user keep their order. When a
+    process dies between the two, the row is pushed again with the same key, by which the inbox knows the message.
+    Nobody says when a transaction commits: the relay looks at once, then less and less often, and every `interval`
+    seconds for the rows of processes that have died.
     """
 
     def __init__(self, engine: Engine, database: Database, interval: float) -> None:

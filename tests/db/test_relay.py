@@ -149,12 +149,12 @@ def test_a_key_is_good_for_one_message(database_url: str) -> None:
     run(test)
 
 
-def test_one_that_no_inbox_takes_holds_up_nobody(tmp_path: Any) -> None:
+def test_one_that_no_inbox_takes_holds_up_nobody(database_url: str) -> None:
     """The bounds have been narrowed since it was written."""
 
     async def test() -> None:
         narrow = InboxLimits(max_messages=10, max_bytes=100, max_age=3600.0)
-        async with bench(f"sqlite://{tmp_path}/a.db", MemoryEngine(narrow)) as node:
+        async with bench(database_url, MemoryEngine(narrow)) as node:
             await node.add("ada", "x" * 200)
             await node.add("ada", "short")
             node.relay.start()
@@ -166,9 +166,9 @@ def test_one_that_no_inbox_takes_holds_up_nobody(tmp_path: Any) -> None:
     run(test)
 
 
-def test_what_cannot_be_delivered_is_refused(tmp_path: Any) -> None:
+def test_what_cannot_be_delivered_is_refused(database_url: str) -> None:
     async def test() -> None:
-        async with bench(f"sqlite://{tmp_path}/a.db", max_bytes=100) as node:
+        async with bench(database_url, max_bytes=100) as node:
             connection = await node.database.connection()
             with pytest.raises(WireEncodeError, match="an inbox holds 100"):
                 await node.outbox.add(connection, "ada", Push("a.b", "x" * 200), None)
@@ -196,9 +196,9 @@ class Faltering(MemoryEngine):
         return await super().push(user, push, durable, key)
 
 
-def test_the_order_is_kept_when_the_store_is_away(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_order_is_kept_when_the_store_is_away(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        async with bench(f"sqlite://{tmp_path}/a.db", Faltering()) as node:
+        async with bench(database_url, Faltering()) as node:
             for number in range(10):
                 await node.add(("ada", "bob")[number % 2], number)
             node.relay.start()
