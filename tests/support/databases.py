@@ -43,7 +43,7 @@ def running_again(server: Server) -> Iterator[Server]:
 
 
 def forget_dialects() -> None:
-    """Let Tortoise write its statements anew: by table and name of the connection it keeps those of the last database."""
+    """Let Tortoise write its statements anew: it keeps them by connection name and table, whatever the database."""
     from tortoise.backends.base.executor import EXECUTOR_CACHE
 
     EXECUTOR_CACHE.clear()

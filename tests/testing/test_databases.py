@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
+import asyncpg
 import pytest
 from tortoise import fields
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
-from tortoise.exceptions import IntegrityError
+from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
 from msanic_core.testing import DatabaseProcess
+from tests.support.databases import forget_dialects
 
 
 class Entry(Model):
@@ -71,7 +73,9 @@ def test_a_time_is_the_same_instant_again(database_url: str) -> None:
 
     async def test(connection: BaseDBAsyncClient) -> None:
         await Entry.create(text="a", at=at)
-        entry = await Entry.get(at__gte=at, at__lt=at + timedelta(microseconds=1))
+        # Tortoise compares times as UTC only if they are given so.
+        start = at.astimezone(UTC)
+        entry = await Entry.get(at__gte=start, at__lt=start + timedelta(microseconds=1))
         assert entry.at == at
         assert entry.at.utcoffset() == timedelta(0)
 
@@ -118,3 +122,21 @@ def test_many_tasks_at_once(database_url: str) -> None:
         assert await Entry.all().count() == 100
 
     with_tortoise(database_url, test)
+
+
+def test_after_an_outage_the_same_pool_goes_on(database_process: DatabaseProcess) -> None:
+    async def test(connection: BaseDBAsyncClient) -> None:
+        await asyncio.gather(*(Entry.create(text=f"before {number}") for number in range(20)))
+        await database_process.kill()
+        for _ in range(2):
+            # Tortoise wraps the errors of asyncmy, but not those of a connection to PostgreSQL.
+            with pytest.raises((OperationalError, asyncpg.PostgresConnectionError, OSError)):
+                await Entry.create(text="lost")
+        await database_process.start()
+        await asyncio.gather(*(Entry.create(text=f"after {number}") for number in range(20)))
+        async with in_transaction():
+            assert await Entry.all().count() == 40
+
+    forget_dialects()
+    with_tortoise(asyncio.run(database_process.create_database("outage")), test)
+    asyncio.run(database_process.drop_database("outage"))
