@@ -17,7 +17,7 @@ ROOMS: dict[str, set[str]] = {
     "identity": set(),
     "wire": set(),
     "config": {"errors"},
-    "db": set(),
+    "db": {"codes", "errors"},
     "engine": {"codes", "errors", "wire"},
     "session": {"codes", "errors", "identity", "wire", "engine"},
     "commands": {"errors", "wire"},
@@ -57,8 +57,8 @@ HOMES: dict[str, set[str]] = {
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
     "mypy_extensions": {"dispatch", "session", "wire"},
-    "msgspec": {"cli", "client", "commands", "config", "engine", "identity", "plugins", "server", "session", "system",
-                "testing", "wire"},
+    "msgspec": {"cli", "client", "commands", "config", "db", "engine", "identity", "plugins", "server", "session",
+                "system", "testing", "wire"},
 }  # fmt: skip
 
 
