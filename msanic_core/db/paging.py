@@ -50,8 +50,9 @@ async def page(
     """Give one page of a queryset, its items as `Model.to_dict` gives them.
 
     Yours to say: `fields`: the columns an item may have, and has if the client does not choose. `orders`: those the
-    list may be ordered by. `default_order`: such as ["-created_at"], the order if the client gives none, or else the
-    highest primary key first. `max_size`: items per page at most. `with_total`: counting reads all rows of the queryset.
+    list may be ordered by. `default_order`: the order if the client gives none, such as ["-created_at"]; by default the
+    highest primary key first. `max_size`: items per page at most. `with_total`: counting reads all rows of the
+    queryset, so leave it out for large ones.
 
     The client's: `page`, 1 to `MAX_PAGE`; `size`, 1 to `max_size`; `order`, such as "-created_at,title" with "-" for
     descending; `select`, such as "id,title". Raises `CommandError` with `ERR_ARG`, naming the parameter and what is
@@ -83,8 +84,8 @@ async def page_after(
 ) -> PageAfter:
     """Give the rows that follow one in the order of the primary key, a number: as fast at the end of a large table.
 
-    `after`: the client's, `next` of what it has; None at the start, or 0 with the lowest first. `newest_first`: the highest first. The rest, and
-    the errors, as for `page`. Rows that come or go meanwhile make no other be skipped or come twice.
+    `after`: the client's, `next` of what it has; None at the start. `newest_first`: whether the highest come first. The
+    rest, and the errors, as for `page`. Rows that come or go meanwhile make no other be skipped or come twice.
     """
     model = queryset.model
     key = model._meta.pk_attr

@@ -3,6 +3,7 @@ import datetime
 import decimal
 import json
 import uuid
+from typing import Any
 
 import msgspec
 import pytest
@@ -96,7 +97,7 @@ async def test_a_time_of_another_zone_is_the_same_point_in_time(database_url: st
         assert await Kinds.filter(at=noon + hour).count() == len(rows)
 
 
-KINDS = {
+KINDS: dict[str, Any] = {
     "at": datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC),
     "day": datetime.date(2026, 1, 2),
     "length": datetime.timedelta(hours=1, microseconds=5),
@@ -163,7 +164,7 @@ class Edit(msgspec.Struct):
     id: int
     title: str | msgspec.UnsetType = msgspec.UNSET
     rank: int | msgspec.UnsetType = msgspec.UNSET
-    author_id: int | None | msgspec.UnsetType = msgspec.UNSET
+    author_id: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @in_loop

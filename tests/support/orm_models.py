@@ -62,7 +62,7 @@ class Account(Model):
 
 
 class Token(Model):
-    id = fields.UUIDField(primary_key=True)  # type: ignore[assignment]  # instead of the number of Model
+    id = fields.UUIDField(primary_key=True)
     text = fields.CharField(max_length=50)
 
 
