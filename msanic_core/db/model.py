@@ -98,7 +98,8 @@ class Model(tortoise.models.Model):
             await Counter.upsert({"count": F("count") + 1}, create={"count": 1}, name="visits")
 
         Raises `ValueError` if `key` is not the primary key, a unique field or a unique set of fields, or has None in
-        it; Tortoise's `IntegrityError` for what else the table forbids. Signals of Tortoise are not sent.
+        it; Tortoise's `IntegrityError` for what else the table forbids; as any write, the database's error if it ends a
+        deadlock so, which happens where others delete the row again and again. Signals of Tortoise are not sent.
         """
         return await upsert(cls, key, values, {**values, **(create or {})}, using_db or cls._choose_db(True))
 

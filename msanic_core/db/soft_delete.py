@@ -1,12 +1,13 @@
 """The base of models whose rows are marked as deleted instead of being removed."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
 from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import DoesNotExist, OperationalError
 from tortoise.queryset import QuerySet
 
 from msanic_core.db.fields import UtcDatetimeField
@@ -27,7 +28,7 @@ class SoftDeleteModel(Model):
     The unique keys of a deleted row stay taken: `create` raises Tortoise's `IntegrityError`, `upsert` restores the row.
     """
 
-    deleted_at = UtcDatetimeField(null=True, db_index=True)
+    deleted_at = UtcDatetimeField(null=True)
 
     _manager_class = SoftDeleteManager
 
@@ -43,7 +44,10 @@ class SoftDeleteModel(Model):
 
     @classmethod
     async def purge(cls, before: datetime, using_db: BaseDBAsyncClient | None = None) -> int:
-        """Remove the rows that were deleted before a time; gives their number. `on_delete` of other tables counts."""
+        """Remove the rows that were deleted before a time, with what `on_delete` of other tables says.
+
+        Gives their number. Reads the whole table unless the model has an index of `deleted_at`.
+        """
         return await QuerySet(cls).using_db(using_db).filter(deleted_at__lt=before).delete()
 
     @classmethod
@@ -77,26 +81,33 @@ class SoftDeleteModel(Model):
         await super().save(using_db, update_fields, force_create, force_update)
 
     async def delete(self, using_db: BaseDBAsyncClient | None = None) -> None:
-        """Mark the row as deleted; one that is deleted already keeps its `deleted_at`.
+        """Mark the row as deleted. One that is so already keeps its `deleted_at`; one that is gone stays so.
 
-        Raises Tortoise's `OperationalError` if the row was never saved.
+        Raises Tortoise's `OperationalError` if the row was never saved. Signals of Tortoise are not sent.
         """
-        await self._mark(timezone.now(), using_db)
+        if not await self._mark(timezone.now(), using_db):
+            with suppress(DoesNotExist):
+                await self.refresh_from_db(["deleted_at", "updated_at"], using_db)
 
     async def restore(self, using_db: BaseDBAsyncClient | None = None) -> None:
-        """Undo `delete`; of a row that is not deleted nothing changes.
+        """Undo `delete`; in a row that is not deleted nothing changes.
 
-        Raises Tortoise's `OperationalError` if the row was never saved.
+        Raises Tortoise's `DoesNotExist` if the row is gone, and `OperationalError` if it was never saved.
         """
-        await self._mark(None, using_db)
+        if not await self._mark(None, using_db):
+            await self.refresh_from_db(["deleted_at", "updated_at"], using_db)
 
     async def hard_delete(self, using_db: BaseDBAsyncClient | None = None) -> None:
         """Remove the row from its table, as Tortoise's `delete` does, with what `on_delete` of other tables says."""
         await super().delete(using_db)
 
-    async def _mark(self, time: datetime | None, using_db: BaseDBAsyncClient | None) -> None:
+    async def _mark(self, time: datetime | None, using_db: BaseDBAsyncClient | None) -> bool:
+        """Set `deleted_at` unless it is as it should be. Gives whether it was not."""
         if not self._saved_in_db:
             raise OperationalError(f"a {type(self).__name__} that was never saved cannot be deleted or restored")
+        now = timezone.now()
         rows = type(self).with_deleted(using_db).filter(pk=self.pk, deleted_at__isnull=time is not None)
-        await rows.update(deleted_at=time)
-        await self.refresh_from_db(["deleted_at", "updated_at"], using_db)
+        if not await rows.update(deleted_at=time, updated_at=now):
+            return False
+        self.deleted_at, self.updated_at = time, now
+        return True

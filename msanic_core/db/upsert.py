@@ -4,6 +4,7 @@ Tortoise's `bulk_create(on_conflict=...)` does not work on MariaDB, and gives no
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -16,6 +17,8 @@ from msanic_core.db.querysets import ModelQuerySet
 
 ModelT = TypeVar("ModelT", bound=Model)
 
+_ATTEMPTS = 3
+
 
 async def upsert(
     model: type[ModelT],
@@ -26,6 +29,21 @@ async def upsert(
 ) -> tuple[ModelT, bool]:
     """See `Model.upsert`. `update`, `create`: what to set in a row that is there, and what a new one has."""
     _check_key(model, key)
+    for _ in range(_ATTEMPTS - 1):
+        # PostgreSQL looks for the key first and inserts then. Where another inserts the same row in between, and it has
+        # two unique values, PostgreSQL may complain of the one that is not the key; the next time it finds the key.
+        with suppress(IntegrityError):
+            return await _upsert(model, key, update, create, connection)
+    return await _upsert(model, key, update, create, connection)
+
+
+async def _upsert(
+    model: type[ModelT],
+    key: Mapping[str, Any],
+    update: Mapping[str, Any],
+    create: Mapping[str, Any],
+    connection: BaseDBAsyncClient,
+) -> tuple[ModelT, bool]:
     async with in_transaction(connection.connection_name) as transaction:
         created = await _insert(transaction, model(**{**create, **key}), list(key))
         rows = ModelQuerySet(model).using_db(transaction).filter(**key)

@@ -1,9 +1,6 @@
 import asyncio
 import datetime
-import decimal
 import json
-import uuid
-from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +9,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from msanic_core.db.model import Model
 from msanic_core.wire import Codecs
 from tests.support.clients import in_loop
-from tests.support.orm import tables
+from tests.support.orm import KINDS, tables
 from tests.support.orm_models import Author, Colour, Kinds, Note, Token
 
 OLD = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -95,19 +92,6 @@ async def test_a_time_of_another_zone_is_the_same_point_in_time(database_url: st
             assert await Kinds.filter(at__year=2026).count() == len(rows)
         await Kinds.all().update(at=shanghai + hour)
         assert await Kinds.filter(at=noon + hour).count() == len(rows)
-
-
-KINDS: dict[str, Any] = {
-    "at": datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC),
-    "day": datetime.date(2026, 1, 2),
-    "length": datetime.timedelta(hours=1, microseconds=5),
-    "price": decimal.Decimal("12.50"),
-    "uuid": uuid.UUID(int=7),
-    "data": {"a": [1, None, "x"]},
-    "colour": Colour.BLUE,
-    "done": True,
-    "blob": b"\x00\xff",
-}
 
 
 @in_loop

@@ -100,6 +100,23 @@ async def test_a_row_that_was_never_saved_can_be_neither_deleted_nor_restored() 
 
 
 @in_loop
+async def test_what_others_did_meanwhile(database_url: str) -> None:
+    async with tables(database_url):
+        note = await Note.create(title="a")
+        copy = await Note.get(id=note.id)
+        await note.delete()
+        await copy.delete()
+        assert copy.deleted_at == note.deleted_at
+        await note.restore()
+        await copy.restore()
+        assert (copy.deleted_at, copy.updated_at) == (None, note.updated_at)
+        await note.hard_delete()
+        await copy.delete()
+        with pytest.raises(DoesNotExist):
+            await copy.restore()
+
+
+@in_loop
 async def test_hard_delete_removes_a_row(database_url: str) -> None:
     async with tables(database_url):
         live, gone = await Note.create(title="live"), await deleted_note()
