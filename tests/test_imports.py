@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "wire": set(),
     "config": {"errors"},
     "engine": {"codes", "errors", "wire"},
-    "db": {"errors", "wire", "engine"},
+    "db": {"codes", "errors", "wire", "engine"},
     "session": {"codes", "errors", "identity", "wire", "engine"},
     "commands": {"errors", "wire"},
     "context": {"codes", "identity", "wire", "engine", "session", "db"},
@@ -60,8 +60,8 @@ HOMES: dict[str, set[str]] = {
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
     "mypy_extensions": {"dispatch", "session", "wire"},
-    "msgspec": {"cli", "client", "commands", "config", "engine", "identity", "plugins", "server", "session", "system",
-                "testing", "wire"},
+    "msgspec": {"cli", "client", "commands", "config", "db", "engine", "identity", "plugins", "server", "session",
+                "system", "testing", "wire"},
 }  # fmt: skip
 
 

@@ -1,0 +1,169 @@
+"""Lists in pages, in an order and with fields that a client may choose among those it is allowed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from msanic_core.codes import ReplyCode
+from msanic_core.errors import CommandError
+
+MAX_PAGE = 1_000_000
+"""The last page there is. A database counts its way there; `page_after` does not."""
+
+_MAX_ID = 2**63 - 1
+_SHOWN = 40
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list. `total`: rows on all pages, None if it was not asked for. `page` counts from 1."""
+
+    items: list[dict[str, Any]]
+    total: int | None
+    page: int
+    size: int
+
+
+class PageAfter(msgspec.Struct, frozen=True):
+    """Some rows of a list. `next`: what to give as `after` for the following rows, None if there are none."""
+
+    items: list[dict[str, Any]]
+    next: int | None
+    size: int
+
+
+async def page(
+    queryset: QuerySet[Any],
+    *,
+    fields: Sequence[str],
+    orders: Sequence[str] = (),
+    page: int = 1,
+    size: int = 20,
+    order: str = "",
+    select: str = "",
+    default_order: Sequence[str] = (),
+    max_size: int = 100,
+    with_total: bool = True,
+) -> Page:
+    """Give one page of a queryset, its items as `Model.to_dict` gives them.
+
+    Yours to say: `fields`: the columns an item may have, and has if the client does not choose. `orders`: those the
+    list may be ordered by. `default_order`: the order if the client gives none, such as ["-created_at"]; by default the
+    highest primary key first. `max_size`: items per page at most. `with_total`: counting reads all rows of the
+    queryset, so leave it out for large ones.
+
+    The client's: `page`, 1 to `MAX_PAGE`; `size`, 1 to `max_size`; `order`, such as "-created_at,title" with "-" for
+    descending; `select`, such as "id,title". Raises `CommandError` with `ERR_ARG`, naming the parameter and what is
+    allowed, for anything else in them.
+
+    Rows that are equal in the order are ordered by the primary key, so that none is on two pages. Raises `ValueError`
+    if `fields`, `orders` or `default_order` names what is no column of the model, or `fields` names none.
+    """
+    model = queryset.model
+    check_columns(model, fields, [*orders, *(name.removeprefix("-") for name in default_order)])
+    check_number("page", page, 1, MAX_PAGE)
+    check_number("size", size, 1, max_size)
+    selected = parse_select(select, fields)
+    ordering = parse_order(order, orders) or default_order or [f"-{model._meta.pk_attr}"]
+    total = await queryset.count() if with_total else None
+    rows = queryset.order_by(*unique_order(ordering, model._meta.pk_attr)).limit(size).offset((page - 1) * size)
+    return Page(await rows.values(*selected), total, page, size)
+
+
+async def page_after(
+    queryset: QuerySet[Any],
+    *,
+    fields: Sequence[str],
+    after: int | None = None,
+    size: int = 20,
+    select: str = "",
+    newest_first: bool = True,
+    max_size: int = 100,
+) -> PageAfter:
+    """Give the rows that follow one in the order of the primary key, a number: as fast at the end of a large table.
+
+    `after`: the client's, `next` of what it has; None at the start. `newest_first`: whether the highest come first. The
+    rest, and the errors, as for `page`. Rows that come or go meanwhile make no other be skipped or come twice.
+    """
+    model = queryset.model
+    key = model._meta.pk_attr
+    check_columns(model, fields)
+    check_number("size", size, 1, max_size)
+    selected = parse_select(select, fields)
+    if after is not None:
+        check_number("after", after, 0, _MAX_ID)
+        queryset = queryset.filter(**{f"{key}__{'lt' if newest_first else 'gt'}": after})
+    rows = queryset.order_by(f"-{key}" if newest_first else key).limit(size + 1)
+    items = await rows.values(*dict.fromkeys([*selected, key]))
+    following = items[size - 1][key] if len(items) > size else None
+    del items[size:]
+    if key not in selected:
+        for item in items:
+            del item[key]
+    return PageAfter(items, following, size)
+
+
+def parse_order(text: str, allowed: Sequence[str]) -> list[str]:
+    """Read "-created_at,title" as ["-created_at", "title"]; "+" is none, as it becomes a space in URLs.
+
+    Raises `CommandError` with `ERR_ARG` for a name that is not allowed, or comes twice.
+    """
+    directions = []
+    for part in _parts(text):
+        name = part[1:].lstrip() if part[:1] in {"-", "+"} else part
+        directions.append((name, "-" if part.startswith("-") else ""))
+    _check_names("order", [name for name, _ in directions], allowed)
+    return [f"{sign}{name}" for name, sign in directions]
+
+
+def parse_select(text: str, allowed: Sequence[str]) -> list[str]:
+    """Read "id,title" as ["id", "title"]; nothing means all that is allowed. Errors as of `parse_order`."""
+    names = _parts(text)
+    _check_names("select", names, allowed)
+    return names or list(allowed)
+
+
+def unique_order(ordering: Sequence[str], key: str) -> list[str]:
+    """Add the primary key to an order, in the direction of the last of it, unless it is there."""
+    if any(part.lstrip("-") == key for part in ordering):
+        return list(ordering)
+    return [*ordering, f"-{key}" if ordering and ordering[-1].startswith("-") else key]
+
+
+def check_number(parameter: str, value: int, lowest: int, highest: int) -> None:
+    """Raise `CommandError` with `ERR_ARG` unless a client's number is within the bounds, which are allowed."""
+    if not lowest <= value <= highest:
+        hint = f"{parameter}: {_shown(value)} is not allowed; allowed: {lowest} to {highest}"
+        raise CommandError(ReplyCode.ERR_ARG, hint)
+
+
+def check_columns(model: type[Model], fields: Sequence[str], orders: Sequence[str] = ()) -> None:
+    """Raise `ValueError` if one of the names is no column of the model, or there are no fields."""
+    columns = model._meta.fields_db_projection
+    for name in (*fields, *orders):
+        if name not in columns:
+            raise ValueError(f"{model.__name__} has no column {name!r}; it has {', '.join(columns)}")
+    if not fields:
+        raise ValueError("fields names no column: say which an item may have")
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text.strip() else []
+
+
+def _check_names(parameter: str, names: Sequence[str], allowed: Sequence[str]) -> None:
+    seen = set()
+    for name in names:
+        if name not in allowed:
+            choice = ", ".join(allowed) or "nothing"
+            raise CommandError(ReplyCode.ERR_ARG, f"{parameter}: {_shown(name)} is not allowed; allowed: {choice}")
+        if name in seen:
+            raise CommandError(ReplyCode.ERR_ARG, f"{parameter}: {_shown(name)} is there twice")
+        seen.add(name)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
