@@ -48,4 +48,3 @@ def forms(type_: Any) -> Mapping[str, str]:
         and node.extra
         and "form" in node.extra
     }
-
