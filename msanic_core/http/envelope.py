@@ -74,4 +74,5 @@ def _wanted(request: Request) -> str:
     except SanicException:
         # A header that cannot be read: the answer must come nevertheless.
         return JSON
-    return str(match.mime) if match and match.mime in MSGPACK else JSON
+    refused = match.header is None or not match.header.q
+    return JSON if refused or match.mime not in MSGPACK else str(match.mime)

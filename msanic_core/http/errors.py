@@ -19,7 +19,7 @@ _CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if
 def answer_error(request: Request, error: Exception) -> HTTPResponse:
     """Answer with the envelope. Everything with a status of 500 and up has an id, which is in the log."""
     if isinstance(error, StoreUnavailableError):
-        return _try_again(request, error, error.hint)
+        return _try_again(request, error)
     if isinstance(error, CommandError):
         return reply_to(request, error.data, code=error.code, hint=error.hint)
     if isinstance(error, SanicException):
@@ -32,7 +32,7 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
         case DatabaseFault.CONFLICT:
             return _conflict(request, error)
         case DatabaseFault.AWAY:
-            return _try_again(request, error, "the database or another service is away")
+            return _try_again(request, error)
     return _internal(request, error, 500)
 
 
@@ -42,11 +42,12 @@ def _internal(request: Request, error: Exception, status: int) -> HTTPResponse:
     return reply_to(request, code=ReplyCode.FAIL, hint=f"internal error {error_id}", status=status)
 
 
-def _try_again(request: Request, error: Exception, hint: str) -> HTTPResponse:
-    """What is away is no defect: that takes one line."""
+def _try_again(request: Request, error: Exception) -> HTTPResponse:
+    """What is away is no defect: that takes one line. What it says may tell addresses."""
     error_id = _new_id()
     log.warning("error %s in %s %s: %s", error_id, request.method, request.path, _line(error))
-    return reply_to(request, code=ReplyCode.TEND, hint=f"{hint}, try again (error {error_id})", status=503)
+    hint = f"something that the server needs is away, try again (error {error_id})"
+    return reply_to(request, code=ReplyCode.TEND, hint=hint, status=503)
 
 
 def _conflict(request: Request, error: Exception) -> HTTPResponse:

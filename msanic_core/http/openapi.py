@@ -1,4 +1,7 @@
-"""The OpenAPI document (3.1) of the plugins' routes, from what is declared on their handlers."""
+"""The OpenAPI document (3.1) of the plugins' routes, from what is declared on their handlers.
+
+A type that has no JSON Schema, for want of one for a default, say, is described as anything.
+"""
 
 import inspect
 import re
@@ -34,7 +37,7 @@ class DocumentedRoute(NamedTuple):
 
 
 def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
-    """Make the document. Raises `TypeError` for a type that has no JSON Schema."""
+    """Make the document."""
     routes = list(routes)
     operations = [operation for route in routes for operation in route.operations.values()]
     schemas = _Schemas(operations)
@@ -64,7 +67,7 @@ class _Schemas:
         types: list[Any] = []
         for operation in operations:
             candidates = (operation.declared.query, operation.declared.body, self._returned[operation.function])
-            types += [type_ for type_ in candidates if type_ is not None and type_ not in types]
+            types += [type_ for type_ in candidates if type_ not in types and _has_schema(type_)]
         schemas, self.named = msgspec.json.schema_components(
             types, schema_hook=_custom_schema, ref_template=_REFERENCES
         )
@@ -80,10 +83,12 @@ class _Schemas:
 
     def fields(self, type_: type[msgspec.Struct]) -> list[tuple[str, dict[str, Any], bool]]:
         """Name and schema of each field of a Struct, and whether it must be there."""
-        name = self.of(type_)["$ref"].rpartition("/")[2]
-        schema = self.named[name]
-        required = schema.get("required", [])
-        return [(field, each, field in required) for field, each in schema["properties"].items()]
+        reference = self.of(type_).get("$ref", "")
+        properties = self.named[reference.rpartition("/")[2]]["properties"] if reference else {}
+        return [
+            (field.encode_name, properties.get(field.encode_name, {}), field.required)
+            for field in msgspec.structs.fields(type_)
+        ]
 
 
 def _operation(route: DocumentedRoute, method: str, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
@@ -137,20 +142,25 @@ def _path_parameter(match: re.Match[str]) -> dict[str, Any]:
 
 
 def _returned_type(function: Callable[..., Any]) -> Any:
-    """What a handler's annotation says that it returns, if that can be described; else None."""
+    """What a handler's annotation says that it returns; None: nothing, or a response of its own."""
     try:
         type_ = typing.get_type_hints(function, include_extras=True).get("return")
-        if type_ is None or (isinstance(type_, type) and issubclass(type_, BaseHTTPResponse)):
-            return None
-        msgspec.json.schema(type_, schema_hook=_custom_schema)
     except (NameError, AttributeError, TypeError):
         return None
-    return type_
+    return None if isinstance(type_, type) and issubclass(type_, BaseHTTPResponse) else type_
+
+
+def _has_schema(type_: Any) -> bool:
+    try:
+        msgspec.json.schema(type_, schema_hook=_custom_schema)
+    except (TypeError, ValueError):
+        return False
+    return type_ is not None
 
 
 def _custom_schema(type_: Any) -> dict[str, Any]:
     schema: Callable[[], dict[str, Any]] | None = getattr(type_, "json_schema", None)
     if schema is None:
-        # What its `from_wire` takes only that knows.
-        return {}
+        # What its `from_wire` takes only that knows; msgspec takes no schema without a key.
+        return {"title": getattr(type_, "__name__", "")}
     return schema()
