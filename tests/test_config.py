@@ -187,6 +187,15 @@ def test_what_is_no_address_of_redis_is_refused(url: str) -> None:
     assert "expected a URL such as redis://127.0.0.1:6379/0" in error(f"[redis]\nurl = '{url}'")
 
 
+def test_cookies_are_not_for_the_pages_of_everybody() -> None:
+    settings, _ = load("[http]\ncors_origins = ['https://a.example']", {"MSANIC_HTTP__CORS_CREDENTIALS": "true"})
+    assert settings.http.cors_credentials is True
+    text = error("[http]\ncors_origins = ['*']\ncors_credentials = true")
+    assert text.startswith(
+        "http.cors_credentials = True (msanic.toml) and http.cors_origins = ['*'] (msanic.toml): any"
+    )
+
+
 def test_an_answer_has_to_come_within_the_lease() -> None:
     text = error("[redis]\nlease = 2")
     assert text.startswith("redis.timeout = 2.0 (default) is not less than redis.lease = 2.0 (msanic.toml)")

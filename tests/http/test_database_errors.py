@@ -74,14 +74,5 @@ def test_a_row_that_is_there_already(tmp_path: Path) -> None:
     assert fault_of(raised_by(f"sqlite://{tmp_path}/a.db", "insert into coffee values (1)")) is None
 
 
-def test_a_locked_database(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "a.db") as connection:
-        connection.execute("create table tea (name text unique)")
-        connection.execute("begin exclusive")
-        error = raised_by(f"sqlite://{tmp_path}/a.db?busy_timeout=1&timeout=0", "insert into tea values ('green')")
-    connection.close()
-    assert fault_of(error) is DatabaseFault.AWAY
-
-
 def test_a_server_that_is_not_there() -> None:
     assert fault_of(raised_by(f"postgres://ada:pw@127.0.0.1:{free_port()}/notes", "select 1")) is DatabaseFault.AWAY

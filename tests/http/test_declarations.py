@@ -83,7 +83,7 @@ def test_other_decorators_may_stand_between() -> None:
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda: query(int), "@query takes a class derived from msgspec.Struct, not <class 'int'>"),
+        (lambda: query(int), "@query takes a class derived from msgspec.Struct, not <class 'int'>"),  # type: ignore[arg-type]
         (lambda: query(list[Find]), "@query takes a class derived from msgspec.Struct"),  # type: ignore[arg-type]
         (lambda: login_required(Item), "this decorator is for functions, not for <class"),
         (lambda: body(Item)("handler"), "this decorator is for functions, not for 'handler'"),  # type: ignore[type-var]
