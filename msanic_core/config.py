@@ -45,6 +45,10 @@ def _text(text: str) -> Meta:
     return Meta(description=text)
 
 
+_Origin = Annotated[str, Meta(pattern=r"^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+)\Z")]
+_ORIGINS = 'a list of origins such as "https://app.example" (no path, no slash at the end), or "*"'
+
+
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file. Fields made by hand are not checked: `settings_from` checks."""
 
@@ -84,11 +88,8 @@ class WebSocketSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
     max_containers: Annotated[int, _count("Arrays and maps in a msgpack message.", "containers")] = 10_000
     max_depth: Annotated[int, _count("Nesting of a msgpack message.", "levels", most=500)] = 64
     origins: Annotated[
-        list[Annotated[str, Meta(pattern=r"^(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+)\Z")]],
-        _form(
-            "`Origin` values of browsers allowed besides the server's own host; `*` allows any.",
-            'a list of origins such as "https://app.example" (no path, no slash at the end), or "*"',
-        ),
+        list[_Origin],
+        _form("`Origin` values of browsers allowed besides the server's own host; `*` allows any.", _ORIGINS),
     ] = []
     sessions: Annotated[
         Literal["single", "multi"],
@@ -116,6 +117,23 @@ class HttpSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     max_body: Annotated[int, _count("Size of a request body.", "bytes")] = 4_194_304
     head_timeout: Annotated[float, _seconds("Limit for receiving a whole request head.")] = 10.0
+    openapi: Annotated[
+        str,
+        _form(
+            "Path of the OpenAPI document of the plugins' routes; empty: there is none.",
+            'a path such as /openapi.json, or ""',
+            r"^(/[A-Za-z0-9._~/-]*)?\Z",
+        ),
+    ] = "/openapi.json"
+    cors_origins: Annotated[
+        list[_Origin], _form("`Origin` values of browsers whose pages may read answers (CORS); `*` is any.", _ORIGINS)
+    ] = []
+    cors_credentials: Annotated[bool, _form("Whether such pages may send cookies; not with `*`.", "true or false")] = (
+        False
+    )
+    cors_max_age: Annotated[
+        int, _count("Time that a browser may remember the answer to a preflight.", "seconds", least=0)
+    ] = 600
 
 
 class InboxSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -285,6 +303,12 @@ def _check(settings: Settings, origins: Origins) -> None:
             f"{at('offline.cancel_after', offline.cancel_after)} is less than "
             f"{at('offline.yield_after', offline.yield_after)}: a hook would be cancelled before it stops holding "
             "up the next; set offline.cancel_after higher"
+        )
+    http = settings.http
+    if http.cors_credentials and "*" in http.cors_origins:
+        raise ConfigError(
+            f"{at('http.cors_credentials', True)} and {at('http.cors_origins', http.cors_origins)}: any page could act "
+            "as its visitor; list the origins"
         )
     redis = settings.redis
     if redis.timeout >= redis.lease:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from msanic_core.errors import PluginError
+from msanic_core.wire.types import custom_types
 
 
 class _Marker(Enum):
@@ -72,34 +73,23 @@ def _resolved(parameter: inspect.Parameter, function: Callable[..., Any], where:
         shown = f"the annotation {parameter.annotation!r} of {parameter.name!r} cannot be read"
         mend = "define the type in the module, above the handler, and not only for type checkers"
         raise PluginError(f"{where}: {shown}: {error}; {mend}") from error
+    check_data_type(data_type, where)
+    return data_type
+
+
+def check_data_type(data_type: Any, where: str) -> None:
+    """Raise `PluginError` if no data can be decoded to this type. `where` says in it whose type it is."""
     try:
         msgspec.json.Decoder(data_type)
     except TypeError as error:
         raise PluginError(_unusable(where, data_type, error)) from error
-    if custom := _custom_type(data_type):
-        raise PluginError(_unusable(where, data_type, f"it has no way to decode {path_of(custom)}"))
-    return data_type
+    for custom in custom_types(data_type):
+        # msgspec would refuse every value for it.
+        if not hasattr(custom, "from_wire"):
+            raise PluginError(_unusable(where, data_type, f"it has no way to decode {path_of(custom)}"))
 
 
 def _unusable(where: str, data_type: Any, why: object) -> str:
     reason = " ".join(str(why).split())
     mend = "use a Struct, a dataclass, a TypedDict or built-in types"
     return f"{where}: msgspec does not support the type of data, {data_type!r}: {reason}; {mend}"
-
-
-def _custom_type(data_type: Any) -> type | None:
-    """Return a class within `data_type` that msgspec takes as one of ours; it would refuse every value for it."""
-    root = msgspec.inspect.type_info(data_type)
-    pending: list[Any] = [root]
-    seen = set()
-    while pending:
-        node = pending.pop()
-        if isinstance(node, msgspec.inspect.CustomType):
-            return node.cls
-        # Types that refer to themselves come as the same object again.
-        if id(node) not in seen and isinstance(node, msgspec.inspect.Type | msgspec.inspect.Field):
-            seen.add(id(node))
-            for name in node.__struct_fields__:
-                value = getattr(node, name)
-                pending.extend(value if isinstance(value, tuple | list) else (value,))
-    return None

@@ -120,7 +120,7 @@ def http_blueprint(server: Server, settings: Any) -> Blueprint | list[Blueprint]
 
 @hookspec(firstresult=True)
 def authenticate(request: Request, server: Server, settings: Any) -> Awaitable[Identity | None] | Identity | None:
-    """Say whose connection this is, of the HTTP request that opens it.
+    """Say whose connection this is, of the HTTP request that opens it; or who asks a route that wants a login.
 
     The first answer wins: None leaves the request to the next plugin. When no plugin answers, or one raises
     `AuthenticationError`, or all together take longer than the setting auth.timeout, the connection is refused.

@@ -70,6 +70,10 @@ def test_defaults_are_those_promised() -> None:
         "ws.handshake_time": "off",
         "http.max_body": 4194304,
         "http.head_timeout": 10.0,
+        "http.openapi": "/openapi.json",
+        "http.cors_origins": [],
+        "http.cors_credentials": False,
+        "http.cors_max_age": 600,
         "inbox.max_messages": 1000,
         "inbox.max_bytes": 1048576,
         "inbox.max_age": 604800.0,
@@ -181,6 +185,15 @@ def test_with_redis_there_may_be_several_workers(url: str) -> None:
 @pytest.mark.parametrize("url", ["localhost:6379", "http://h", "redis://", "redis+other://h"])
 def test_what_is_no_address_of_redis_is_refused(url: str) -> None:
     assert "expected a URL such as redis://127.0.0.1:6379/0" in error(f"[redis]\nurl = '{url}'")
+
+
+def test_cookies_are_not_for_the_pages_of_everybody() -> None:
+    settings, _ = load("[http]\ncors_origins = ['https://a.example']", {"MSANIC_HTTP__CORS_CREDENTIALS": "true"})
+    assert settings.http.cors_credentials is True
+    text = error("[http]\ncors_origins = ['*']\ncors_credentials = true")
+    assert text.startswith(
+        "http.cors_credentials = True (msanic.toml) and http.cors_origins = ['*'] (msanic.toml): any"
+    )
 
 
 def test_an_answer_has_to_come_within_the_lease() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from msanic_core import hookspecs
+from msanic_core import constraints, hookspecs
 from msanic_core.codes import CLOSE_CODES, REPLY_CODES, OfflineReason, ReplyCode
 from msanic_core.config import SECTIONS
+from tests.support.constraints import problem_with
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -67,6 +68,23 @@ def default_of(field: msgspec.structs.FieldInfo) -> object:
 def test_programs_are_those_of_the_examples() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "client.md").read_text(), re.DOTALL)
     assert blocks == [(ROOT / "examples" / name).read_text() for name in ("client_greets.py", "client_resumes.py")]
+
+
+def test_the_routes_shown_are_those_of_the_example() -> None:
+    first, second = re.findall(r"```python\n(.*?)```", (DOCS / "http.md").read_text(), re.DOTALL)
+    assert first == (ROOT / "examples" / "http_books.py").read_text()
+    namespace: dict[str, object] = {"__name__": "docs_http"}
+    exec(compile(second, "docs/http.md", "exec"), namespace)
+    assert problem_with(namespace["Find"], {"plate": "B-1234", "throws": [6]}) == ""
+    assert problem_with(namespace["Find"], {"plate": "b"}) == "data.plate: expected a plate such as B-1234"
+    assert problem_with(namespace["Even"], 3) == "data: must be an even number"
+    assert problem_with(namespace["GermanPhone"], "030 901820") == ""
+    assert problem_with(namespace["StaffPassword"], "hunter22") == "data: must have 12 to 128 characters"
+
+
+def test_the_constraints_are_those_of_the_package() -> None:
+    documented = {name for row in rows("http.md", "## Constraints") for name in re.findall(r"\w+", row[0])}
+    assert documented == set(constraints.__all__)
 
 
 def test_the_tests_that_hold_the_guarantees_exist() -> None:

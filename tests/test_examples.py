@@ -110,6 +110,32 @@ def test_http_push() -> None:
     asyncio.run(run())
 
 
+def test_http_books() -> None:
+    async def run() -> None:
+        async with (
+            serving({"books": load("http_books.py")}, {"auth": {"mode": "plugin"}}) as server,
+            httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+        ):
+            emma = {"title": "Emma", "year": 1815}
+            refused = await http.post("/v1/books/", json=emma)
+            assert (refused.status_code, refused.json()["code"]) == (401, 13)
+            http.headers["Authorization"] = "Bearer s3cret-of-ada"
+            answer = await http.post("/v1/books/", json=emma)
+            assert answer.json() == {"code": 0, "data": {"title": "Emma", "by": "ada"}, "hint": ""}
+            answer = await http.post("/v1/books/", json=emma)
+            assert (answer.status_code, answer.json()["hint"]) == (421, "there is a book with this title")
+            answer = await http.post("/v1/books/", json={"title": "Dune", "year": "1965"})
+            assert (answer.status_code, answer.json()["hint"]) == (422, "body.year: expected int, got str")
+            answer = await http.get("/v1/books/?word=Em")
+            book = {**emma, "cover": "#ffffff"}
+            assert answer.json() == {"code": 0, "data": [book], "hint": "", "total": 1}
+            answer = await http.get("/v1/books/?size=1000")
+            assert answer.json() == {"code": 12, "data": None, "hint": "query.size: expected int <= 100"}
+            assert "/v1/books" in (await http.get("/openapi.json")).json()["paths"]
+
+    asyncio.run(run())
+
+
 def test_ticker() -> None:
     async def run() -> None:
         plugin = load("ticker.py").plugin

@@ -15,6 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "codes": set(),
     "errors": set(),
     "identity": set(),
+    "constraints": set(),
     "wire": set(),
     "config": {"errors"},
     "engine": {"codes", "errors", "wire"},
@@ -26,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "plugins": {"errors", "config", "wire", "db", "commands", "hookspecs"},
     "dispatch": {"codes", "errors", "wire", "engine", "session", "commands", "context"},
     "system": {"codes", "errors", "engine", "session", "commands", "context"},
+    "http": {"codes", "errors", "identity", "wire", "commands"},
 }
 ROOMS["server"] = set(ROOMS)
 ROOMS["client"] = {"codes", "errors", "wire"}
@@ -47,10 +49,11 @@ SHARED = {
 
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
 HOMES: dict[str, set[str]] = {
-    "sanic": {"server", "testing"},
+    "sanic": {"http", "server", "testing"},
     "sanic_routing": {"server"},
     "aiofastnet": {"server"},
     "uvloop": {"server"},
+    "phonenumbers": {"constraints"},
     "tortoise": {"db"},
     "asyncpg": {"testing"},
     "asyncmy": {"testing"},
@@ -60,8 +63,8 @@ HOMES: dict[str, set[str]] = {
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
     "mypy_extensions": {"dispatch", "session", "wire"},
-    "msgspec": {"cli", "client", "commands", "config", "db", "engine", "identity", "plugins", "server", "session",
-                "system", "testing", "wire"},
+    "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "engine", "http", "identity", "plugins",
+                "server", "session", "system", "testing", "wire"},
 }  # fmt: skip
 
 

@@ -20,11 +20,12 @@ from msanic_core.db.outbox import Outbox
 from msanic_core.dispatch import Dispatcher
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
+from msanic_core.http.endpoint import Endpoints
 from msanic_core.plugins import PluginSet
 from msanic_core.server import hooks
 from msanic_core.server.handshake import Handshake, welcome
 from msanic_core.server.health import health_routes
-from msanic_core.server.http import ERROR_FORMAT, answer_error, mount
+from msanic_core.server.http import ERROR_FORMAT, mount, prepare
 from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login
 from msanic_core.session.delivery import LocalDelivery
@@ -83,6 +84,8 @@ class Node:
             self.offline,
             HeartbeatLimits(ws.ping_interval, ws.ping_timeout, ws.outbox_stall),
         )
+        login = Login(settings, self.server, self.engine, plugins.implementations("authenticate"))
+        self._endpoints = Endpoints(login.require, codecs.msgpack)
         flusher = Flusher(loop)
         self._intake = Intake(loop, flusher)
         self.handshake = Handshake(
@@ -94,7 +97,7 @@ class Node:
             self.dispatcher,
             replay,
             codecs,
-            Login(settings, self.server, self.engine, plugins.implementations("authenticate")),
+            login,
             hooks.announcer(plugins, self.server, settings.offline.cancel_after),
             flusher,
             self._intake,
@@ -115,8 +118,9 @@ class Node:
         # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
         app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True, error_format=ERROR_FORMAT)
         app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
-        mount(app, self.plugins.implementations("http_blueprint"), self.server)
-        app.error_handler.add(Exception, answer_error)
+        http = self.settings.http
+        prepare(app, http)
+        mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http.openapi)
         return app
 
 

@@ -20,8 +20,8 @@ from msanic_core.config import Settings, WebSocketSettings
 from msanic_core.context import Server
 from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolicy
 from msanic_core.errors import StoreUnavailableError
+from msanic_core.http.envelope import reply
 from msanic_core.identity import Identity
-from msanic_core.server.http import error_response
 from msanic_core.server.intake import Intake
 from msanic_core.server.login import Login, Refusal
 from msanic_core.server.websocket import Connection, take_over
@@ -89,25 +89,25 @@ class Handshake:
     def _check_request(self, request: Request) -> HTTPResponse | None:
         headers = request.headers
         if not self.accepting:
-            return error_response(ReplyCode.TEND, "the server is stopping", status=503)
+            return reply(code=ReplyCode.TEND, hint="the server is stopping", status=503)
         if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("connection", "").lower():
-            return error_response(
-                ReplyCode.FAIL, "this address is a WebSocket", status=426, headers={"Upgrade": "websocket"}
+            return reply(
+                code=ReplyCode.FAIL, hint="this address is a WebSocket", status=426, headers={"Upgrade": "websocket"}
             )
         if headers.get("sec-websocket-version") != "13":
-            return error_response(
-                ReplyCode.FAIL,
-                "WebSocket version 13 is spoken here",
+            return reply(
+                code=ReplyCode.FAIL,
+                hint="WebSocket version 13 is spoken here",
                 status=426,
                 headers={"Sec-WebSocket-Version": "13"},
             )
         if not _is_key(headers.get("sec-websocket-key", "")):
-            return error_response(ReplyCode.FAIL, "Sec-WebSocket-Key must be 16 bytes in base64", status=400)
+            return reply(code=ReplyCode.FAIL, hint="Sec-WebSocket-Key must be 16 bytes in base64", status=400)
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-            return error_response(ReplyCode.FAIL, "a handshake has no body", status=400)
+            return reply(code=ReplyCode.FAIL, hint="a handshake has no body", status=400)
         if not self._origin_allowed(headers.get("origin"), request.host):
             log.warning("refused: Origin %r is neither the host nor in [ws] origins", headers.get("origin"))
-            return error_response(ReplyCode.FORBID, "this Origin is not allowed, see [ws] origins")
+            return reply(code=ReplyCode.FORBID, hint="this Origin is not allowed, see [ws] origins")
         return None
 
     def _origin_allowed(self, origin: str | None, host: str) -> bool:

@@ -1,71 +1,56 @@
-"""Plugins' HTTP routes: where they are mounted, and one form for every error."""
+"""HTTP of a node: where the plugins' routes are mounted, and what all answers have in common."""
 
-import logging
 import re
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from sanic import Blueprint, HTTPResponse, Request, Sanic
-from sanic.exceptions import SanicException
+from sanic.exceptions import MethodNotAllowed
 from sanic_routing.exceptions import BaseException as SanicRoutingError
 
-from msanic_core.codes import REPLY_CODES, ReplyCode
+from msanic_core.config import HttpSettings
 from msanic_core.context import Server
-from msanic_core.errors import DATABASE_AWAY, CommandError, PluginError, StoreUnavailableError
+from msanic_core.errors import PluginError
+from msanic_core.http.cors import Cors
+from msanic_core.http.declarations import wants_login
+from msanic_core.http.endpoint import Endpoints, operations_of
+from msanic_core.http.envelope import JSON
+from msanic_core.http.errors import answer_error
+from msanic_core.http.openapi import DocumentedRoute, make_document
 from msanic_core.plugins import Implementation
-
-log = logging.getLogger("msanic_core.http")
 
 ERROR_FORMAT = "json"
 """Of the core's own routes. Where a route says none, Sanic reads the handler's source for it, which takes its time."""
 
 _PARAMETER = re.compile(r"<\w+(:str(?=>))?")
-_CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if code is not ReplyCode.PASS}
 
 
-def error_response(
-    code: int,
-    hint: str = "",
-    *,
-    data: object = None,
-    status: int | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> HTTPResponse:
-    """The envelope `{code, data, hint}` as a response. `status`: by default the code's own, or 400."""
-    row = REPLY_CODES.get(code)
-    body = msgspec.json.encode({"code": int(code), "data": data, "hint": hint or (row.hint if row else "")})
-    return HTTPResponse(
-        body, status or (row.http_status if row else 400), dict(headers or {}), content_type="application/json"
-    )
+def prepare(app: "Sanic[Any, Any]", settings: HttpSettings) -> None:
+    """Give every answer of the app the form of errors and the headers for other origins."""
+    cors = Cors(settings.cors_origins, credentials=settings.cors_credentials, max_age=settings.cors_max_age)
+    app.error_handler.add(Exception, answer_error)
+    app.error_handler.add(MethodNotAllowed, cors.answer_method)
+    if cors.enabled:
+        app.register_middleware(cors.mark, "response")
 
 
-def answer_error(request: Request, error: Exception) -> HTTPResponse:
-    """Turn an exception of a route into the envelope. What is not meant for clients stays in the log, under an id."""
-    if isinstance(error, StoreUnavailableError):
-        return error_response(error.code, error.hint, status=503)
-    if isinstance(error, CommandError):
-        return error_response(error.code, error.hint, data=error.data)
-    if request.app.ctx.msanic.db.is_away(error):
-        log.warning("%s %s: the database is away: %s", request.method, request.path, error)
-        return error_response(ReplyCode.TEND, DATABASE_AWAY, status=503)
-    if isinstance(error, SanicException) and error.status_code < 500:
-        code = _CODES_BY_STATUS.get(error.status_code, ReplyCode.FAIL)
-        hint = str(error) or "the request failed"
-        return error_response(code, hint, status=error.status_code, headers=getattr(error, "headers", None))
-    error_id = uuid.uuid4().hex[:12]
-    log.error("error %s in %s %s", error_id, request.method, request.path, exc_info=error)
-    status = error.status_code if isinstance(error, SanicException) else 500
-    return error_response(ReplyCode.FAIL, f"internal error {error_id}", status=status)
-
-
-def mount(app: "Sanic[Any, Any]", implementations: Iterable[Implementation], server: Server) -> None:
+def mount(
+    app: "Sanic[Any, Any]",
+    implementations: Iterable[Implementation],
+    server: Server,
+    endpoints: Endpoints,
+    openapi: str = "",
+) -> None:
     """Mount every plugin's blueprints, by default below the plugin's name.
 
-    A blueprint with a `url_prefix` of its own keeps it ("/" is the root). Raises `PluginError` naming both sides when
-    a blueprint's name or a route's path is taken.
+    A blueprint with a `url_prefix` of its own keeps it ("/" is the root). `openapi`: the path of the document that
+    describes the routes, empty for none. Raises `PluginError` naming both sides when a blueprint's name or a route's
+    path is taken, and naming the handler when it cannot be called as it declares.
     """
+    documented: list[DocumentedRoute] = []
+    if openapi:
+        app.add_route(_document_handler(documented), openapi, name="openapi", error_format=ERROR_FORMAT)
     names = dict.fromkeys(app.blueprints, "the core")
     routes = dict.fromkeys(_routes(app), "the core")
     for implementation in implementations:
@@ -85,7 +70,33 @@ def mount(app: "Sanic[Any, Any]", implementations: Iterable[Implementation], ser
             names[blueprint.name] = plugin.name
             if blueprint.url_prefix is None:
                 blueprint.url_prefix = f"/{plugin.name}"
+            known = {id(route) for route in app.router.routes}
             _mount_one(app, blueprint, plugin.name, routes)
+            added = [route for route in app.router.routes if id(route) not in known]
+            documented += [_equip(route, plugin.name, wants_login(blueprint), endpoints) for route in added]
+
+
+def _equip(route: Any, plugin: str, login: bool, endpoints: Endpoints) -> DocumentedRoute:
+    """Put what the handler declares in front of it."""
+    operations = operations_of(route.handler, route.methods, login=login)
+    try:
+        route.handler = endpoints.equip(route.handler, operations, f"plugin {plugin}")
+    except PluginError as error:
+        raise PluginError(str(error), (plugin,)) from error
+    shown = {} if route.extra.static or hasattr(route.handler, "is_websocket") else operations
+    return DocumentedRoute(plugin, route.name.partition(".")[2], route.parts, shown)
+
+
+def _document_handler(routes: list[DocumentedRoute]) -> Any:
+    made: list[bytes] = []
+
+    async def openapi(_: Request) -> HTTPResponse:
+        # Made when it is first asked for: a start needs none.
+        if not made:
+            made.append(msgspec.json.encode(make_document(each for each in routes if each.operations)))
+        return HTTPResponse(made[0], content_type=JSON)
+
+    return openapi
 
 
 def _blueprints(implementation: Implementation, server: Server) -> list[Blueprint]:

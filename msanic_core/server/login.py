@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sanic import Request
+from sanic.exceptions import Unauthorized
 
 from msanic_core.codes import CLOSE_CODES, CloseCode
 from msanic_core.config import Settings
 from msanic_core.context import Server
 from msanic_core.engine.base import Engine
-from msanic_core.errors import AuthenticationError
+from msanic_core.errors import AuthenticationError, StoreUnavailableError
+from msanic_core.http.database_errors import DatabaseFault, fault_of
 from msanic_core.identity import Identity, check_name
 from msanic_core.plugins import Implementation
 from msanic_core.server import hooks
@@ -57,6 +59,18 @@ class Login:
             return Refusal(CloseCode.NOT_AUTHENTICATED, str(error))
         return await self._ask_plugins(request)
 
+    async def require(self, request: Request) -> Identity:
+        """Identify who asks a route. Raises `Unauthorized` for the client to see, `StoreUnavailableError`."""
+        answer = await self.identify(request)
+        if isinstance(answer, Identity):
+            if answer.expires_at is None or answer.expires_at > time.time():
+                return answer
+            answer = Refusal.of(CloseCode.LOGIN_EXPIRED)
+        if answer.code is CloseCode.TRY_LATER:
+            raise StoreUnavailableError(answer.text)
+        # RFC 9110 section 11.6.1: who answers 401 says how to log in.
+        raise Unauthorized(answer.text, scheme="Bearer")
+
     async def check_time(self, request: Request, user: str) -> str:
         """The replay guard of msanic: a handshake may be used once. Returns what is wrong with it, or nothing."""
         if self._settings.ws.handshake_time != "require":
@@ -82,9 +96,13 @@ class Login:
         except AuthenticationError as error:
             refusal = Refusal.of(CloseCode.NOT_AUTHENTICATED)
             return refusal._replace(text=str(error) or refusal.text)
-        except Exception:
+        except Exception as error:
             if limit.expired():
                 return Refusal(CloseCode.NOT_AUTHENTICATED, "the login took too long")
+            if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.AWAY:
+                # The client's login may be in order: it must not throw it away.
+                log.warning("plugin %s: authenticate: %s: %s", implementation.plugin.name, type(error).__name__, error)
+                return Refusal(CloseCode.TRY_LATER, "nobody can be logged in now")
             # Whatever else a plugin raises may tell what is nobody's business.
             log.exception("plugin %s: authenticate raised", implementation.plugin.name)
             return Refusal(CloseCode.NOT_AUTHENTICATED, "the login failed")

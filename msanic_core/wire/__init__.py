@@ -15,7 +15,7 @@ from msanic_core.wire.envelope import (
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
 from msanic_core.wire.json_codec import JsonCodec
 from msanic_core.wire.message import ProtocolViolation, parse_close
-from msanic_core.wire.msgpack_codec import MsgpackCodec
+from msanic_core.wire.msgpack_codec import MsgpackCodec, UnpackError, pack
 from msanic_core.wire.reader import MessageReader, MessageReceiver
 
 __all__ = [
@@ -40,7 +40,9 @@ __all__ = [
     "Push",
     "Request",
     "TypedDecoder",
+    "UnpackError",
     "WireEncodeError",
+    "pack",
     "parse_close",
     "server_frame",
 ]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import or_
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ _MAX_HINT = 300
 _PLACE = re.compile(r"(?P<what>.*) - at (?P<key>`key` in )?`\$(?P<path>.*)`", re.DOTALL)
 _LIBRARY_TEXT = re.compile(r"(?:Expected|Invalid|Number|Integer|Duration|Timestamp|(?P<object>Object( contains)?)) ")
 _QUOTED = re.compile(r"`([^`]*)`")
+_PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>.*)", re.DOTALL)
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -152,10 +154,11 @@ def push_fields(push: Push) -> dict[str, Any]:
     return fields
 
 
-def decode_hint(error: Exception, root: str) -> str:
+def decode_hint(error: Exception, root: str, forms: Mapping[str, str] = MappingProxyType({})) -> str:
     """Put one of `DECODE_ERRORS` into a sentence without the library's words, of at most 300 characters.
 
-    `root` is what the decoded value is called: "data" gives "data.text: expected str, got int".
+    `root` is what the decoded value is called: "data" gives "data.text: expected str, got int". `forms`: what patterns
+    ask for, in words (`types.forms`).
     """
     if isinstance(error, RecursionError):
         return f"{root}: nested too deeply"
@@ -168,6 +171,8 @@ def decode_hint(error: Exception, root: str) -> str:
     if place := _PLACE.fullmatch(text):
         text = place["what"]
         where = ("a key of " if place["key"] else "") + root + place["path"]
+    if (form := _PATTERN.fullmatch(text)) and (words := _form_of(form["pattern"], forms)):
+        text = f"Expected {words}"
     return f"{where}: {_reworded(text)}"[:_MAX_HINT]
 
 
@@ -186,6 +191,11 @@ def _syntax_error(text: str) -> str:
     if text == "Input data was truncated":
         return "it is cut off"
     return text.removeprefix("JSON is malformed: ")
+
+
+def _form_of(shown: str, forms: Mapping[str, str]) -> str:
+    """The words for a pattern that msgspec shows as `repr` does."""
+    return next((words for pattern, words in forms.items() if repr(pattern) == shown), "")
 
 
 def _reworded(text: str) -> str:

@@ -21,6 +21,7 @@ from msanic_core.wire.envelope import (
     typed_requests,
 )
 from msanic_core.wire.frame import SHORT_HEADERS, TEXT, server_frame
+from msanic_core.wire.types import decode_custom, forms
 
 _NULL: Final = msgspec.Raw(b"null")
 _SHORT_HEADERS: Final = SHORT_HEADERS[TEXT]
@@ -57,13 +58,14 @@ class JsonCodec(Codec):
         Clients of msanic 1.0.22 may send `data` as a string that holds JSON: where a string does not fit, what it holds
         is tried.
         """
-        typed = msgspec.json.Decoder(type_).decode
+        typed = msgspec.json.Decoder(type_, dec_hook=decode_custom).decode
+        words = forms(type_)
 
         def decode_data(raw: msgspec.Raw) -> Any:
             try:
                 return typed(raw)
             except DECODE_ERRORS as error:
-                hint = decode_hint(error, "data")
+                hint = decode_hint(error, "data", words)
             try:
                 return typed(self._decode_string(raw))
             except DECODE_ERRORS:
@@ -74,7 +76,7 @@ class JsonCodec(Codec):
     def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
         """See `Codec.typed_decoder`."""
         requests = typed_requests(types, ("req", msgspec.Raw, _NULL))
-        return TypedDecoder(msgspec.json.Decoder(requests).decode, frozenset(types))
+        return TypedDecoder(msgspec.json.Decoder(requests, dec_hook=decode_custom).decode, frozenset(types))
 
     def plain(self, raw: Any) -> Any:
         """See `Codec.plain`."""

@@ -27,6 +27,7 @@ from msanic_core.wire.envelope import (
     typed_requests,
 )
 from msanic_core.wire.frame import BINARY, SHORT_HEADERS, server_frame
+from msanic_core.wire.types import custom_types, decode_custom, forms
 
 MAX_INTEGER_KEYS: Final = 1024
 """Entries a map with integer keys may have: whose hashes collide is for the sender to choose."""
@@ -62,8 +63,8 @@ _NO_EXTENSIONS: Final = "extension types are not accepted, timestamps neither: s
 _TOO_DEEP: Final = "maps and arrays nested too deeply"
 
 
-class _RefusedError(ValueError):
-    """The text says why."""
+class UnpackError(ValueError):
+    """Bytes are no msgpack, or not within the limits. The text says why."""
 
 
 class MsgpackCodec(Codec):
@@ -87,23 +88,26 @@ class MsgpackCodec(Codec):
         """See `Codec.decode`."""
         if isinstance(payload, str):
             raise EnvelopeError("message: msgpack belongs in a binary frame")
-        # The message has at most so many maps and arrays, and none can promise more elements than there are bytes.
-        containers = len(payload) - len(payload.translate(None, _CONTAINER_HEADERS))
         try:
-            if containers > self._few or containers * len(payload) > _MAX_PROMISED:
-                message = self._unpack_many(payload, containers)
-            else:
-                try:
-                    message = _unpack(payload, max_ext_len=0, ext_hook=_refuse_extension)
-                except ValueError:
-                    message = self._unpack_carefully(payload)
-        except _RefusedError as error:
+            message = self.unpack(payload)
+        except UnpackError as error:
             raise EnvelopeError(f"message: {error}") from None
         if message.__class__ is dict:
             cmd = message.get("cmd")
             if cmd.__class__ is str or cmd.__class__ is int:
                 return Request(cmd, message.get("data"), message.get("req"))
         _refuse(message)
+
+    def unpack(self, payload: bytes) -> Any:
+        """Make plain Python objects of any msgpack, within the limits. Raises `UnpackError`."""
+        # The message has at most so many maps and arrays, and none can promise more elements than there are bytes.
+        containers = len(payload) - len(payload.translate(None, _CONTAINER_HEADERS))
+        if containers > self._few or containers * len(payload) > _MAX_PROMISED:
+            return self._unpack_many(payload, containers)
+        try:
+            return _unpack(payload, max_ext_len=0, ext_hook=_refuse_extension)
+        except ValueError:
+            return self._unpack_carefully(payload)
 
     def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
         """See `Codec.data_decoder`.
@@ -113,7 +117,9 @@ class MsgpackCodec(Codec):
         if type_ is Any:
             return _same
         msgspec.json.Decoder(type_)  # raises TypeError now, where `convert` would with the first message
-        convert = msgspec.convert
+        # A hook costs every message as much as a small struct does.
+        convert: Callable[..., Any] = _convert_custom if custom_types(type_) else msgspec.convert
+        words = forms(type_)
         # `convert` analyses a type anew each time, unless it is a Struct, or a field of one.
         boxed: Any = msgspec.defstruct("Data", [("value", type_)], array_like=True)
 
@@ -133,7 +139,7 @@ class MsgpackCodec(Codec):
             try:
                 return convert(raw, type_, str_keys=True)
             except DECODE_ERRORS as error:
-                raise DataError(decode_hint(error, "data")) from None
+                raise DataError(decode_hint(error, "data", words)) from None
 
         return decode_struct if isinstance(type_, type) and issubclass(type_, msgspec.Struct) else decode_other
 
@@ -198,7 +204,7 @@ class MsgpackCodec(Codec):
             nonlocal containers
             containers += 1
             if containers > self._max_containers:
-                raise _RefusedError(f"more than {self._max_containers} maps and arrays")
+                raise UnpackError(f"more than {self._max_containers} maps and arrays")
 
         def make_list(items: list[Any]) -> list[Any]:
             count()
@@ -218,13 +224,13 @@ class MsgpackCodec(Codec):
                 list_hook=make_list,
                 object_pairs_hook=make_dict,
             )
-        except _RefusedError:
+        except UnpackError:
             raise
         except UnicodeError:
-            raise _RefusedError("a string is not UTF-8") from None
+            raise UnpackError("a string is not UTF-8") from None
         except ValueError:
             # The structure was found sound; what is left to be refused is an extension's length.
-            raise _RefusedError(_NO_EXTENSIONS) from None
+            raise UnpackError(_NO_EXTENSIONS) from None
         if containers > self._max_depth:
             _check_depth(message, self._max_depth)
         return message
@@ -238,21 +244,21 @@ def _check_complete(payload: bytes) -> None:
     try:
         unpacker.skip()
     except msgpack.OutOfData:
-        raise _RefusedError("not valid msgpack: it is cut off") from None
+        raise UnpackError("not valid msgpack: it is cut off") from None
     except msgpack.StackError:
-        raise _RefusedError(_TOO_DEEP) from None
+        raise UnpackError(_TOO_DEEP) from None
     except ValueError:
-        raise _RefusedError("not valid msgpack") from None
+        raise UnpackError("not valid msgpack") from None
     if unpacker.tell() != len(payload):
-        raise _RefusedError("not valid msgpack: more follows after its end")
+        raise UnpackError("not valid msgpack: more follows after its end")
 
 
 def _check_keys(pairs: list[tuple[Any, Any]]) -> None:
     types = {type(key) for key, _ in pairs}
     if not types <= _KEY_TYPES:
-        raise _RefusedError("keys of maps must be strings, integers or bytes")
+        raise UnpackError("keys of maps must be strings, integers or bytes")
     if int in types and len(pairs) > MAX_INTEGER_KEYS:
-        raise _RefusedError(f"a map with integer keys and more than {MAX_INTEGER_KEYS} entries")
+        raise UnpackError(f"a map with integer keys and more than {MAX_INTEGER_KEYS} entries")
 
 
 def _check_depth(message: Any, max_depth: int) -> None:
@@ -266,11 +272,11 @@ def _check_depth(message: Any, max_depth: int) -> None:
         ]
         if not level:
             return
-    raise _RefusedError(f"{_TOO_DEEP}: more than {max_depth} levels")
+    raise UnpackError(f"{_TOO_DEEP}: more than {max_depth} levels")
 
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:  # noqa: ARG001 - the signature is msgpack's
-    raise _RefusedError(_NO_EXTENSIONS)
+    raise UnpackError(_NO_EXTENSIONS)
 
 
 def _refuse(message: Any) -> NoReturn:
@@ -302,8 +308,21 @@ def _is_flat(type_: Any) -> bool:
     return True
 
 
+def _convert_custom(raw: Any, type_: Any, str_keys: bool = False) -> Any:
+    return msgspec.convert(raw, type_, str_keys=str_keys, dec_hook=decode_custom)
+
+
 def _same(raw: Any) -> Any:
     return raw
+
+
+def pack(value: Any) -> bytes:
+    """Pack any value as the codec packs messages: dates and the like become strings. Raises `TypeError`, `ValueError`.
+
+    For what is no envelope.
+    """
+    packed: bytes = msgpack.packb(value, default=to_builtins, use_bin_type=True)
+    return packed
 
 
 def to_builtins(value: Any) -> Any:

@@ -13,7 +13,6 @@ from sanic import Blueprint, HTTPResponse, Request
 from sanic.exceptions import SanicException, ServiceUnavailable, Unauthorized
 
 from msanic_core import CommandError, PluginError, ReplyCode, Server
-from msanic_core.server.http import error_response
 from msanic_core.testing import serving
 
 if TYPE_CHECKING:
@@ -262,19 +261,3 @@ def test_the_blueprints_hook_has_the_server(plugin: MakePlugin) -> None:
             assert server.node.app.ctx.msanic is server.server
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("code", "hint", "status", "body_hint"),
-    [(12, "", 422, "an argument is missing or wrong"), (12, "x", 422, "x"), (100, "", 400, ""), (250, "y", 400, "y")],
-)
-def test_error_response(code: int, hint: str, status: int, body_hint: str) -> None:
-    response = error_response(code, hint)
-    assert response.status == status
-    assert response.body is not None
-    assert json.loads(response.body) == {"code": code, "data": None, "hint": body_hint}
-
-
-def test_error_response_with_status_and_headers() -> None:
-    response = error_response(ReplyCode.FAIL, status=426, headers={"Upgrade": "websocket"})
-    assert (response.status, response.headers["upgrade"]) == (426, "websocket")

@@ -13,6 +13,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core import AuthenticationError, Context, Identity, OfflineReason, command
+from msanic_core.errors import StoreUnavailableError
 from msanic_core.testing import TestServer, serving
 
 if TYPE_CHECKING:
@@ -229,6 +230,24 @@ def test_a_login_ends_when_its_identity_expires(plugin: MakePlugin) -> None:
 
     asyncio.run(main())
     assert reasons == [OfflineReason.EXPIRED]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("10.0.0.7 is away"), ConnectionRefusedError("10.0.0.7")])
+def test_a_store_that_is_away_is_no_wrong_login(
+    plugin: MakePlugin, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    async def authenticate() -> Identity:
+        raise error
+
+    async def main() -> None:
+        async with serving({"login": plugin(authenticate=authenticate)}, PLUGIN_LOGIN) as server:
+            assert await closed(await server.connect()) == (1013, "nobody can be logged in now")
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    (record,) = caplog.records
+    assert record.getMessage().startswith("plugin login: authenticate: ")
+    assert "10.0.0.7" in record.getMessage()
 
 
 REPLAY_GUARD = {"ws": {"handshake_time": "require"}}

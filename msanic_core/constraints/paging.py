@@ -1,0 +1,29 @@
+"""Which part of a long list, in which order."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Order = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?[A-Za-z_][A-Za-z0-9_]*$(?!\n)",
+        max_length=65,
+        extra={"form": "the name of a field, with - before it for the other way round"},
+    ),
+]
+"""A field to sort by, as an ORM takes it: `created`, or `-created` for the latest first. Which exist is not checked."""
+
+
+class Paging(msgspec.Struct, kw_only=True):
+    """A page of a list. `page` counts from 1, `size` is in rows; `order`: the most important field first."""
+
+    page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    size: Annotated[int, Meta(ge=1, le=100)] = 20
+    order: Annotated[list[Order], Meta(max_length=10)] = []
+
+    @property
+    def offset(self) -> int:
+        """How many rows come before the page."""
+        return (self.page - 1) * self.size

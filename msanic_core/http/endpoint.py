@@ -1,0 +1,102 @@
+"""From a plugin's handler to what Sanic calls: login, query and body before it, the envelope behind it."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from sanic import Request
+from sanic.response import BaseHTTPResponse, ResponseStream
+
+from msanic_core.errors import PluginError
+from msanic_core.handlers import check_data_type, path_of, signature_of
+from msanic_core.http.declarations import Declared, declared
+from msanic_core.http.envelope import reply
+from msanic_core.http.query_string import QueryDecoder
+from msanic_core.http.request_body import BodyDecoder
+from msanic_core.identity import Identity
+from msanic_core.wire import MsgpackCodec
+
+Identify = Callable[[Request], Awaitable[Identity]]
+"""Says who asks. What it raises is the answer."""
+
+
+class Operation(NamedTuple):
+    """One method of one route: the function that answers it, and what is declared on that."""
+
+    function: Callable[..., Any]
+    declared: Declared
+
+
+class _Arguments(NamedTuple):
+    login: bool
+    query: QueryDecoder | None
+    body: BodyDecoder | None
+
+
+class Endpoints:
+    """Makes them for all routes of a node."""
+
+    def __init__(self, identify: Identify, codec: MsgpackCodec) -> None:
+        self._identify = identify
+        self._codec = codec
+
+    def equip(self, handler: Callable[..., Any], operations: Mapping[str, Operation], where: str) -> Callable[..., Any]:
+        """Return the handler for Sanic. `operations`: by method. `where` says in errors whose route it is.
+
+        Raises `PluginError` if a handler does not take what it declares, or a type cannot be decoded to.
+        """
+        arguments = {method: self._arguments(operation, where) for method, operation in operations.items()}
+        identify = self._identify
+
+        @functools.wraps(handler)
+        async def endpoint(request: Request, *args: Any, **kwargs: Any) -> Any:
+            wanted = arguments[request.method]
+            if wanted.login:
+                request.ctx.identity = await identify(request)
+            if wanted.query is not None:
+                kwargs["query"] = wanted.query(request)
+            if wanted.body is not None:
+                kwargs["body"] = wanted.body(request)
+            result = handler(request, *args, **kwargs)
+            if inspect.isawaitable(result):
+                result = await result
+            # None is Sanic's matter: the handler may have sent the response itself.
+            return result if result is None or isinstance(result, BaseHTTPResponse | ResponseStream) else reply(result)
+
+        return endpoint
+
+    def _arguments(self, operation: Operation, where: str) -> _Arguments:
+        function, (query, body, login) = operation
+        where = f"{where}: {path_of(function)}"
+        for name, type_ in (("query", query), ("body", body)):
+            if type_ is not None:
+                _check_parameter(function, name, where)
+                check_data_type(type_, where)
+        try:
+            query_decoder = None if query is None else QueryDecoder(query)
+        except TypeError as error:
+            raise PluginError(f"{where}: @query({query.__name__ if query else ''}): {error}") from error
+        return _Arguments(login, query_decoder, None if body is None else BodyDecoder(body, self._codec))
+
+
+def operations_of(handler: Callable[..., Any], methods: frozenset[str], *, login: bool) -> dict[str, Operation]:
+    """Each method of a route with its function: of a class-based view the method of that name.
+
+    `login`: whether the whole blueprint wants it.
+    """
+    view: type | None = getattr(handler, "view_class", None)
+    outer = declared(handler)
+    found = {}
+    for method in sorted(methods):
+        function = getattr(view, method.lower(), handler)
+        inner = declared(function)
+        both = Declared(inner.query or outer.query, inner.body or outer.body, login or inner.login or outer.login)
+        found[method] = Operation(function, both)
+    return found
+
+
+def _check_parameter(function: Callable[..., Any], name: str, where: str) -> None:
+    parameters = signature_of(function).parameters.values()
+    if not any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters):
+        raise PluginError(f"{where}: it is marked with @{name} and takes no argument of that name; add `{name}`")
