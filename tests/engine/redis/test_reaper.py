@@ -95,6 +95,27 @@ def test_a_reaper_that_is_stopped_leaves_the_rest_to_others(redis_url: str) -> N
     asyncio.run(run())
 
 
+def test_an_owner_is_taken_over_from_once_at_a_time(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Else the first would be forgotten, and go on when the node has stopped."""
+
+    async def run() -> None:
+        async with nodes(redis_url, lease=3600.0) as start:
+            dead, a = await start("dead"), await start("a")
+            await fill(dead, 3)
+            await dead.kill()
+            for _ in range(2):
+                a.engine._reaper.reap("dead.1")
+            await until(lambda: not a.engine._reaper._tasks)
+            assert told(a) == Counter(["s0", "s1", "s2"])
+            assert caplog.messages.count("node dead.1 is dead: taking over its sessions") == 1
+            # What it did too late is looked for again.
+            a.engine._reaper.reap("dead.1")
+            await until(lambda: not a.engine._reaper._tasks)
+
+    asyncio.run(run())
+    assert caplog.messages.count("node dead.1 is dead: taking over its sessions") == 2
+
+
 def test_one_record_that_cannot_be_read_keeps_no_other(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         async with nodes(redis_url, prefix="test") as start, client(redis_url) as redis:

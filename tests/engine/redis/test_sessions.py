@@ -224,6 +224,21 @@ def test_a_mark_survives_restoring(redis_url: str) -> None:
     run_with(redis_url, test)
 
 
+def test_restored_after_it_was_lost_it_is_not_there_again(redis_url: str) -> None:
+    """A call whose answer got lost is made again, and what was lost meanwhile came in between."""
+
+    async def test(make: Make, redis: Any) -> None:
+        node = make("a")
+        await node.sessions.register(info("s1"), MULTI)
+        assert await node.sessions.lost(info("s1"), LOST, PLUGINS) is not None
+        node.sessions._open.add("s1")
+        assert (await node.sessions.restore(info("s1")))[0] == "crashed"
+        assert await ids_of(node) == []
+        assert await node.sessions.holds("s1")
+
+    run_with(redis_url, test)
+
+
 @pytest.mark.parametrize("steps", range(6))
 def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
     async def test(make: Make, redis: Any) -> None:
@@ -339,6 +354,21 @@ def test_what_two_dead_nodes_held_is_given_out_once(redis_url: str) -> None:
         while held := [(owner, *each) for owner in ("a.1", "b.1") for each in await third.sessions.held(owner, 10)]:
             jobs += await asyncio.gather(*(third.sessions.claim(*each, PLUGINS) for each in held))
         assert len([job for job in jobs if job is not None]) == 1
+        assert await third.sessions.holds("s1")
+
+    run_with(redis_url, test)
+
+
+def test_what_this_node_has_taken_over_is_not_left_with_another_that_is_dead(redis_url: str) -> None:
+    async def test(make: Make, redis: Any) -> None:
+        first, second, third = (make(name, LEASE) for name in "abc")
+        await first.sessions.register(info("s1"), MULTI)
+        assert await second.sessions.claim("a.1", "ada", "s1", PLUGINS) is not None
+        await redis.sadd(first.names.held("a.1"), "s1\nada")
+        assert await third.sessions.claim("b.1", "ada", "s1", PLUGINS) is not None
+        assert await third.sessions.held("a.1", 10) == [("ada", "s1")]
+        assert await third.sessions.claim("a.1", "ada", "s1", PLUGINS) is None
+        assert await third.sessions.held("a.1", 10) == []
         assert await third.sessions.holds("s1")
 
     run_with(redis_url, test)
