@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import OfflineJob, SessionInfo
 from tests.support.engines import MULTI, info
-from tests.support.redis_parts import RedisNode, client, nodes
+from tests.support.redis_parts import RedisNode, client, nodes, until
 
 
 async def fill(node: RedisNode, count: int) -> list[SessionInfo]:
@@ -18,11 +17,6 @@ async def fill(node: RedisNode, count: int) -> list[SessionInfo]:
     await asyncio.gather(*(node.engine.register(session, MULTI) for session in sessions))
     await asyncio.gather(*(node.engine.join(session, "all") for session in sessions))
     return sessions
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 def told(*living: RedisNode) -> Counter[str]:
