@@ -115,11 +115,40 @@ def test_a_socket_that_takes_a_little_is_not(build: Build) -> None:
         for _ in range(10):
             tick(session, 6)
             session.socket.stuck -= 1
-        session.writable(True)
-        tick(session, 3)
-        session.writable(False)
-        tick(session, 6)
-        assert not session.closed, "the count starts anew"
+        assert not session.closed
+
+    in_house(build, test)
+
+
+def test_once_a_socket_takes_everything_the_count_starts_anew(build: Build) -> None:
+    async def test(house: Any, tick: Ticks) -> None:
+        session = await house.session()
+        session.socket.stuck = 1000
+        for _ in range(3):
+            session.writable(False)
+            tick(session, 6)
+            session.writable(True)
+            tick(session)
+        assert not session.closed
+
+    in_house(build, test)
+
+
+def test_a_tick_that_comes_late_counts_as_one(build: Build) -> None:
+    """Held up is this process: what the clients have sent meanwhile is not read yet, and nothing is written to them."""
+
+    async def test(house: Any, tick: Ticks) -> None:
+        silent, stuck = await house.session(), await house.session("bob")
+        stuck.socket.stuck = 1000
+        stuck.writable(False)
+        for session in (silent, stuck):
+            tick(session, 5)
+            tick.heartbeat.beat(session, house.now, 1000.0)
+        assert silent.socket.calls == []
+        assert not silent.closed
+        assert not stuck.closed
+        tick(stuck)
+        assert stuck.socket.closed == (4001, "reads too slowly")
 
     in_house(build, test)
 

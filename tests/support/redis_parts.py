@@ -18,6 +18,7 @@ from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.topology import Store, open_store
+from tests.support.engines import MULTI, SINGLE, info
 from tests.support.nodes import Node
 
 LIMITS = InboxLimits(max_messages=1000, max_bytes=1_000_000, max_age=3600.0)
@@ -145,3 +146,18 @@ async def nodes(url: str, **options: Any) -> AsyncIterator[StartNode]:
         for node in started:
             if not node.engine._pipeline._closed:
                 await node.engine.stop()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def connect(node: RedisNode, session_id: str, user: str = "ada", **fields: object) -> None:
+    session = info(session_id, user, node=node.name, **fields)
+    node.online[session_id] = session
+    assert await node.engine.register(session, SINGLE if fields.get("opened_at") else MULTI)
+
+
+def healthy(node: RedisNode) -> bool:
+    return bool(node.engine.describe()["healthy"])

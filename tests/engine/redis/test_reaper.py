@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import OfflineJob, SessionInfo
 from tests.support.engines import MULTI, info
-from tests.support.redis_parts import RedisNode, client, nodes
+from tests.support.redis_parts import RedisNode, client, nodes, until
 
 
 async def fill(node: RedisNode, count: int) -> list[SessionInfo]:
@@ -18,11 +17,6 @@ async def fill(node: RedisNode, count: int) -> list[SessionInfo]:
     await asyncio.gather(*(node.engine.register(session, MULTI) for session in sessions))
     await asyncio.gather(*(node.engine.join(session, "all") for session in sessions))
     return sessions
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 def told(*living: RedisNode) -> Counter[str]:
@@ -93,6 +87,27 @@ def test_a_reaper_that_is_stopped_leaves_the_rest_to_others(redis_url: str) -> N
             assert told(third) == Counter(session.id for session in sessions)
 
     asyncio.run(run())
+
+
+def test_an_owner_is_taken_over_from_once_at_a_time(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Else the first would be forgotten, and go on when the node has stopped."""
+
+    async def run() -> None:
+        async with nodes(redis_url, lease=3600.0) as start:
+            dead, a = await start("dead"), await start("a")
+            await fill(dead, 3)
+            await dead.kill()
+            for _ in range(2):
+                a.engine._reaper.reap("dead.1")
+            await until(lambda: not a.engine._reaper._tasks)
+            assert told(a) == Counter(["s0", "s1", "s2"])
+            assert caplog.messages.count("node dead.1 is dead: taking over its sessions") == 1
+            # What it did too late is looked for again.
+            a.engine._reaper.reap("dead.1")
+            await until(lambda: not a.engine._reaper._tasks)
+
+    asyncio.run(run())
+    assert caplog.messages.count("node dead.1 is dead: taking over its sessions") == 2
 
 
 def test_one_record_that_cannot_be_read_keeps_no_other(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
