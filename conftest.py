@@ -1,9 +1,11 @@
-"""For every test, the plugins' included: with TESTS_NO_SKIP=1, as in CI, a skipped test is a failed one."""
+"""For every test, the plugins' included: real services, and with TESTS_NO_SKIP=1, as in CI, no test is skipped."""
 
 import os
 from collections.abc import Generator
 
 import pytest
+
+pytest_plugins = ["msanic_core.testing.fixtures"]
 
 NO_SKIP = os.environ.get("TESTS_NO_SKIP") == "1"
 

@@ -15,7 +15,7 @@ from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
 from msanic_core.testing import DatabaseProcess
-from tests.support.databases import forget_dialects
+from msanic_core.testing.fixtures import forget_dialects
 
 
 class Entry(Model):
