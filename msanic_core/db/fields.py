@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, overload
 
-from tortoise.fields import DatetimeField
+from tortoise.fields import CharField, DatetimeField
 from tortoise.models import Model
+
+from msanic_core.identity import MAX_NAME_BYTES
 
 TimeT = TypeVar("TimeT", datetime, datetime | None)
 
@@ -46,3 +48,21 @@ class UtcDatetimeField(DatetimeField[TimeT]):
         """See Tortoise. Parts of a time, as `at__year=2026` asks for them, stay what they are."""
         value = super().to_db_value(value, instance)
         return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+
+
+class NameField(CharField[str]):
+    """A name of a user or a group: as everywhere in the core two names are the same if their bytes are.
+
+    With Tortoise's `CharField`, MySQL and MariaDB take "ada", "Ada", "adá" and "ada " for one, in filters and in unique
+    keys: one user would be shown what is another's. They still do in filters for parts (`user__startswith`).
+    """
+
+    class _db_mysql:  # noqa: N801 - Tortoise looks for this name
+        SQL_TYPE = "VARBINARY(255)"
+
+    def __init__(self, max_length: int = MAX_NAME_BYTES, **kwargs: Any) -> None:
+        super().__init__(max_length, **kwargs)
+
+    def to_python_value(self, value: Any) -> Any:
+        """See Tortoise."""
+        return super().to_python_value(value.decode() if isinstance(value, bytes) else value)

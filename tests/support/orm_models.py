@@ -4,7 +4,7 @@ import enum
 
 from tortoise import fields
 
-from msanic_core.db.fields import UtcDatetimeField
+from msanic_core.db.fields import NameField, UtcDatetimeField
 from msanic_core.db.model import Model
 from msanic_core.db.soft_delete import SoftDeleteModel
 
@@ -64,6 +64,11 @@ class Account(Model):
 class Token(Model):
     id = fields.UUIDField(primary_key=True)
     text = fields.CharField(max_length=50)
+
+
+class Member(Model):
+    user = NameField(unique=True)
+    group = NameField()
 
 
 class Kinds(Model):
