@@ -28,14 +28,16 @@ class CommandError(MsanicError):
     """Raised by a command handler to answer with a code other than 0.
 
     `code`: a `ReplyCode`, or 100 and up for a plugin's own. `hint`: a sentence for the client's developer; empty
-    means the code's own. `data`: sent as `data` of the reply.
+    means the code's own. `data`: sent as `data` of the reply. `status`: of HTTP, where a route raises it; by default
+    the code's own.
     """
 
-    def __init__(self, code: int, hint: str = "", data: object = None) -> None:
+    def __init__(self, code: int, hint: str = "", data: object = None, *, status: int | None = None) -> None:
         super().__init__(hint or f"code {int(code)}")
         self.code = int(code)
         self.hint = hint
         self.data = data
+        self.status = status
 
 
 class StoreUnavailableError(CommandError):

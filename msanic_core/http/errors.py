@@ -21,7 +21,7 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
     if isinstance(error, StoreUnavailableError):
         return _try_again(request, error)
     if isinstance(error, CommandError):
-        return reply_to(request, error.data, code=error.code, hint=error.hint)
+        return reply_to(request, error.data, code=error.code, hint=error.hint, status=error.status)
     if isinstance(error, SanicException):
         if error.status_code >= 500:
             return _internal(request, error, error.status_code)
