@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from msanic_core.constraints.times import AwareDatetime, check_range
+
 Order = Annotated[
     str,
     Meta(
@@ -27,3 +29,13 @@ class Paging(msgspec.Struct, kw_only=True):
     def offset(self) -> int:
         """How many rows come before the page."""
         return (self.page - 1) * self.size
+
+
+class TimePaging(Paging, kw_only=True):
+    """A page of what lies in a `TimeRange`. A struct can have one of the two as its base, not both."""
+
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+
+    def __post_init__(self) -> None:
+        check_range(self.start, self.end)

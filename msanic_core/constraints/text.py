@@ -1,4 +1,4 @@
-"""Names, colours and passwords."""
+"""Names, colours, passwords and other texts."""
 
 import unicodedata
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from msgspec import Meta
 
 from msanic_core.constraints.checked import CheckedText
+from msanic_core.identity import MAX_NAME_BYTES, check_name
 
 # `$(?!\n)` is the end of the text in Python and in the ECMAScript of JSON Schema alike; Python's `\Z` is not.
 Identifier = Annotated[
@@ -26,6 +27,12 @@ Colour = Annotated[
     ),
 ]
 """A colour as CSS writes it in hexadecimal digits (CSS Color 4, section 5.2): #rgb, #rgba, #rrggbb or #rrggbbaa."""
+
+Text = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00]*$(?!\n)", extra={"form": "a text without NUL characters"}),
+]
+"""Text that every database can store; PostgreSQL refuses NUL. With a length: `Annotated[Text, Meta(max_length=80)]`."""
 
 _KINDS = "digits, upper case letters, lower case letters, other characters"
 
@@ -58,6 +65,20 @@ class _Password(CheckedText):
         return {"type": "string", "format": "password", "minLength": cls.shortest, "maxLength": cls.longest}
 
 
+class _Name(CheckedText):
+    """A name of a user or a group as the core takes it: 1 to 255 bytes of UTF-8, no control characters, no breaks."""
+
+    @classmethod
+    def check(cls, value: str) -> str:
+        """See `CheckedText.check`."""
+        return check_name("the name", value)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """See `CheckedText.json_schema`."""
+        return {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}
+
+
 def _kind_of(character: str) -> str:
     if character.isdigit():
         return "digit"
@@ -67,6 +88,8 @@ def _kind_of(character: str) -> str:
 
 
 if TYPE_CHECKING:
+    Name = str
     Password = str
 else:
+    Name = _Name
     Password = _Password

@@ -17,5 +17,10 @@ class TimeRange(msgspec.Struct, kw_only=True):
     end: AwareDatetime | None = None
 
     def __post_init__(self) -> None:
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise ValueError("start must be before end")
+        check_range(self.start, self.end)
+
+
+def check_range(start: datetime | None, end: datetime | None) -> None:
+    """Raise `ValueError` if nothing can lie in between."""
+    if start is not None and end is not None and start >= end:
+        raise ValueError("start must be before end")

@@ -1,7 +1,7 @@
 """The base of plugins' models: ids, times, and rows from and into plain data."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 import tortoise
@@ -12,6 +12,8 @@ from tortoise.manager import Manager
 from msanic_core.db.fields import UtcDatetimeField
 from msanic_core.db.querysets import ModelManager
 from msanic_core.db.upsert import upsert
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 _SET_BY_THE_SERVER = frozenset({"created_at", "updated_at", "deleted_at"})
 
@@ -80,6 +82,10 @@ class Model(tortoise.models.Model):
             if name not in columns:
                 raise ValueError(f"{type(self).__name__} has no column {name!r}; it has {', '.join(columns)}")
         return {name: getattr(self, name) for name in names if name not in exclude}
+
+    def to_struct(self, type_: type[StructT]) -> StructT:
+        """Make a struct, each field of which is a column of the same name. Raises `ValueError` if one is none."""
+        return type_(**self.to_dict(type_.__struct_fields__))
 
     @classmethod
     async def upsert(

@@ -41,8 +41,8 @@ async def page(
     orders: Sequence[str] = (),
     page: int = 1,
     size: int = 20,
-    order: str = "",
-    select: str = "",
+    order: str | Sequence[str] = "",
+    select: str | Sequence[str] = "",
     default_order: Sequence[str] = (),
     max_size: int = 100,
     with_total: bool = True,
@@ -55,8 +55,8 @@ async def page(
     queryset, so leave it out for large ones.
 
     The client's: `page`, 1 to `MAX_PAGE`; `size`, 1 to `max_size`; `order`, such as "-created_at,title" with "-" for
-    descending; `select`, such as "id,title". Raises `CommandError` with `ERR_ARG`, naming the parameter and what is
-    allowed, for anything else in them.
+    descending; `select`, such as "id,title"; each of the two may be a list, as `constraints.Paging` has it. Raises
+    `CommandError` with `ERR_ARG`, naming the parameter and what is allowed, for anything else in them.
 
     Rows that are equal in the order are ordered by the primary key, so that none is on two pages. Raises `ValueError`
     if `fields`, `orders` or `default_order` names what is no column of the model, or `fields` names none.
@@ -78,7 +78,7 @@ async def page_after(
     fields: Sequence[str],
     after: int | None = None,
     size: int = 20,
-    select: str = "",
+    select: str | Sequence[str] = "",
     newest_first: bool = True,
     max_size: int = 100,
 ) -> PageAfter:
@@ -105,8 +105,8 @@ async def page_after(
     return PageAfter(items, following, size)
 
 
-def parse_order(text: str, allowed: Sequence[str]) -> list[str]:
-    """Read "-created_at,title" as ["-created_at", "title"]; "+" is none, as it becomes a space in URLs.
+def parse_order(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
+    """Read "-created_at,title", or a list, as ["-created_at", "title"]; "+" is none, as it becomes a space in URLs.
 
     Raises `CommandError` with `ERR_ARG` for a name that is not allowed, or comes twice.
     """
@@ -118,7 +118,7 @@ def parse_order(text: str, allowed: Sequence[str]) -> list[str]:
     return [f"{sign}{name}" for name, sign in directions]
 
 
-def parse_select(text: str, allowed: Sequence[str]) -> list[str]:
+def parse_select(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
     """Read "id,title" as ["id", "title"]; nothing means all that is allowed. Errors as of `parse_order`."""
     names = _parts(text)
     _check_names("select", names, allowed)
@@ -149,7 +149,9 @@ def check_columns(model: type[Model], fields: Sequence[str], orders: Sequence[st
         raise ValueError("fields names no column: say which an item may have")
 
 
-def _parts(text: str) -> list[str]:
+def _parts(text: str | Sequence[str]) -> list[str]:
+    if not isinstance(text, str):
+        return list(text)
     return [part.strip() for part in text.split(",")] if text.strip() else []
 
 

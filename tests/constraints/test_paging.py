@@ -2,7 +2,7 @@
 
 import pytest
 
-from msanic_core.constraints import Paging
+from msanic_core.constraints import Paging, TimePaging
 from tests.support.constraints import problem_with
 
 
@@ -34,3 +34,10 @@ def test_orders(order: list[str]) -> None:
 )
 def test_what_is_no_page(value: dict[str, object], problem: str) -> None:
     assert problem_with(Paging, value) == problem
+
+
+def test_a_page_of_a_time() -> None:
+    noon = "2026-03-29T12:00:00Z"
+    assert problem_with(TimePaging, {"page": 2, "start": noon, "end": "2026-03-29T12:00:01Z"}) == ""
+    assert problem_with(TimePaging, {"page": 2, "start": noon, "end": noon}) == "data: start must be before end"
+    assert problem_with(TimePaging, {"page": 0}) == "data.page: expected int >= 1"

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from msanic_core.constraints import Colour, Identifier, Password
+from msanic_core.constraints import Colour, Identifier, Name, Password, Text
 from msanic_core.wire.types import decode_custom
 from tests.support.constraints import problem_with
 
@@ -79,3 +79,27 @@ def test_a_checked_text_is_a_plain_str() -> None:
     (value,) = msgspec.json.decode(b'["hunter22"]', type=tuple[Password], dec_hook=decode_custom)
     assert type(value) is str
     assert msgspec.json.encode(value) == b'"hunter22"'
+
+
+def test_texts() -> None:
+    assert problem_with(Text, "a\tb\n\u2028\U0001f33f\n") == ""
+    assert problem_with(Text, "") == ""
+    assert problem_with(Text, "a\n\0") == "data: expected a text without NUL characters"
+    assert problem_with(Text, "\0\n") == "data: expected a text without NUL characters"
+
+
+@pytest.mark.parametrize("value", ["ada", "Ada Lovelace ", "\u00e9" * 127])
+def test_names(value: str) -> None:
+    assert problem_with(Name, value) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("", "data: the name must not be empty"),
+        ("a\nb", "data: the name 'a\\nb' holds a control character or a line break"),
+        (1, "data: expected str, got int"),
+    ],
+)
+def test_what_is_no_name(value: object, problem: str) -> None:
+    assert problem_with(Name, value) == problem

@@ -144,6 +144,20 @@ async def test_fields_of_plain_data(database_url: str) -> None:
                 note.to_dict(exclude=[name])
 
 
+class Shown(msgspec.Struct):
+    id: int
+    title: str
+
+
+@in_loop
+async def test_a_struct_of_a_row(database_url: str) -> None:
+    async with tables(database_url):
+        note = await Note.create(title="a")
+        assert note.to_struct(Shown) == Shown(note.id, "a")
+        with pytest.raises(ValueError, match="Author has no column 'title'"):
+            (await Author.create(name="ann")).to_struct(Shown)
+
+
 class Edit(msgspec.Struct):
     id: int
     title: str | msgspec.UnsetType = msgspec.UNSET

@@ -63,6 +63,7 @@ async def test_no_row_is_on_two_pages_whatever_the_order(database_url: str) -> N
                 seen |= {item["id"] for item in part.items}
             assert len(seen) == 20
         ranked = await page(Note.all(), fields=["id"], orders=ORDERS, order="-rank", size=4)
+        assert ranked == await page(Note.all(), fields=["id"], orders=ORDERS, order=["-rank"], size=4)
         assert [item["id"] for item in ranked.items] == [20, 19, 18, 17]
         chosen = await page(Note.all().order_by("title"), fields=["id"], default_order=["rank", "-title"], size=4)
         assert [item["id"] for item in chosen.items] == [2, 1, 5, 4]
