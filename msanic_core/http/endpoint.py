@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from sanic import Request
@@ -12,6 +12,7 @@ from msanic_core.errors import PluginError
 from msanic_core.handlers import check_data_type, path_of, signature_of
 from msanic_core.http.declarations import Declared, declared
 from msanic_core.http.envelope import reply
+from msanic_core.http.path import PathDecoder, path_types
 from msanic_core.http.query_string import QueryDecoder
 from msanic_core.http.request_body import BodyDecoder
 from msanic_core.identity import Identity
@@ -30,6 +31,7 @@ class Operation(NamedTuple):
 
 class _Arguments(NamedTuple):
     login: bool
+    path: PathDecoder | None
     query: QueryDecoder | None
     body: BodyDecoder | None
 
@@ -41,12 +43,16 @@ class Endpoints:
         self._identify = identify
         self._codec = codec
 
-    def equip(self, handler: Callable[..., Any], operations: Mapping[str, Operation], where: str) -> Callable[..., Any]:
-        """Return the handler for Sanic. `operations`: by method. `where` says in errors whose route it is.
+    def equip(
+        self, handler: Callable[..., Any], operations: Mapping[str, Operation], parameters: Collection[str], where: str
+    ) -> Callable[..., Any]:
+        """Return the handler for Sanic. `operations`: by method. `parameters`: names of those in the path.
+
+        `where` says in errors whose route it is.
 
         Raises `PluginError` if a handler does not take what it declares, or a type cannot be decoded to.
         """
-        arguments = {method: self._arguments(operation, where) for method, operation in operations.items()}
+        arguments = {method: self._arguments(operation, parameters, where) for method, operation in operations.items()}
         identify = self._identify
 
         @functools.wraps(handler)
@@ -54,6 +60,8 @@ class Endpoints:
             wanted = arguments[request.method]
             if wanted.login:
                 request.ctx.identity = await identify(request)
+            if wanted.path is not None:
+                wanted.path(kwargs)
             if wanted.query is not None:
                 kwargs["query"] = wanted.query(request)
             if wanted.body is not None:
@@ -66,7 +74,7 @@ class Endpoints:
 
         return endpoint
 
-    def _arguments(self, operation: Operation, where: str) -> _Arguments:
+    def _arguments(self, operation: Operation, parameters: Collection[str], where: str) -> _Arguments:
         function, (query, body, login) = operation
         where = f"{where}: {path_of(function)}"
         for name, type_ in (("query", query), ("body", body)):
@@ -77,7 +85,11 @@ class Endpoints:
             query_decoder = None if query is None else QueryDecoder(query)
         except TypeError as error:
             raise PluginError(f"{where}: @query({query.__name__ if query else ''}): {error}") from error
-        return _Arguments(login, query_decoder, None if body is None else BodyDecoder(body, self._codec))
+        types = path_types(function, parameters)
+        for type_ in types.values():
+            check_data_type(type_, where)
+        path_decoder = PathDecoder(types) if types else None
+        return _Arguments(login, path_decoder, query_decoder, None if body is None else BodyDecoder(body, self._codec))
 
 
 def operations_of(handler: Callable[..., Any], methods: frozenset[str], *, login: bool) -> dict[str, Operation]:

@@ -6,7 +6,7 @@ A type that has no JSON Schema, for want of one for a default, say, is described
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -15,9 +15,9 @@ from sanic.response import BaseHTTPResponse
 
 from msanic_core.http.endpoint import Operation
 from msanic_core.http.envelope import JSON, MSGPACK
+from msanic_core.http.path import PARAMETER, parameters_in, path_types
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
-_PARAMETER = re.compile(r"<(?P<name>\w+)(?::(?P<kind>\w+))?")
 _PARAMETER_SCHEMAS: Mapping[str, dict[str, str]] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -40,7 +40,7 @@ def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
     """Make the document."""
     routes = list(routes)
     operations = [operation for route in routes for operation in route.operations.values()]
-    schemas = _Schemas(operations)
+    schemas = _Schemas(operations, [type_ for route in routes for type_ in _path_types(route)])
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = "/" + "/".join(_templated(part) for part in route.parts)
@@ -62,9 +62,11 @@ def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
 class _Schemas:
     """The JSON Schemas of all types: those with a name are components, and the others refer to them."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    def __init__(self, operations: Iterable[Operation], others: Iterable[Any]) -> None:
         self._returned = {operation.function: _returned_type(operation.function) for operation in operations}
         types: list[Any] = []
+        for type_ in others:
+            types += [type_] if type_ not in types and _has_schema(type_) else []
         for operation in operations:
             candidates = (operation.declared.query, operation.declared.body, self._returned[operation.function])
             types += [type_ for type_ in candidates if type_ not in types and _has_schema(type_)]
@@ -93,10 +95,12 @@ class _Schemas:
 
 def _operation(route: DocumentedRoute, method: str, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     function, declared = operation
+    matches = [match for part in route.parts if (match := PARAMETER.match(part))]
+    types = path_types(function, parameters_in(route.parts))
     found: dict[str, Any] = {
         "operationId": f"{route.name}.{method.lower()}",
         "tags": [route.plugin],
-        "parameters": [_path_parameter(match) for part in route.parts if (match := _PARAMETER.match(part))],
+        "parameters": [_path_parameter(match, schemas.of(types.get(match["name"]))) for match in matches],
         "responses": {
             "200": _response("the answer", schemas.returned(function)),
             "default": {"$ref": "#/components/responses/Error"},
@@ -132,12 +136,17 @@ def _content(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _templated(part: str) -> str:
-    match = _PARAMETER.match(part)
+    match = PARAMETER.match(part)
     return f"{{{match['name']}}}" if match else part
 
 
-def _path_parameter(match: re.Match[str]) -> dict[str, Any]:
-    schema = _PARAMETER_SCHEMAS.get(match["kind"] or "str", {"type": "string"})
+def _path_types(route: DocumentedRoute) -> Iterator[Any]:
+    for operation in route.operations.values():
+        yield from path_types(operation.function, parameters_in(route.parts)).values()
+
+
+def _path_parameter(match: re.Match[str], schema: dict[str, Any]) -> dict[str, Any]:
+    schema = schema or _PARAMETER_SCHEMAS.get(match["kind"] or "str", {"type": "string"})
     return {"name": match["name"], "in": "path", "required": True, "schema": schema}
 
 

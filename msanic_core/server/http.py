@@ -18,6 +18,7 @@ from msanic_core.http.endpoint import Endpoints, operations_of
 from msanic_core.http.envelope import JSON
 from msanic_core.http.errors import answer_error
 from msanic_core.http.openapi import DocumentedRoute, make_document
+from msanic_core.http.path import parameters_in
 from msanic_core.plugins import Implementation
 
 ERROR_FORMAT = "json"
@@ -80,7 +81,7 @@ def _equip(route: Any, plugin: str, login: bool, endpoints: Endpoints) -> Docume
     """Put what the handler declares in front of it."""
     operations = operations_of(route.handler, route.methods, login=login)
     try:
-        route.handler = endpoints.equip(route.handler, operations, f"plugin {plugin}")
+        route.handler = endpoints.equip(route.handler, operations, parameters_in(route.parts), f"plugin {plugin}")
     except PluginError as error:
         raise PluginError(str(error), (plugin,)) from error
     shown = {} if route.extra.static or hasattr(route.handler, "is_websocket") else operations

@@ -13,6 +13,7 @@ from sanic.response import text
 from sanic.views import HTTPMethodView
 
 from msanic_core import AuthenticationError, Identity, PluginError
+from msanic_core.constraints import Identifier, PositiveInt, RowId
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http import body, login_required, query, reply
 from tests.support.http import routes
@@ -27,6 +28,17 @@ class Item(msgspec.Struct):
 
 class Nested(msgspec.Struct):
     item: Item
+
+
+class Even:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    @classmethod
+    def from_wire(cls, value: Any) -> "Even":
+        if value % 2:
+            raise ValueError("must be an even number")
+        return cls(value)
 
 
 def test_a_handler_returns_data_or_a_response() -> None:
@@ -66,6 +78,40 @@ def test_a_handler_returns_data_or_a_response() -> None:
             assert (await client.get("/shop/stream")).text == "tea"
             answer = await client.get("/shop/created")
             assert (answer.status_code, answer.headers["location"], answer.json()["total"]) == (201, "/x", 7)
+
+    asyncio.run(main())
+
+
+def test_parameters_of_the_path_are_what_they_are_annotated_with() -> None:
+    blueprint = Blueprint("pages")
+
+    @blueprint.get("/rows/<row:int>/<name>")
+    async def row(request: Request, row: RowId, name: Identifier) -> list[object]:
+        return [row, name]
+
+    @blueprint.get("/plain/<count>")
+    async def plain(request: Request, count: PositiveInt) -> int:
+        return count + 1
+
+    @blueprint.get("/even/<number:int>")
+    async def even(request: Request, number: Even) -> int:
+        return number.value
+
+    async def main() -> None:
+        async with routes(blueprint) as client:
+            assert (await client.get(f"/shop/rows/{2**63 - 1}/ada")).json()["data"] == [2**63 - 1, "ada"]
+            assert (await client.get("/shop/plain/41")).json()["data"] == 42
+            assert (await client.get("/shop/even/4")).json()["data"] == 4
+            for path, hint in (
+                (f"rows/{2**63}/ada", f"path.row: expected int <= {2**63 - 1}"),
+                (f"rows/{10**400}/ada", f"path.row: expected int <= {2**63 - 1}"),
+                ("rows/-1/ada", "path.row: expected int >= 1"),
+                ("rows/1/1", "path.name: expected letters, digits and _, a letter first"),
+                ("plain/tea", "path.count: expected int, got str"),
+                ("even/3", "path.number: must be an even number"),
+            ):
+                answer = await client.get(f"/shop/{path}")
+                assert (answer.status_code, answer.json()) == (404, {"code": 11, "data": None, "hint": hint})
 
     asyncio.run(main())
 
@@ -162,6 +208,7 @@ async def no_query(request: Request) -> None: ...
 async def no_body(request: Request, query: Item) -> None: ...
 async def with_query(request: Request, query: Nested) -> None: ...
 async def with_body(request: Request, body: object) -> None: ...
+async def with_path(request: Request, key: Annotated["Ours", "of the path"]) -> None: ...
 
 
 class Ours: ...
@@ -174,11 +221,12 @@ class Ours: ...
         (body(Item)(no_body), "it is marked with @body and takes no argument of that name; add `body`"),
         (query(Nested)(with_query), "@query(Nested): its field 'item' is or holds a struct, which a query string"),
         (body(Ours)(with_body), "it has no way to decode"),
+        (with_path, "it has no way to decode"),
     ],
 )
 def test_declarations_that_stop_the_start(handler: Any, message: str) -> None:
     blueprint = Blueprint("pages")
-    blueprint.add_route(handler, "/")
+    blueprint.add_route(handler, "/<key>")
 
     async def main() -> None:
         async with routes(blueprint):

@@ -70,7 +70,7 @@ class Find(Paging):
 class View(HTTPMethodView):
     @login_required
     @query(TimeRange)
-    async def get(self, request: Request, key: str, query: TimeRange) -> HTTPResponse:
+    async def get(self, request: Request, key: Identifier, query: TimeRange) -> HTTPResponse:
         return reply()
 
     @body(Everything)
@@ -150,6 +150,8 @@ def test_what_the_document_says() -> None:
     view = found["paths"]["/v2/shop/{key}/all"]
     assert view["get"]["security"] == [{"login": []}]
     assert "security" not in view["put"]
+    assert view["get"]["parameters"][0]["schema"]["maxLength"] == 64
+    assert view["put"]["parameters"][0]["schema"] == {"type": "string"}
 
 
 def test_where_it_is() -> None:
