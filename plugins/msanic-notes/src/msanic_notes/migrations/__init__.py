@@ -1,0 +1,1 @@
+"""The migrations, written by `msanic-core db make notes`."""
