@@ -69,7 +69,10 @@ def test_who_was_on_a_killed_process_was_seen_too(tmp_path: Path, redis_url: str
         async with two_nodes(tmp_path, redis_url, database_url) as (first, second):
             note_id = await shared_note(second.url)
             before = datetime.now(UTC)
-            async with websocket(first.websocket_url("user=bob"), proxy=None):
+            async with websocket(first.websocket_url("user=bob"), proxy=None) as socket:
+                # Answered when the session is known to all.
+                await socket.send('{"cmd": "notes.list", "data": {}, "req": 1}')
+                await socket.recv()
                 await first.kill()
                 found = await seen(second.url, note_id, "bob")
             assert found["seen_reason"] == "crashed"
