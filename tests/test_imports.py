@@ -51,6 +51,8 @@ HOMES: dict[str, set[str]] = {
     "aiofastnet": {"server"},
     "uvloop": {"server"},
     "tortoise": {"db"},
+    "asyncpg": {"testing"},
+    "asyncmy": {"testing"},
     "redis": {"engine", "testing"},
     "pluggy": {"hookspecs", "plugins"},
     "msgpack": {"wire"},
