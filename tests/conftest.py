@@ -155,6 +155,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
     On one only: `@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)`.
     """
+    databases.forget_dialects()
     if request.param == "sqlite":
         yield f"sqlite://{tmp_path / 'database.sqlite3'}"
     else:

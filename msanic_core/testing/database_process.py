@@ -16,12 +16,13 @@ from typing import Any, ClassVar, TypeVar
 from msanic_core.testing.ports import free_port
 
 _TIMEOUT = 60.0
+_ANSWER_TIMEOUT = 1.0
 _POLL = 0.01
 _TRIES = 10
 
 
 class DatabaseProcess(ABC):
-    """A running database server, with its data and its log in `directory`; the data outlive a kill.
+    """A running database server, with its data and its log in `directory`; what is committed outlives a kill.
 
     It belongs to no event loop: tests with a loop each may share one. Names of databases are letters, digits and `_`.
     """
@@ -87,7 +88,7 @@ class DatabaseProcess(ABC):
         self._process = self._spawn(self.server_command())
         try:
             async with asyncio.timeout(_TIMEOUT):
-                while not await self.answers():
+                while not await self._answers_soon():
                     if not self.is_running:
                         raise RuntimeError(f"{self.product} did not start on port {self.port}:\n{self.log_text()}")
                     await asyncio.sleep(_POLL)
@@ -97,6 +98,14 @@ class DatabaseProcess(ABC):
         except BaseException:
             await self.kill()
             raise
+
+    async def _answers_soon(self) -> bool:
+        # Who was quicker to take the port may never say anything.
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                return await self.answers()
+        except TimeoutError:
+            return False
 
     async def kill(self) -> None:
         """End it and the processes it has started by SIGKILL, if it runs; returns when they are gone."""

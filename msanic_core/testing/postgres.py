@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import re
 import secrets
 import shutil
 import tempfile
@@ -17,16 +16,18 @@ from msanic_core.testing.ports import HOST
 if TYPE_CHECKING:
     import asyncpg
 
+DEBIAN = Path("/usr/lib/postgresql")
+"""Where Debian keeps the programs of the server, by version."""
+
 _ALWAYS_THERE = "postgres"
 _DATA = "data"
 _PASSWORD = "password"
 
-# Nothing has to survive a crash of the machine, and the tests' tables are small.
+# What is committed outlives a kill, but no crash of the machine; the tests' tables are small.
 _SETTINGS = (
     f"listen_addresses={HOST}",
     "unix_socket_directories=",
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "shared_buffers=64MB",
     "log_checkpoints=off",
@@ -138,8 +139,8 @@ def postgres_program(name: str) -> str:
     """
     if found := shutil.which(name):
         return found
-    versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
-    if newest := max(versions, key=lambda path: [int(part) for part in re.findall(r"\d+", str(path))], default=None):
+    versions = DEBIAN.glob(f"*/bin/{name}")
+    if newest := max(versions, key=lambda path: [int(part) for part in path.parts[-3].split(".")], default=None):
         return str(newest)
-    raise RuntimeError(f"no PostgreSQL: {name} is neither on the PATH nor in /usr/lib/postgresql/*/bin; install the "
+    raise RuntimeError(f"no PostgreSQL: {name} is neither on the PATH nor in {DEBIAN}/*/bin; install the "
                        "package postgresql of the system")  # fmt: skip

@@ -42,6 +42,13 @@ def running_again(server: Server) -> Iterator[Server]:
     yield server
 
 
+def forget_dialects() -> None:
+    """Let Tortoise write its statements anew: it keeps them by connection name and table, whatever the database."""
+    from tortoise.backends.base.executor import EXECUTOR_CACHE
+
+    EXECUTOR_CACHE.clear()
+
+
 def own_database(server: DatabaseProcess) -> Iterator[str]:
     """The URL of a new database, which is dropped in the end."""
     name = f"test_{next(_numbers)}"
