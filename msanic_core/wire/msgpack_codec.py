@@ -88,8 +88,16 @@ class MsgpackCodec(Codec):
         """See `Codec.decode`."""
         if isinstance(payload, str):
             raise EnvelopeError("message: msgpack belongs in a binary frame")
+        # The message has at most so many maps and arrays, and none can promise more elements than there are bytes.
+        containers = len(payload) - len(payload.translate(None, _CONTAINER_HEADERS))
         try:
-            message = self.unpack(payload)
+            if containers > self._few or containers * len(payload) > _MAX_PROMISED:
+                message = self._unpack_many(payload, containers)
+            else:
+                try:
+                    message = _unpack(payload, max_ext_len=0, ext_hook=_refuse_extension)
+                except ValueError:
+                    message = self._unpack_carefully(payload)
         except UnpackError as error:
             raise EnvelopeError(f"message: {error}") from None
         if message.__class__ is dict:
@@ -100,14 +108,7 @@ class MsgpackCodec(Codec):
 
     def unpack(self, payload: bytes) -> Any:
         """Make plain Python objects of any msgpack, within the limits. Raises `UnpackError`."""
-        # The message has at most so many maps and arrays, and none can promise more elements than there are bytes.
-        containers = len(payload) - len(payload.translate(None, _CONTAINER_HEADERS))
-        if containers > self._few or containers * len(payload) > _MAX_PROMISED:
-            return self._unpack_many(payload, containers)
-        try:
-            return _unpack(payload, max_ext_len=0, ext_hook=_refuse_extension)
-        except ValueError:
-            return self._unpack_carefully(payload)
+        return self._unpack_many(payload, len(payload) - len(payload.translate(None, _CONTAINER_HEADERS)))
 
     def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
         """See `Codec.data_decoder`.
