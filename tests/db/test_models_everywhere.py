@@ -30,6 +30,7 @@ PLUGIN = """
     from tortoise.transactions import in_transaction
 
     TASKS = []
+    LOST = asyncio.Event()
 
     async def see(place):
         await models.Seen.create(place=place)
@@ -50,6 +51,9 @@ PLUGIN = """
         async with in_transaction():
             await see("command that is rolled back")
             await ctx.server.kick(data)
+            await LOST.wait()
+            for _ in range(20):
+                await models.Seen.all().count()
             raise CommandError(100)
 
     @hookimpl
@@ -72,6 +76,7 @@ PLUGIN = """
 
     @hookimpl
     async def ws_offline():
+        LOST.set()
         await see("ws_offline")
 
     @hookimpl
