@@ -13,7 +13,7 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 
-from msanic_core.db.connection_errors import mysql_number
+from msanic_core.db.faults import mysql_number
 
 TABLE = "msanic_core_migration_progress"
 _CREATE = f"""create table if not exists {TABLE} (

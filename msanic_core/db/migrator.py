@@ -14,8 +14,8 @@ from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.recorder import MigrationRecorder
 
 from msanic_core.db.apps import MIGRATIONS_TABLE, PluginApp
-from msanic_core.db.connection_errors import is_connection_error
 from msanic_core.db.database import Database
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.db.migration_graph import MigrationSet, apps_config, has_migrations
 from msanic_core.db.migration_lock import migration_lock
 from msanic_core.db.migration_step import run_step
@@ -154,7 +154,7 @@ class Migrator:
         try:
             rows = await connection.execute_query_dict(f"select app, name from {MIGRATIONS_TABLE}")
         except Exception as error:
-            if is_connection_error(error):
+            if fault_of(error) is DatabaseFault.TRY_AGAIN:
                 raise DatabaseUnavailableError(f"the database {self._database.shown_url} is away: {error}") from error
             if isinstance(error, OperationalError):
                 return set()  # the first migration makes the table

@@ -125,7 +125,7 @@ def test_while_the_database_is_away_clients_are_told_to_try_again(
             assert await ask("notes.add") == (0, "")
             assert (await ask("notes.wrong"))[0] == 11
             await process.kill()
-            away = (10, "the database is away, try again")
+            away = (10, "something that the server needs is away, try again")
             for _ in range(3):
                 assert await ask("notes.add") == away
                 assert await ask("notes.move") == away
