@@ -82,9 +82,12 @@ class Login:
         except AuthenticationError as error:
             refusal = Refusal.of(CloseCode.NOT_AUTHENTICATED)
             return refusal._replace(text=str(error) or refusal.text)
-        except Exception:
+        except Exception as error:
             if limit.expired():
                 return Refusal(CloseCode.NOT_AUTHENTICATED, "the login took too long")
+            if self._server.db.is_away(error):
+                log.warning("plugin %s: authenticate: the database is away: %s", implementation.plugin.name, error)
+                return Refusal.of(CloseCode.TRY_LATER)
             # Whatever else a plugin raises may tell what is nobody's business.
             log.exception("plugin %s: authenticate raised", implementation.plugin.name)
             return Refusal(CloseCode.NOT_AUTHENTICATED, "the login failed")

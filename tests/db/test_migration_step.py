@@ -257,3 +257,24 @@ def test_eight_processes_at_once_apply_each_migration_once(site: Path, database_
         assert await texts(database_url) == ["made"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_references_that_a_migration_breaks_make_it_fail(site: Path, database_url: str) -> None:
+    async def run() -> None:
+        await prepare(site, database_url)
+        one = create("One").replace(
+            "))], ", ")), ('note', fields.ForeignKeyField('notes.Note', related_name='ones'))], "
+        )
+        row = "ops.RunSQL('insert into notes_one (note_id) values (7)')"
+        write_migration(site, "0002_more", f"{one}\n{row},")
+        with pytest.raises(
+            MigrationError, match="1 references are broken, of table notes_one to notes_note among them"
+        ):
+            await migrate(database_url, "notes")
+        assert await tables(database_url) == {"notes_note"}
+        async with opened(database_url, "notes") as database:
+            rows = await (await database.connection()).execute_query_dict("pragma foreign_keys")
+            assert rows == [{"foreign_keys": 1}]
+
+    asyncio.run(run())
