@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from tortoise.migrations.recorder import MigrationRecorder
 
 from msanic_core.db.migrator import Migrator
 from msanic_core.errors import MigrationError
@@ -204,6 +205,26 @@ def test_one_that_is_killed_in_the_middle_goes_on(site: Path, database_url: str,
         code, _, err = await db("migrate", "--db", database_url)
         assert code == 0, err
         assert await tables(database_url) == {"notes_note", "notes_one", "notes_two"}
+        assert await texts(database_url) == ["made"]
+        assert await pending(database_url) == []
+
+    asyncio.run(run())
+
+
+def test_one_that_cannot_be_recorded_is_not_applied_twice(
+    site: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ValueError("the disk is full")
+
+    async def run() -> None:
+        await prepare(site, database_url)
+        write_migration(site, "0002_more", f"{create('One')}\nops.RunPython(rows),", before=KILLED)
+        with monkeypatch.context() as patch, pytest.raises(MigrationError, match="the disk is full; run it again"):
+            patch.setattr(MigrationRecorder, "record_applied", fail)
+            await migrate(database_url, "notes")
+        assert await pending(database_url) == ["notes.0002_more"]
+        await migrate(database_url, "notes")
         assert await texts(database_url) == ["made"]
         assert await pending(database_url) == []
 
