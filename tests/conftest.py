@@ -14,10 +14,12 @@ import pytest
 
 from msanic_core.config import settings_from
 from msanic_core.plugins import PluginSet, load_plugins
-from msanic_core.testing import redis_process
+from msanic_core.testing import DatabaseProcess, MariadbProcess, PostgresProcess, redis_process
 from msanic_core.wire import Codecs
 
 pytest.register_assert_rewrite("tests.support")
+
+from tests.support import databases  # noqa: E402 - not before that line
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -87,3 +89,48 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
             yield process.url
         finally:
             runner.run(stack.aclose())
+
+
+@pytest.fixture(scope="session")
+def session_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
+    """The PostgreSQL of all tests, started when the first one needs it."""
+    yield from databases.postgres_server(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def session_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbProcess]:
+    """The MariaDB of all tests, started when the first one needs it."""
+    yield from databases.mariadb_server(tmp_path_factory)
+
+
+@pytest.fixture
+def postgres(session_postgres: PostgresProcess) -> Iterator[PostgresProcess]:
+    """The PostgreSQL of all tests: one may kill it, the next has it running again. Make databases of your own in it."""
+    yield from databases.running_again(session_postgres)
+
+
+@pytest.fixture
+def mariadb(session_mariadb: MariadbProcess) -> Iterator[MariadbProcess]:
+    """The MariaDB of all tests: one may kill it, the next has it running again. Make databases of your own in it."""
+    yield from databases.running_again(session_mariadb)
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def database_process(request: pytest.FixtureRequest) -> DatabaseProcess:
+    """Each of `postgres` and `mariadb` in turn."""
+    process = request.getfixturevalue(request.param)
+    assert isinstance(process, DatabaseProcess)
+    return process
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The Tortoise URL of an empty database, on each kind of server in turn.
+
+    On one only: `@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)`.
+    """
+    databases.forget_dialects()
+    if request.param == "sqlite":
+        yield f"sqlite://{tmp_path / 'database.sqlite3'}"
+    else:
+        yield from databases.own_database(request.getfixturevalue(request.param))

@@ -1,6 +1,9 @@
-"""For tests of plugins: real servers and Redis servers on real ports, and a network between them, all to be broken."""
+"""For tests of plugins: real servers, Redis and databases on real ports, and a network between them, to be broken."""
 
+from msanic_core.testing.database_process import DatabaseProcess
+from msanic_core.testing.mariadb import MariadbProcess, mariadb_process
 from msanic_core.testing.nodes import Nodes, serve_nodes
+from msanic_core.testing.postgres import PostgresProcess, postgres_process
 from msanic_core.testing.process import ServerProcess, install_plugin, serve_process
 from msanic_core.testing.proxy import Proxy, tcp_proxy
 from msanic_core.testing.redis import RedisProcess, redis_process
@@ -10,7 +13,10 @@ from msanic_core.testing.server import TestServer, serving
 
 __all__ = [
     "ClusterSetup",
+    "DatabaseProcess",
+    "MariadbProcess",
     "Nodes",
+    "PostgresProcess",
     "Proxy",
     "RedisProcess",
     "SentinelSetup",
@@ -18,6 +24,8 @@ __all__ = [
     "TestServer",
     "cluster_setup",
     "install_plugin",
+    "mariadb_process",
+    "postgres_process",
     "redis_process",
     "sentinel_setup",
     "serve_nodes",
