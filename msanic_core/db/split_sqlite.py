@@ -47,6 +47,8 @@ class SqliteTables:
     async def make(self, template: str, table: str, first_id: int | None) -> None:
         """Make a table like another, with its indexes, unless it is there; its ids count from `first_id` on."""
         async with self._writing() as connection:
+            if in_transaction(self._client):
+                await _wait_to_write(connection, template)
             if not await _text_of(connection, table):
                 await _copy(connection, template, table)
                 if first_id is not None:
@@ -104,6 +106,15 @@ async def _begin(connection: aiosqlite.Connection) -> None:
             if not left or "locked" not in str(error):
                 raise
             await asyncio.sleep(_PAUSE)
+
+
+async def _wait_to_write(connection: aiosqlite.Connection, template: str) -> None:
+    """Take the lock for writing before anything is read, as `_begin` does; a transaction begins with nothing."""
+    try:
+        await connection.execute(f"DELETE FROM {_quoted(template)} WHERE FALSE")
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
 
 
 async def _copy(connection: aiosqlite.Connection, template: str, table: str) -> None:
