@@ -261,6 +261,8 @@ def _declared(cls: type[SplitModel]) -> tuple[str, Splitting]:
     if field.null or field.has_db_default() or getattr(field, "auto_now", False):
         raise SplitError(f"{where}.{name} must be set before a row is saved: no null, db_default or auto_now")
     _check_relations(cls, where)
+    if cls._meta._default_ordering:
+        raise SplitError(f"{where}: parts have no order of their own; leave out Meta.ordering and use order_by")
     if cls._meta.schema:
         raise SplitError(f"{where}: a split model is in the schema of the connection; leave out Meta.schema")
     return name, Keys() if by == "key" else Calendar(by)

@@ -42,9 +42,11 @@ class Union:
         if numbered:
             term: Any = ValueWrapper(number, allow_parametrize=False).as_(PART)
             query._select_other(term)
+        # The terms of a union have neither a limit of their own nor an order, which is for the limit.
+        bare = query._limit is None
+        if bare:
+            query._orderbys = []
         sql = query.get_sql(self._context)
-        # The terms of a union have neither an order nor a limit of their own.
-        bare = query._limit is None and query._offset is None
         self._terms.append(sql if bare else f"SELECT * FROM ({sql}) {self.quoted(f't{number}')}")
 
     def sql(self) -> str:
