@@ -73,7 +73,8 @@ async def _step(rows: list[Reading], chance: random.Random, days: int) -> list[R
     assert await query.exists() is bool(inside)
     if chance.random() < 0.1:
         assert await query.delete() == len(inside)
-        return [row for row in rows if row not in inside] if inside else rows
+        gone = {row.value for row in inside}
+        return [row for row in rows if row.value not in gone]
     if chance.random() < 0.1:
         assert await query.update(device="c") == len(inside)
         for row in inside:
