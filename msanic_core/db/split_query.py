@@ -120,6 +120,7 @@ class SplitQuery(Generic[M]):
     async def update(self, **values: Any) -> int:
         """Change the rows, all or none, and give their number. The split field cannot be changed.
 
+        MariaDB does not count rows that had these values already.
         Limit, offset and order are refused.
         """
         if self.model.split_field in values:
