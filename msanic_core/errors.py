@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-DATABASE_AWAY = "the database is away, try again"
-"""What clients are told of it."""
+TRY_AGAIN = "something that the server needs is away, try again"
+"""What clients are told of Redis and the database: where these are is nobody's business."""
 _TRY_AGAIN = 10  # ReplyCode.TEND
 _FIRST_CLOSE_CODE = 1000
 
@@ -60,6 +60,10 @@ class MigrationError(MsanicError):
 
 class LockLostError(MsanicError):
     """Raised at the end of a block whose lock was lost while it ran: another may have held it since."""
+
+
+class SplitError(MsanicError):
+    """A split table cannot do what it was asked for, or its declaration is wrong. The text says what to do instead."""
 
 
 class AuthenticationError(MsanicError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import warnings
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -119,14 +118,6 @@ class Database:
                 self._is_open = False
                 await self._context.close_connections()
 
-    def is_away(self, error: BaseException) -> bool:
-        """Whether an exception of a plugin means that the database cannot be reached: trying again can help."""
-        if "tortoise.exceptions" not in sys.modules:
-            return False
-        from msanic_core.db.connection_errors import is_connection_error
-
-        return is_connection_error(error)
-
     @property
     def shown_url(self) -> str:
         """The URL without what may be secret."""
@@ -170,6 +161,10 @@ class Database:
             raise
 
     async def _init(self, context: TortoiseContext) -> None:
+        from tortoise.backends.base import executor
+
+        # By connection and table it keeps statements, which may have been for another kind of database.
+        executor.EXECUTOR_CACHE.clear()
         with warnings.catch_warnings():
             # Said of a module without models.
             warnings.simplefilter("ignore", RuntimeWarning)

@@ -4,16 +4,19 @@ One row for each operation that was begun. It makes a migration that has failed,
 where it stopped. The rows are gone when the migration is recorded as applied, or as taken back.
 """
 
+import re
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 
-TABLE = "msanic_core_migration_progress"
-_CREATE = f"""create table if not exists {TABLE} (
+from msanic_core.db.apps import PROGRESS_TABLE
+from msanic_core.db.faults import mysql_number
+
+_CREATE = f"""create table if not exists {PROGRESS_TABLE} (
     app varchar(100) not null, name varchar(255) not null, direction varchar(8) not null, number integer not null,
     description varchar(255) not null, state varchar(8) not null, statements integer not null,
     primary key (app, name, direction, number))"""
@@ -21,6 +24,8 @@ _WHERE = "where app = ? and name = ? and direction = ?"
 DESCRIPTION = 255
 _STANDS_ALREADY = frozenset({1050, 1051, 1054, 1060, 1061, 1091, 1146, 1826})
 """MySQL's errors for what was executed before: the table, column or key is there, or is there no longer."""
+_TABLES = re.compile(r"(?<=;)\n(?=CREATE TABLE )")
+"""Between the statements that Tortoise executes as one: a model's table, and those of its many-to-many fields."""
 
 
 class Begun(NamedTuple):
@@ -43,16 +48,19 @@ class Journal:
 
     async def read(self) -> dict[int, Begun]:
         """Return what was begun, by the operation's number. Makes the table if it is not there."""
-        await self._client.execute_script(_CREATE)
-        sql = f"select number, description, state, statements from {TABLE} {_WHERE}"
-        rows = await self._client.execute_query_dict(placed(self._client, sql), [*self._key])
+        sql = placed(self._client, f"select number, description, state, statements from {PROGRESS_TABLE} {_WHERE}")
+        try:
+            rows = await self._client.execute_query_dict(sql, [*self._key])
+        except OperationalError:
+            await self._client.execute_script(_CREATE)
+            return {}
         return {row["number"]: Begun(row["description"], row["state"], row["statements"]) for row in rows}
 
     async def write(self, client: BaseDBAsyncClient, number: int, begun: Begun) -> None:
         """Say what became of an operation; with `client` that is a transaction, as a part of it."""
         await self._delete(client, number)
         await client.execute_insert(
-            placed(client, f"insert into {TABLE} values (?, ?, ?, ?, ?, ?, ?)"),
+            placed(client, f"insert into {PROGRESS_TABLE} values (?, ?, ?, ?, ?, ?, ?)"),
             [*self._key, number, begun.description[:DESCRIPTION], begun.state, begun.statements],
         )
 
@@ -65,10 +73,12 @@ class Journal:
 
     async def clear(self, client: BaseDBAsyncClient) -> None:
         """Forget all of it: the migration is recorded, in this transaction."""
-        await client.execute_query(placed(client, f"delete from {TABLE} {_WHERE}"), [*self._key])
+        await client.execute_query(placed(client, f"delete from {PROGRESS_TABLE} {_WHERE}"), [*self._key])
 
     async def _delete(self, client: BaseDBAsyncClient, number: int) -> None:
-        await client.execute_query(placed(client, f"delete from {TABLE} {_WHERE} and number = ?"), [*self._key, number])
+        await client.execute_query(
+            placed(client, f"delete from {PROGRESS_TABLE} {_WHERE} and number = ?"), [*self._key, number]
+        )
 
 
 class Statements:
@@ -82,23 +92,19 @@ class Statements:
         editor._run_sql = self._run  # type: ignore[method-assign]
 
     async def _run(self, sql: str) -> None:
-        if self.executed >= self._skip:
-            try:
-                await self._execute(sql)
-            except OperationalError as error:
-                # It may have been executed before the process was killed, or not.
-                if not (self._unknown and _number(error) in _STANDS_ALREADY):
-                    raise
-        self.executed += 1
+        for statement in _TABLES.split(sql):
+            if self.executed >= self._skip:
+                try:
+                    await self._execute(statement)
+                except OperationalError as error:
+                    # It may have been executed before the process was killed, or not.
+                    if not (self._unknown and mysql_number(error) in _STANDS_ALREADY):
+                        raise
+            self.executed += 1
 
     def end(self, editor: BaseSchemaEditor) -> None:
         """The operation has ended."""
         editor._run_sql = self._execute  # type: ignore[method-assign]
-
-
-def _number(error: OperationalError) -> Any:
-    cause = error.args[0] if error.args else None
-    return cause.args[0] if isinstance(cause, Exception) and cause.args else None
 
 
 def placed(client: BaseDBAsyncClient, sql: str) -> str:
