@@ -11,7 +11,6 @@ import pytest
 import redis
 
 from msanic_core.testing import DatabaseProcess
-from tests.support import databases
 
 
 def test_redis_answers_and_is_empty(redis_url: str) -> None:
@@ -22,7 +21,7 @@ def test_redis_answers_and_is_empty(redis_url: str) -> None:
         assert client.get("key") == b"value"
 
 
-@pytest.mark.parametrize("server", [databases.postgres_server, databases.mariadb_server])
+@pytest.mark.parametrize("server", [fixtures.postgres_server, fixtures.mariadb_server])
 def test_a_database_that_is_not_installed_is_skipped_and_says_what_to_install(
     server: Callable[[pytest.TempPathFactory], Iterator[DatabaseProcess]],
     tmp_path_factory: pytest.TempPathFactory,

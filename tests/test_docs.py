@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.databases import forget_dialects
 from tortoise.context import TortoiseContext
 
 from msanic_core import constraints, hookspecs
@@ -19,6 +18,7 @@ from msanic_core.db.model import Model
 from msanic_core.db.paging import Page, PageAfter
 from msanic_core.db.soft_delete import SoftDeleteModel
 from msanic_core.errors import CommandError
+from msanic_core.testing.fixtures import forget_dialects
 from tests.support.constraints import problem_with
 
 ROOT = Path(__file__).parent.parent

@@ -47,13 +47,13 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def session_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
     """The PostgreSQL of all tests, started when the first one needs it."""
-    yield from _postgres_server(tmp_path_factory)
+    yield from postgres_server(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def session_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbProcess]:
     """The MariaDB of all tests, started when the first one needs it."""
-    yield from _mariadb_server(tmp_path_factory)
+    yield from mariadb_server(tmp_path_factory)
 
 
 @pytest.fixture
@@ -89,13 +89,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield from _own_database(request.getfixturevalue(request.param))
 
 
-def _postgres_server(directories: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
+def postgres_server(directories: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
     """A running PostgreSQL; without its programs the test is skipped."""
     _skip_without(postgres_program, "postgres", "initdb")
     yield from _running(postgres_process(directories.mktemp("postgres")))
 
 
-def _mariadb_server(directories: pytest.TempPathFactory) -> Iterator[MariadbProcess]:
+def mariadb_server(directories: pytest.TempPathFactory) -> Iterator[MariadbProcess]:
     """A running MariaDB; without its programs the test is skipped."""
     _skip_without(mariadb_program, "mariadbd", "mariadb-install-db")
     yield from _running(mariadb_process(directories.mktemp("mariadb")))

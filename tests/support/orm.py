@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.databases import forget_dialects
 from tortoise.context import TortoiseContext
 
+from msanic_core.testing.fixtures import forget_dialects
 from tests.support import orm_models
 
 KINDS: dict[str, Any] = {
