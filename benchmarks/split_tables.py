@@ -222,7 +222,7 @@ async def measure(url: str, rows: int, repeats: int) -> list[tuple[str, float, f
 
 
 @asynccontextmanager
-async def _servers(directory: Path) -> AsyncIterator[dict[str, str]]:
+async def servers(directory: Path) -> AsyncIterator[dict[str, str]]:
     """Run what is installed, and give the URLs of empty databases by name."""
     urls = {"SQLite": f"sqlite://{directory}/rows.db"}
     async with AsyncExitStack() as stack:
@@ -247,7 +247,7 @@ def report(name: str, found: Sequence[tuple[str, float, float, float]]) -> str:
 async def _main(urls: Sequence[str], rows: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
         async with AsyncExitStack() as stack:
-            named = {url: url for url in urls} or await stack.enter_async_context(_servers(Path(directory)))
+            named = {url: url for url in urls} or await stack.enter_async_context(servers(Path(directory)))
             for name, url in named.items():
                 print(report(name, await measure(url, rows, repeats)), flush=True)
 

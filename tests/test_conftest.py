@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from msanic_core.testing import DatabaseProcess
+from msanic_core.testing import DatabaseProcess, fixtures
 
 
 def test_redis_answers_and_is_empty(redis_url: str) -> None:
