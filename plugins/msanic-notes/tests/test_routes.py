@@ -114,6 +114,7 @@ def test_all_routes_want_a_login_and_are_described(serve: Any) -> None:
             paths = document["paths"]
             assert {path: sorted(paths[path]) for path in paths} == {
                 "/v1/notes": ["get", "post"],
+                "/v1/notes/activity": ["get"],
                 "/v1/notes/{note_id}": ["delete", "get", "patch"],
                 "/v1/notes/{note_id}/members": ["post"],
             }

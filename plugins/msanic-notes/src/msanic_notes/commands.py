@@ -2,7 +2,7 @@
 
 from msanic_core import AnyCommand, Context, command
 from msanic_core.db.paging import Page
-from msanic_notes.messages import Add, Edit, Find, OfNote, Share, Shown, Whole
+from msanic_notes.messages import Add, DonePage, Edit, Find, OfNote, Past, Share, Shown, Whole
 from msanic_notes.notebook import Notebook
 
 
@@ -42,7 +42,13 @@ async def share(ctx: Context, data: Share) -> None:
     await _notebook(ctx).share(data.id, data.user)
 
 
-COMMANDS: list[AnyCommand] = [find, get, add, edit, remove, share]
+@command("notes.activity", id=4007)
+async def activity(ctx: Context, data: Past) -> DonePage:
+    """List what one did, a page at a time."""
+    return await _notebook(ctx).activity(data)
+
+
+COMMANDS: list[AnyCommand] = [find, get, add, edit, remove, share, activity]
 
 
 def _notebook(ctx: Context) -> Notebook:

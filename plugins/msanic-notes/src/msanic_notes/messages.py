@@ -57,6 +57,10 @@ class Find(TimePaging, kw_only=True):
     """`data` of `notes.list`: notes that were created in a time."""
 
 
+class Past(TimePaging, kw_only=True):
+    """`data` of `notes.activity`: what was done in a time. It has one order, the latest first."""
+
+
 class Shown(msgspec.Struct, frozen=True):
     """A note: the answer to `notes.add` and `notes.edit`, the pushes `notes.added` and `notes.edited`."""
 
@@ -90,3 +94,18 @@ class Shared(msgspec.Struct, frozen=True):
 
     note: Shown
     user: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What the user did: `action` is a command's name after the dot."""
+
+    at: datetime
+    note_id: int
+    action: str
+
+
+class DonePage(msgspec.Struct, frozen=True):
+    """The answer to `notes.activity`: a page, and how many there are on all."""
+
+    items: list[Done]
+    total: int

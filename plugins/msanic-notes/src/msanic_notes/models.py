@@ -5,6 +5,7 @@ from tortoise import fields
 from msanic_core.db.fields import NameField, UtcDatetimeField
 from msanic_core.db.model import Model
 from msanic_core.db.soft_delete import SoftDeleteModel
+from msanic_core.db.split import SplitModel
 
 
 class Note(SoftDeleteModel):
@@ -38,3 +39,24 @@ class Person(Model):
     user = NameField(unique=True)
     seen_at = UtcDatetimeField(null=True)
     seen_reason = fields.CharField(max_length=20, null=True)
+
+
+class Activity(SplitModel):
+    """What a user did with a note, and when: a table for each month."""
+
+    id = fields.BigIntField(primary_key=True)
+    at = UtcDatetimeField()
+    user = NameField()
+    note_id = fields.BigIntField()
+    action = fields.CharField(max_length=10)
+
+    class Meta:
+        """What one user did, in order."""
+
+        indexes = (("user", "at"),)
+
+    class Split:
+        """Old months go as a whole."""
+
+        by = "month"
+        field = "at"

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from msanic_core import CommandError, ReplyCode, Server
 from msanic_core.db.paging import Page, page
-from msanic_notes.messages import Add, Changes, Find, OfNote, Seen, Shared, Shown, Whole
-from msanic_notes.models import Member, Note, Person
+from msanic_notes.messages import Add, Changes, Done, DonePage, Find, OfNote, Past, Seen, Shared, Shown, Whole
+from msanic_notes.models import Activity, Member, Note, Person
 from msanic_notes.settings import NotesSettings
 
 CHANGED = 101
@@ -52,7 +53,7 @@ class Notebook:
             await note.save()
             await Member.create(note=note, user=self._user)
             shown = note.to_struct(Shown)
-            await self._tell(connection, note, "notes.added", shown)
+            await self._done(connection, note, "added", shown)
         return shown
 
     async def edit(self, note_id: int, data: Changes) -> Shown:
@@ -66,7 +67,7 @@ class Notebook:
             note.version += 1
             await note.save(update_fields=[*changed, "version"])
             shown = note.to_struct(Shown)
-            await self._tell(connection, note, "notes.edited", shown)
+            await self._done(connection, note, "edited", shown)
         return shown
 
     async def remove(self, note_id: int) -> None:
@@ -74,7 +75,7 @@ class Notebook:
         async with in_transaction() as connection:
             note = await self._owned(note_id)
             await note.delete()
-            await self._tell(connection, note, "notes.removed", OfNote(note.id))
+            await self._done(connection, note, "removed", OfNote(note.id))
 
     async def share(self, note_id: int, user: str) -> None:
         """Let somebody have a note too. Nothing happens if they have it."""
@@ -86,7 +87,14 @@ class Notebook:
             if await note.members.all().count() > self._settings.max_members:
                 most = self._settings.max_members
                 raise CommandError(ReplyCode.FORBID, f"{most} users have the note, which is all that may have it")
-            await self._tell(connection, note, "notes.shared", Shared(note.to_struct(Shown), user))
+            await self._done(connection, note, "shared", Shared(note.to_struct(Shown), user))
+
+    async def activity(self, query: Past) -> DonePage:
+        """List what the user did with notes, the latest first."""
+        done = Activity.between(query.start, query.end).filter(user=self._user)
+        rows = done.order_by("-at").limit(query.size).offset(query.offset)
+        items = [Done(**row) for row in await rows.values(*Done.__struct_fields__)]
+        return DonePage(items, await done.count())
 
     async def _locked(self, note_id: int) -> Note:
         """A note that the user has. Nobody else changes it, or who has it, until the transaction ends."""
@@ -105,10 +113,11 @@ class Notebook:
     async def _users(self, note: Note) -> list[str]:
         return [member.user for member in await note.members.all().order_by("id")]
 
-    async def _tell(self, connection: BaseDBAsyncClient, note: Note, cmd: str, data: Any) -> None:
-        """Have the transaction tell everybody who has the note, the user's own devices too, if it commits."""
+    async def _done(self, connection: BaseDBAsyncClient, note: Note, action: str, data: Any) -> None:
+        """Note down what was done, and tell everybody who has the note, the user's own devices too; on the commit."""
+        await Activity.create(at=timezone.now(), user=self._user, note_id=note.id, action=action)
         for user in await self._users(note):
-            await self._server.push(user, cmd, data, using=connection)
+            await self._server.push(user, f"notes.{action}", data, using=connection)
 
 
 def _seen(user: str, person: Person | None) -> Seen:

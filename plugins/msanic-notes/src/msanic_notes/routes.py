@@ -5,7 +5,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from msanic_core import Server
 from msanic_core.constraints import RowId
 from msanic_core.http import body, login_required, query, reply
-from msanic_notes.messages import Add, Changes, Find, Shown, Whole, With
+from msanic_notes.messages import Add, Changes, Find, Past, Shown, Whole, With
 from msanic_notes.notebook import Notebook
 from msanic_notes.settings import NotesSettings
 
@@ -53,5 +53,12 @@ def notes_blueprint(server: Server, settings: NotesSettings) -> Blueprint:
         """Let somebody have a note of one's own too."""
         await notebook(request).share(note_id, body.user)
         return reply()
+
+    @routes.get("/activity")
+    @query(Past)
+    async def activity(request: Request, query: Past) -> HTTPResponse:
+        """List what one did, a page at a time."""
+        found = await notebook(request).activity(query)
+        return reply(found.items, total=found.total)
 
     return routes

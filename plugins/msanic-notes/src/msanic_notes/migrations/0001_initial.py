@@ -1,5 +1,6 @@
 from tortoise import fields, migrations
 from tortoise.fields.base import OnDelete
+from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 
 from msanic_core.db.fields import NameField, UtcDatetimeField
@@ -9,6 +10,24 @@ class Migration(migrations.Migration):
     initial = True
 
     operations = [
+        ops.CreateModel(
+            name="Activity",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                ("user", NameField(max_length=255)),
+                ("note_id", fields.BigIntField()),
+                ("action", fields.CharField(max_length=10)),
+            ],
+            options={
+                "table": "notes_activity",
+                "app": "notes",
+                "indexes": [Index(fields=["user", "at"])],
+                "pk_attr": "id",
+                "table_description": "What a user did with a note, and when: a table for each month.",
+            },
+            bases=["SplitModel"],
+        ),
         ops.CreateModel(
             name="Note",
             fields=[
