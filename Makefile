@@ -16,7 +16,7 @@ COMPILED := build/compiled
 
 # The demo: core and first-party plugins, memory engine, SQLite, the chat on http://127.0.0.1:8800/
 serve: $(VENV)/.installed
-	$(BIN)/msanic-core serve --auth anonymous
+	$(BIN)/msanic-core serve --auth anonymous --migrate
 
 test: check
 	$(BIN)/pytest
