@@ -5,7 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,13 +77,17 @@ class MariadbProcess(DatabaseProcess):
 
     async def drop_database(self, name: str) -> None:
         """Drop a database if it is there; who is connected to it is cut off."""
+        from asyncmy.errors import OperationalError
+
         # A transaction that is still open would hold up the DROP.
         connection = await self._connect()
         try:
             async with connection.cursor() as cursor:
                 await cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [name])
                 for (identifier,) in await cursor.fetchall():
-                    await cursor.execute("KILL %s", [identifier])
+                    # It may have ended meanwhile.
+                    with suppress(OperationalError):
+                        await cursor.execute("KILL %s", [identifier])
                 # That it was not there would be a warning in the log.
                 await cursor.execute("SET sql_notes = 0")
                 await cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
