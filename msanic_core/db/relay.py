@@ -54,9 +54,10 @@ class Relay:
 
     async def stop(self) -> None:
         """End. What has not been delivered is delivered by another node, or the next start."""
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
+            # More than once: asyncmy may lose a cancellation that comes together with an answer of the server.
             self._task.cancel()
-            await asyncio.wait({self._task})
+            await asyncio.wait({self._task}, timeout=_SOON)
 
     def added(self) -> None:
         """A transaction of this process has written a row."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -231,5 +231,33 @@ def test_two_nodes_deliver_once_and_in_order(database_url: str, redis_url: str) 
             await one.until_empty()
             for user in users:
                 assert await one.inbox(user) == list(range(40))
+
+    run(test)
+
+
+class Heedless(MemoryEngine):
+    """Loses the first cancellation of a push, as asyncmy may do with that of a query."""
+
+    def __init__(self) -> None:
+        super().__init__(LIMITS)
+        self.pushing = asyncio.Event()
+
+    async def push(self, user: str, push: Push, durable: bool, key: str | None = None) -> int | None:
+        self.pushing.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return await super().push(user, push, durable, key)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_relay_stops_even_if_a_cancellation_is_lost(database_url: str) -> None:
+    async def test() -> None:
+        engine = Heedless()
+        async with bench(database_url, engine) as node:
+            node.relay.start()
+            await node.add("ada", "hello")
+            await engine.pushing.wait()
+            async with asyncio.timeout(10):
+                await node.relay.stop()
 
     run(test)
