@@ -15,7 +15,7 @@ from msanic_core.db.database import Database
 from msanic_core.db.outbox import Outbox
 from msanic_core.db.outbox_models import OutboxMessage
 from msanic_core.db.relay import Relay
-from msanic_core.engine.base import Engine, InboxLimits
+from msanic_core.engine.base import Engine, InboxLimits, Lock
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.errors import ConfigError, StoreUnavailableError
@@ -236,17 +236,19 @@ def test_two_nodes_deliver_once_and_in_order(database_url: str, redis_url: str) 
 
 
 class Heedless(MemoryEngine):
-    """Loses the first cancellation of a push, as asyncmy may do with that of a query."""
+    """Loses the first cancellation of who waits for a lock, as asyncmy may do with that of a query."""
 
     def __init__(self) -> None:
         super().__init__(LIMITS)
-        self.pushing = asyncio.Event()
+        self.waiting = asyncio.Event()
 
-    async def push(self, user: str, push: Push, durable: bool, key: str | None = None) -> int | None:
-        self.pushing.set()
+    @asynccontextmanager
+    async def lock(self, name: str, wait: float | None) -> AsyncIterator[Lock]:
+        self.waiting.set()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
-        return await super().push(user, push, durable, key)
+        async with super().lock(name, wait) as lock:
+            yield lock
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -256,7 +258,7 @@ def test_a_relay_stops_even_if_a_cancellation_is_lost(database_url: str) -> None
         async with bench(database_url, engine) as node:
             node.relay.start()
             await node.add("ada", "hello")
-            await engine.pushing.wait()
+            await engine.waiting.wait()
             async with asyncio.timeout(10):
                 await node.relay.stop()
 
