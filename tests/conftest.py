@@ -2,11 +2,13 @@
 
 import asyncio
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import packaging.requirements  # noqa: F401 - `install` hides it, and the core imports it when it first needs it
@@ -20,6 +22,7 @@ from msanic_core.wire import Codecs
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support import databases  # noqa: E402 - not before that line
+from tests.support.model_packages import WriteModels, forget_models, import_models, write_models  # noqa: E402
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -62,6 +65,29 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     for module in modules:
         sys.modules.pop(module, None)
     importlib.invalidate_caches()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory for plugins with models, on the path of this process and of those that the test starts."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
+    yield site
+    for package in site.glob("msanic_*/"):
+        forget_models(package.name.removeprefix("msanic_"))
+
+
+@pytest.fixture
+def plugin(site: Path) -> WriteModels:
+    """Write a plugin with models, as `write_models` does, and import it."""
+
+    def write(name: str, models: str, source: str = "") -> ModuleType:
+        write_models(site, name, models, source)
+        return import_models(name)
+
+    return write
 
 
 @pytest.fixture

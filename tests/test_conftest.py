@@ -4,10 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+
+from msanic_core.testing import DatabaseProcess
+from tests.support import databases
 
 
 def test_redis_answers_and_is_empty(redis_url: str) -> None:
@@ -16,6 +20,21 @@ def test_redis_answers_and_is_empty(redis_url: str) -> None:
         assert client.dbsize() == 0
         client.set("key", "value")
         assert client.get("key") == b"value"
+
+
+@pytest.mark.parametrize("server", [databases.postgres_server, databases.mariadb_server])
+def test_a_database_that_is_not_installed_is_skipped_and_says_what_to_install(
+    server: Callable[[pytest.TempPathFactory], Iterator[DatabaseProcess]],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> str:
+        raise RuntimeError(f"no {name}: install it")
+
+    monkeypatch.setattr("msanic_core.testing.postgres.postgres_program", missing)
+    monkeypatch.setattr("msanic_core.testing.mariadb.mariadb_program", missing)
+    with pytest.raises(pytest.skip.Exception, match=r"no (postgres|mariadbd): install it"):
+        next(server(tmp_path_factory))
 
 
 @pytest.mark.parametrize("mark", ["skip(reason='no server')", "xfail(reason='not yet')", "xfail(strict=True)"])

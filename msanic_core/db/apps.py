@@ -86,6 +86,8 @@ def referred_by(field: object) -> tuple[str, str] | None:
     """The label of the app and the name of the model that a field refers to; None for one that refers to none."""
     if not isinstance(field, ForeignKeyFieldInstance | ManyToManyFieldInstance):
         return None
+    if isinstance(field, ManyToManyFieldInstance) and field._generated:
+        return None  # the other end, which Tortoise has added
     target = field.model_name
     if isinstance(target, str):
         label, _, name = target.partition(".")

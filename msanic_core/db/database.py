@@ -170,6 +170,10 @@ class Database:
             raise
 
     async def _init(self, context: TortoiseContext) -> None:
+        from tortoise.backends.base import executor
+
+        # By connection and table it keeps statements, which may have been for another kind of database.
+        executor.EXECUTOR_CACHE.clear()
         with warnings.catch_warnings():
             # Said of a module without models.
             warnings.simplefilter("ignore", RuntimeWarning)

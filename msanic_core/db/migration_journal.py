@@ -4,13 +4,16 @@ One row for each operation that was begun. It makes a migration that has failed,
 where it stopped. The rows are gone when the migration is recorded as applied, or as taken back.
 """
 
+import re
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
 from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+
+from msanic_core.db.connection_errors import mysql_number
 
 TABLE = "msanic_core_migration_progress"
 _CREATE = f"""create table if not exists {TABLE} (
@@ -21,6 +24,8 @@ _WHERE = "where app = ? and name = ? and direction = ?"
 DESCRIPTION = 255
 _STANDS_ALREADY = frozenset({1050, 1051, 1054, 1060, 1061, 1091, 1146, 1826})
 """MySQL's errors for what was executed before: the table, column or key is there, or is there no longer."""
+_TABLES = re.compile(r"(?<=;)\n(?=CREATE TABLE )")
+"""Between the statements that Tortoise executes as one: a model's table, and those of its many-to-many fields."""
 
 
 class Begun(NamedTuple):
@@ -43,9 +48,12 @@ class Journal:
 
     async def read(self) -> dict[int, Begun]:
         """Return what was begun, by the operation's number. Makes the table if it is not there."""
-        await self._client.execute_script(_CREATE)
-        sql = f"select number, description, state, statements from {TABLE} {_WHERE}"
-        rows = await self._client.execute_query_dict(placed(self._client, sql), [*self._key])
+        sql = placed(self._client, f"select number, description, state, statements from {TABLE} {_WHERE}")
+        try:
+            rows = await self._client.execute_query_dict(sql, [*self._key])
+        except OperationalError:
+            await self._client.execute_script(_CREATE)
+            return {}
         return {row["number"]: Begun(row["description"], row["state"], row["statements"]) for row in rows}
 
     async def write(self, client: BaseDBAsyncClient, number: int, begun: Begun) -> None:
@@ -82,23 +90,19 @@ class Statements:
         editor._run_sql = self._run  # type: ignore[method-assign]
 
     async def _run(self, sql: str) -> None:
-        if self.executed >= self._skip:
-            try:
-                await self._execute(sql)
-            except OperationalError as error:
-                # It may have been executed before the process was killed, or not.
-                if not (self._unknown and _number(error) in _STANDS_ALREADY):
-                    raise
-        self.executed += 1
+        for statement in _TABLES.split(sql):
+            if self.executed >= self._skip:
+                try:
+                    await self._execute(statement)
+                except OperationalError as error:
+                    # It may have been executed before the process was killed, or not.
+                    if not (self._unknown and mysql_number(error) in _STANDS_ALREADY):
+                        raise
+            self.executed += 1
 
     def end(self, editor: BaseSchemaEditor) -> None:
         """The operation has ended."""
         editor._run_sql = self._execute  # type: ignore[method-assign]
-
-
-def _number(error: OperationalError) -> Any:
-    cause = error.args[0] if error.args else None
-    return cause.args[0] if isinstance(cause, Exception) and cause.args else None
 
 
 def placed(client: BaseDBAsyncClient, sql: str) -> str:

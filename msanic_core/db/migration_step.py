@@ -86,23 +86,25 @@ async def _run_in_parts(
                 f"failed, and is now {description!r}; write it as it was, and what has to differ as a further operation"
             )
         if begun is None or begun.state != "done":
+            statements = Statements(editor, begun)
             try:
-                await _run_part(migration, number, part, editor, journal, begun)
+                await _run_part(migration, number, part, editor, journal, statements)
             except Exception as error:
-                stands = "nothing of it stands" if number == 1 else f"operations 1 to {number - 1} stand"
+                stands = _what_stands(number, statements.executed)
                 raise _failure(key, migration, number, part, error, stands, backward) from error
+            finally:
+                statements.end(editor)
     async with in_transaction(CONNECTION) as connection:
         await _record(connection, key, backward)
         await journal.clear(connection)
 
 
 async def _run_part(
-    migration: Migration, number: int, part: Part, editor: BaseSchemaEditor, journal: Journal, begun: Begun | None
+    migration: Migration, number: int, part: Part, editor: BaseSchemaEditor, journal: Journal, statements: Statements
 ) -> None:
     client = editor.client
     operation = part.operation
     description = operation.describe()
-    statements = Statements(editor, begun)
     # As Tortoise does it: what changes rows is one transaction, what changes tables is none.
     atomic = operation.atomic or (migration.atomic and operation.atomic is not False)
     await journal.write(client, number, Begun(description, "begun", 0))
@@ -113,11 +115,12 @@ async def _run_part(
             await journal.write(connection, number, Begun(description, "done", 0))
     except Exception:
         # Where the connection is lost this fails too, and the operation counts as begun.
-        await journal.failed(number, description, 0 if atomic else statements.executed)
+        if atomic:
+            statements.executed = 0
+        await journal.failed(number, description, statements.executed)
         raise
     finally:
         editor.client = client
-        statements.end(editor)
 
 
 def _forward(migration: Migration, state: State) -> Iterator[Part]:
@@ -162,6 +165,13 @@ async def _record(connection: BaseDBAsyncClient, key: MigrationKey, backward: bo
         await recorder.record_unapplied(key.app_label, key.name)
     else:
         await recorder.record_applied(key.app_label, key.name)
+
+
+def _what_stands(number: int, statements: int) -> str:
+    parts = [f"operation{'' if number == 2 else 's 1 to'} {number - 1}"] if number > 1 else []
+    if statements:
+        parts.append(f"of operation {number} the first {statements} of its statements")
+    return f"of it stand: {', '.join(parts)}" if parts else "nothing of it stands"
 
 
 def _failure(

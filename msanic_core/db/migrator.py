@@ -130,7 +130,8 @@ class Migrator:
         executor = migrations.executor
         if not keys:
             return
-        await MigrationRecorder(executor.connection).ensure_schema(executor._schema_editor(atomic=False))
+        if not applied:
+            await MigrationRecorder(executor.connection).ensure_schema(executor._schema_editor(atomic=False))
         states = await executor._project_state_cache(applied) if backward else {}
         state = await executor._project_state(applied)
         for key in keys:

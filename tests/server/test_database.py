@@ -1,0 +1,142 @@
+"""A server whose plugins have models: it starts with their tables or not at all, and lives through an outage."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from msanic_core.errors import MigrationError
+from msanic_core.testing import DatabaseProcess, redis_process, serve_process, serving
+from tests.support.migrations import make
+from tests.support.model_packages import import_models, write_models
+
+NOTE = "class Note(Model):\n    id = fields.IntField(primary_key=True)\n    text = fields.CharField(max_length=50)\n"
+PLUGIN = """
+from sanic import Blueprint, json as answer
+from tortoise.transactions import in_transaction
+
+@command("notes.add")
+async def add(ctx, data: str) -> int:
+    await models.Note.create(text=data)
+    return await models.Note.all().count()
+
+@command("notes.move")
+async def move(ctx, data: str) -> int:
+    async with in_transaction():
+        await models.Note.create(text=data)
+        return await models.Note.all().count()
+
+@command("notes.wrong")
+async def wrong(ctx) -> None:
+    await models.Note._meta.db.execute_query("select nonsense from nowhere")
+
+@hookimpl
+def ws_command():
+    return [add, move, wrong]
+
+blueprint = Blueprint("notes")
+
+@blueprint.get("/")
+async def count(request):
+    return answer(await models.Note.all().count())
+
+@hookimpl
+def http_blueprint():
+    return blueprint
+"""
+
+
+@pytest.fixture
+def notes(site: Path) -> Path:
+    write_models(site, "notes", NOTE, PLUGIN)
+    asyncio.run(make("notes"))
+    return site
+
+
+def test_a_start_without_the_tables_is_refused(notes: Path, tmp_path: Path) -> None:
+    settings = {"db": {"url": f"sqlite://{tmp_path}/data.db", "migrate": False}}
+
+    async def run() -> None:
+        plugins = {"notes": import_models("notes")}
+        with pytest.raises(MigrationError, match=r"the core: migration 0001_initial \(and 1 more\) is not applied"):
+            async with serving(plugins, settings):
+                pass
+        async with serving(plugins, {"db": {**settings["db"], "migrate": True}}):
+            pass
+        async with serving(plugins, settings):
+            pass
+
+    asyncio.run(run())
+
+
+def test_a_process_says_what_to_run(notes: Path, tmp_path: Path) -> None:
+    async def run() -> None:
+        settings = {"db.url": f"sqlite://{tmp_path}/data.db", "db.migrate": False}
+        with pytest.raises(RuntimeError, match=r"run: msanic-core db migrate \(or serve --migrate\)"):
+            async with serve_process(notes, settings):
+                pass
+
+    asyncio.run(run())
+
+
+def test_a_database_that_is_away_at_the_start(notes: Path) -> None:
+    async def run() -> None:
+        with pytest.raises(RuntimeError) as raised:
+            async with serve_process(notes, {"db.url": "postgres://ann:s3cret@127.0.0.1:1/x"}):
+                pass
+        assert "the database postgres://127.0.0.1:1/x cannot be reached" in str(raised.value)
+        assert "Traceback" not in str(raised.value)
+        assert "s3cret" not in str(raised.value)
+
+    asyncio.run(run())
+
+
+def test_workers_find_the_tables_made_by_migrate(notes: Path, database_url: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with redis_process(tmp_path) as redis:
+            settings = {"db.url": database_url, "redis.url": redis.url, "server.workers": 2}
+            async with serve_process(notes, settings) as server, httpx.AsyncClient() as client:
+                assert (await client.get(f"{server.url}/notes/")).json() == 0
+                assert [line for line in server.log if "applied notes 0001_initial" in line] != []
+                assert len([line for line in server.log if "applied notes 0001_initial" in line]) == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_while_the_database_is_away_clients_are_told_to_try_again(
+    notes: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    process: DatabaseProcess = request.getfixturevalue(kind)
+
+    async def run() -> None:
+        url = await process.create_database(f"away_{kind}")
+        async with serving({"notes": import_models("notes")}, {"db": {"url": url}}) as server:
+            client = httpx.AsyncClient()
+            socket = await server.connect("ann")
+
+            async def ask(cmd: str) -> tuple[int, str]:
+                await socket.send(json.dumps({"cmd": cmd, "data": "x", "req": 1}))
+                reply = json.loads(await socket.recv())
+                return reply["code"], reply["hint"]
+
+            assert await ask("notes.add") == (0, "")
+            assert (await ask("notes.wrong"))[0] == 11
+            await process.kill()
+            away = (10, "the database is away, try again")
+            for _ in range(3):
+                assert await ask("notes.add") == away
+                assert await ask("notes.move") == away
+                response = await client.get(f"{server.url}/notes/")
+                assert (response.status_code, response.json()["code"]) == (503, 10)
+            await process.start()
+            async with asyncio.timeout(20):
+                while (await ask("notes.move"))[0] != 0:
+                    await asyncio.sleep(0.05)
+            assert (await client.get(f"{server.url}/notes/")).json() >= 2
+            await socket.close()
+            await client.aclose()
+
+    asyncio.run(run())

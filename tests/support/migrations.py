@@ -1,0 +1,66 @@
+"""Databases with the models of test plugins, in this process, and `msanic-core db` in others."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msanic_core.config import settings_from
+from msanic_core.db.database import Database
+from msanic_core.db.migration_writer import write_migrations
+from msanic_core.db.migrator import Migrator
+from msanic_core.plugins import load_plugins
+from tests.support.model_packages import import_models
+
+
+@asynccontextmanager
+async def opened(url: str, *names: str) -> AsyncIterator[Database]:
+    """The database, with the models of these plugins as their packages are written now."""
+    database = database_of(url, *names)
+    with database.entered():
+        await database.open()
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+def database_of(url: str, *names: str) -> Database:
+    """The database, not opened."""
+    plugins = load_plugins(settings_from({"plugins": {"load": []}}), {name: import_models(name) for name in names})
+    plugins.check()
+    return Database(url, plugins.apps)
+
+
+async def make(*names: str, **options: Any) -> list[str]:
+    """Write migrations of what has changed in these plugins; returns PLUGIN/NAME of each."""
+    database = database_of("sqlite://:memory:", *names)
+    with database.entered():
+        await database.load()
+        written = await write_migrations(database, **options)
+    return [f"{path.parent.parent.name.removeprefix('msanic_')}/{path.stem}" for path in written]
+
+
+async def migrate(url: str, *names: str) -> list[str]:
+    """Apply all there is of these plugins; returns what was said."""
+    said: list[str] = []
+    async with opened(url, *names) as database:
+        await Migrator(database, said.append).migrate()
+    return said
+
+
+async def run_db(*arguments: str) -> asyncio.subprocess.Process:
+    """Start `msanic-core db`; what it prints is kept in pipes."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "msanic_core", "db", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ},
+    )  # fmt: skip
+
+
+async def db(*arguments: str) -> tuple[int | None, str, str]:
+    """Run `msanic-core db` to its end; returns exit code, stdout and stderr."""
+    process = await run_db(*arguments)
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
