@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     migrate = verbs.add_parser("migrate", help="apply migrations", allow_abbrev=False)
     migrate.add_argument("plugin", nargs="?", metavar="PLUGIN", help="only those of this one, and what they need")
     migrate.add_argument("name", nargs="?", metavar="NAME", help="only up to this one")
+    migrate.add_argument(
+        "--fake", action="store_true", help="apply none, record them: the tables of PLUGIN are there already"
+    )
     downgrade = verbs.add_parser("downgrade", help="take migrations back", allow_abbrev=False)
     downgrade.add_argument("plugin", metavar="PLUGIN")
     downgrade.add_argument(
@@ -52,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.sub_verb == "make" and arguments.empty and arguments.plugin is None:
         raise output.UsageError("--empty needs a PLUGIN")
+    if arguments.sub_verb == "migrate" and arguments.fake and arguments.plugin is None:
+        raise output.UsageError("--fake needs a PLUGIN, the one whose tables are there already")
     settings, _ = options.read_settings(arguments)
     plugins = load_plugins(settings)
     plugins.check()
@@ -101,7 +106,12 @@ async def _make(database: Database, arguments: argparse.Namespace) -> int:
 async def _migrate(database: Database, arguments: argparse.Namespace) -> int:
     from msanic_core.db.migrator import Migrator
 
-    count = await Migrator(database, _say).migrate(arguments.plugin, arguments.name)
+    migrator = Migrator(database, _say)
+    if arguments.fake:
+        count = await migrator.adopt(arguments.plugin, arguments.name)
+        print(f"{_count(count)} recorded." if count else "Everything is recorded already.")
+        return 0
+    count = await migrator.migrate(arguments.plugin, arguments.name)
     print(f"{_count(count)} applied." if count else "Everything is applied.")
     return 0
 

@@ -12,10 +12,12 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.recorder import MigrationRecorder
+from tortoise.transactions import in_transaction
 
 from msanic_core.db.apps import MIGRATIONS_TABLE, PluginApp
 from msanic_core.db.connection_errors import is_connection_error
-from msanic_core.db.database import Database
+from msanic_core.db.database import CONNECTION, Database
+from msanic_core.db.migration_adoption import check_tables
 from msanic_core.db.migration_graph import MigrationSet, apps_config, has_migrations
 from msanic_core.db.migration_lock import migration_lock
 from msanic_core.db.migration_step import run_step
@@ -103,6 +105,36 @@ class Migrator:
             plan = [key for key in migrations.needed(_targets(migrations, plugin, name)) if key not in applied]
             await self._run(migrations, plan, applied, backward=False)
         return len(plan)
+
+    async def adopt(self, plugin: str, name: str | None = None) -> int:
+        """Record migrations of a plugin as applied and run none: its tables are there already, with their rows.
+
+        All of them, or those up to one. Returns how many. Raises `MigrationError` if a table or a column that they
+        would make is not there, or migrations of another plugin have to be applied first.
+        """
+        async with migration_lock(self._database, self._say):
+            migrations = await self._load()
+            applied = await self._applied()
+            app = migrations.app(plugin)
+            keys = [key for key in migrations.needed(_targets(migrations, plugin, name)) if key not in applied]
+            for key in keys:
+                if key.app_label != app.label:
+                    other = migrations.app(key.app_label)
+                    raise MigrationError(
+                        f"{app.owner} needs migration {key.name} of {other.owner}, which is not applied; run first: "
+                        f"msanic-core db migrate {other.plugin or other.label}"
+                    )
+            if not keys:
+                return 0
+            executor = migrations.executor
+            state = await executor._project_state({*applied, *keys})
+            await check_tables(state.apps.apps.get(app.label, {}).values(), executor.connection)
+            await MigrationRecorder(executor.connection).ensure_schema(executor._schema_editor(atomic=False))
+            async with in_transaction(CONNECTION) as connection:
+                for key in keys:
+                    await MigrationRecorder(connection).record_applied(key.app_label, key.name)
+                    self._say(f"recorded {key.app_label} {key.name}, as its tables are there")
+        return len(keys)
 
     async def downgrade(self, plugin: str, name: str | None = None) -> int:
         """Take migrations of a plugin back: the last one, or all after the one named; "zero" for all there are.
