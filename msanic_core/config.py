@@ -158,7 +158,8 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
         str, _form("Tortoise ORM database URL.", "a URL such as sqlite://msanic.db", r"^[a-z][a-z0-9+]*://")
     ] = "sqlite://msanic.db"
     migrate: Annotated[
-        bool, _text("`true`: the start applies migrations that are missing. `false`: it is refused then.")
+        bool,
+        _form("`true`: the start applies migrations that are missing. `false`: it is refused then.", "true or false"),
     ] = False
     outbox_interval: Annotated[
         float, _seconds("Longest time between two looks for messages of transactions that have committed.")

@@ -80,6 +80,7 @@ def test_defaults_are_those_promised() -> None:
         "offline.yield_after": 1.0,
         "offline.cancel_after": 30.0,
         "db.url": "sqlite://msanic.db",
+        "db.migrate": False,
         "redis.url": "",
         "redis.prefix": "msanic",
         "redis.lease": 10.0,

@@ -158,8 +158,7 @@ def as_text(found: Sequence[AppStatus]) -> str:
             rows.append((name, "", "models changed"))
     lines = [output.table(("plugin", "migration", "state"), rows)]
     if any(each.changed for each in found):
-        names = " ".join(each.app.plugin or each.app.label for each in found if each.changed)
-        lines.append(f"Models differ from what migrations make; write some with: msanic-core db make [{names}]")
+        lines.append("Models differ from what migrations make; write those that are missing with: msanic-core db make")
     if any(each.pending for each in found):
         lines.append("Apply what is pending with: msanic-core db migrate")
     return "\n".join(lines)

@@ -17,9 +17,11 @@ def is_connection_error(error: BaseException) -> bool:
         return True
     if isinstance(error, OperationalError):
         return mysql_number(error) in _MYSQL_NUMBERS
-    # What asyncpg and the operating system raise Tortoise lets through, and it may as well be of another connection.
+    # What drivers and the operating system raise Tortoise may let through, and it may as well be of another connection.
     if not _through_tortoise(error):
         return False
+    if type(error).__module__.startswith(("asyncmy.", "pymysql.")):
+        return bool(error.args) and error.args[0] in _MYSQL_NUMBERS
     if str(getattr(error, "sqlstate", None) or "").startswith(_POSTGRES_STATES):
         return True
     if type(error).__module__.startswith("asyncpg.") and any(text in str(error) for text in _ASYNCPG_TEXTS):

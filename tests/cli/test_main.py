@@ -48,7 +48,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_verb_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert "a verb is needed: serve, plugins, commands, config, call, version" in capsys.readouterr().err
+    assert "a verb is needed: serve, plugins, commands, config, call, db, version" in capsys.readouterr().err
 
 
 def test_flags_are_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:

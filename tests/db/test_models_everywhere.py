@@ -6,9 +6,11 @@ import sqlite3
 from pathlib import Path
 
 import httpx
+import pytest
 
 from msanic_core.testing import TestServer, serving
-from tests.support.model_packages import WriteModels
+from tests.support.migrations import make
+from tests.support.model_packages import import_models, write_models
 
 MODELS = """
     class Seen(Model):
@@ -42,7 +44,6 @@ PLUGIN = """
 
     @hookimpl
     async def server_start():
-        await models.Seen._meta.db.execute_script(TABLE)
         await see("server_start")
         TASKS.append(asyncio.create_task(see("task of server_start")))
 
@@ -78,9 +79,13 @@ PLUGIN = """
     @hookimpl
     def http_blueprint():
         return blueprint
-
-    TABLE = "create table if not exists seen_seen (id integer primary key, place varchar(50))"
 """
+
+
+@pytest.fixture(autouse=True)
+def seen(site: Path) -> None:
+    write_models(site, "seen", MODELS, PLUGIN)
+    asyncio.run(make("seen"))
 
 
 async def use(server: TestServer) -> None:
@@ -115,19 +120,19 @@ EVERYWHERE = sorted(
 )
 
 
-def test_models_work_wherever_a_plugin_is_called(plugin: WriteModels, tmp_path: Path) -> None:
+def test_models_work_wherever_a_plugin_is_called(tmp_path: Path) -> None:
     async def run() -> None:
         settings = {"db": {"url": f"sqlite://{tmp_path}/seen.db"}, "auth": {"mode": "plugin"}}
-        async with serving({"seen": plugin("seen", MODELS, PLUGIN)}, settings) as server:
+        async with serving({"seen": import_models("seen")}, settings) as server:
             await use(server)
 
     asyncio.run(run())
     assert places(tmp_path / "seen.db") == EVERYWHERE
 
 
-def test_two_servers_of_a_process_each_see_their_own_database(plugin: WriteModels, tmp_path: Path) -> None:
+def test_two_servers_of_a_process_each_see_their_own_database(tmp_path: Path) -> None:
     async def run() -> None:
-        seen = plugin("seen", MODELS, PLUGIN)
+        seen = import_models("seen")
 
         def settings(name: str) -> dict[str, object]:
             return {"db": {"url": f"sqlite://{tmp_path}/{name}.db"}, "auth": {"mode": "plugin"}}
