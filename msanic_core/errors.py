@@ -60,6 +60,10 @@ class LockLostError(MsanicError):
     """Raised at the end of a block whose lock was lost while it ran: another may have held it since."""
 
 
+class SplitError(MsanicError):
+    """A split table cannot do what it was asked for, or its declaration is wrong. The text says what to do instead."""
+
+
 class AuthenticationError(MsanicError):
     """Raised by an `authenticate` hook to refuse a login. The text is told to the client as the close reason."""
 
