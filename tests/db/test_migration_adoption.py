@@ -2,14 +2,12 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from msanic_core.db.database import Database
 from msanic_core.db.migrator import Migrator
 from msanic_core.errors import MigrationError
-from tests.support.migrations import db, make, migrate, opened
+from tests.support.migrations import db, execute, make, migrate, opened
 from tests.support.model_packages import write_models
 
 SHOP = """
@@ -35,18 +33,6 @@ TABLES = [
     "insert into customer values (1, 'Ada', null)",
 ]
 NAME_IS_UNIQUE = SHOP.replace("max_length=50", "max_length=50, unique=True")
-
-
-async def execute(url: str, *statements: str) -> list[dict[str, Any]]:
-    """Run statements as another program does; give the rows of the last one."""
-    database = Database(url)
-    try:
-        connection = await database.connection()
-        for statement in statements[:-1]:
-            await connection.execute_script(statement)
-        return await connection.execute_query_dict(statements[-1])
-    finally:
-        await database.close()
 
 
 async def adopt(url: str, *arguments: str, plugins: tuple[str, ...] = ("shop",)) -> tuple[int, list[str]]:

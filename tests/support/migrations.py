@@ -51,6 +51,18 @@ async def migrate(url: str, *names: str) -> list[str]:
     return said
 
 
+async def execute(url: str, *statements: str) -> list[dict[str, Any]]:
+    """Run statements as another program does; returns the rows of the last one."""
+    database = Database(url)
+    try:
+        connection = await database.connection()
+        for statement in statements[:-1]:
+            await connection.execute_script(statement)
+        return await connection.execute_query_dict(statements[-1])
+    finally:
+        await database.close()
+
+
 async def run_db(*arguments: str) -> asyncio.subprocess.Process:
     """Start `msanic-core db`; what it prints is kept in pipes."""
     return await asyncio.create_subprocess_exec(
