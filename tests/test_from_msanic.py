@@ -6,10 +6,12 @@ import importlib
 import json
 import logging
 import re
+import runpy
 import shlex
 import time
 import tomllib
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -225,7 +227,9 @@ def test_http(site: Path) -> None:
             assert answer.json() == {"code": 0, "data": ["salt"], "hint": "", "total": 3}
             answer = await http.get("/orders?page_size=201")
             assert (answer.status_code, answer.json()["hint"]) == (422, "query.page_size: expected int <= 200")
-            assert ((await http.get("/nothing")).status_code) == 404
+            answer = await http.get("/orders?beginTime=2026-03-29T12:00:00Z&endTime=yesterday")
+            assert (answer.status_code, answer.json()["hint"].partition(":")[0]) == (422, "query.endTime")
+            assert (await http.get("/nothing")).status_code == 404
 
     asyncio.run(run())
 
@@ -443,26 +447,33 @@ def test_table_generators(site: Path, core: Core) -> None:
 
 # cashews closes its connections by a name that redis-py would rather not have used.
 @pytest.mark.filterwarnings("ignore:Call to deprecated close")
-def test_cache(site: Path, tmp_path: Path, redis_url: str, core: Core) -> None:
+def test_cache(site: Path, tmp_path: Path, redis_url: str, core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     _, _, hook, new, _ = files("Models")
     write(site, new, hook, *files("Cache"))
     core("db make shop")
     core("db migrate")
 
     async def run() -> None:
-        async with opened(f"sqlite://{tmp_path}/msanic.db", "shop"):
-            models, cache = (importlib.import_module(f"msanic_shop.{name}") for name in ("models", "cache"))
-            order = await models.Order.create(buyer="ada", price=Decimal("2.50"))
-            cache.cache.setup(redis_url, pickle_type="json")
-            try:
-                assert (await cache.order_of(order.id))["buyer"] == "ada"
-                await models.Order.filter(id=order.id).update(buyer="eve")
-                assert (await cache.order_of(order.id))["buyer"] == "ada"
-                await cache.rename(order.id, "bob")
-                assert [each["buyer"] for each in await asyncio.gather(*map(cache.order_of, [order.id] * 5))] == [
-                    "bob"
-                ] * 5
-            finally:
-                await cache.cache.close()
+        async with opened(f"sqlite://{tmp_path}/msanic.db", "shop"), AsyncExitStack() as stack:
+            order_model = importlib.import_module("msanic_shop.models").Order
+            # As in two processes: each has its own module.
+            nodes = [runpy.run_module("msanic_shop.cache") for _ in range(2)]
+            for node in nodes:
+                node["cache"].setup(redis_url, pickle_type="json")
+                stack.push_async_callback(node["cache"].close)
+            order = await order_model.create(buyer="ada", price=Decimal("2.50"))
+            reads: list[int] = []
+            get = order_model.get
+
+            def counted(**key: int) -> Any:
+                reads.append(key["id"])
+                return get(**key)
+
+            monkeypatch.setattr(order_model, "get", counted)
+            for buyer in ("ada", "bob"):
+                found = await asyncio.gather(*(node["order_of"](order.id) for node in nodes * 5))
+                assert [each["buyer"] for each in found] == [buyer] * 10
+                await nodes[0]["rename"](order.id, "bob")
+            assert reads == [order.id] * 2
 
     asyncio.run(run())
