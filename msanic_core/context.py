@@ -79,8 +79,10 @@ class Server:
         check_name("user", user)
         if key is not None:
             check_name("key", key)
-        if not durable and (key is not None or using is not None):
-            raise ValueError("a message that is not durable has no key and waits for no transaction; leave that out")
+            if not durable:
+                raise ValueError(f"key {key!r}: only a durable message is remembered by its key; leave out one of both")
+        if using is not None and not durable:
+            raise ValueError("using: only a durable message can wait for a transaction; leave out one of both")
         push = Push(cmd, data)
         if using is not None:
             await self._outbox.add(using, user, push, key)

@@ -14,8 +14,9 @@ from mypy_extensions import mypyc_attr
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.command_map import Bound, CommandMap
 from msanic_core.context import Context, Server
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.engine.base import Engine
-from msanic_core.errors import DATABASE_AWAY, CommandError
+from msanic_core.errors import TRY_AGAIN, CommandError, StoreUnavailableError
 from msanic_core.session.carrier import Carrier
 from msanic_core.session.runner import Runner
 from msanic_core.session.session import Receiver, Session
@@ -188,12 +189,12 @@ class Dispatcher(Receiver):
         session.line_moved()
 
     def _failed(self, session: Session, call: _Call, error: BaseException) -> None:
+        if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.TRY_AGAIN:
+            log.warning("plugin %s: %s: %r", call.bound.plugin, call.bound.command.name, error)
+            self._reply(session, call, None, ReplyCode.TEND, TRY_AGAIN)
+            return
         if isinstance(error, CommandError):
             self._reply(session, call, error.data, error.code, error.hint or _usual_hint(error.code))
-            return
-        if self._server.db.is_away(error):
-            log.warning("plugin %s: %s: the database is away: %s", call.bound.plugin, call.bound.command.name, error)
-            self._reply(session, call, None, ReplyCode.TEND, DATABASE_AWAY)
             return
         log.error(
             "plugin %s: %s raised for session %s of %s",

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-DATABASE_AWAY = "the database is away, try again"
-"""What clients are told of it."""
+TRY_AGAIN = "something that the server needs is away, try again"
+"""What clients are told of Redis and the database: where these are is nobody's business."""
 _TRY_AGAIN = 10  # ReplyCode.TEND
 _FIRST_CLOSE_CODE = 1000
 

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from msanic_core.config import SECTIONS, Origins, Settings, flat, load_settings, settings_from
+from msanic_core.config import Origins, flat, load_settings, settings_from
+from msanic_core.config_sections import SECTIONS, Settings
 from msanic_core.config_text import bare, expected
 from msanic_core.errors import ConfigError
 
@@ -81,6 +82,7 @@ def test_defaults_are_those_promised() -> None:
         "offline.cancel_after": 30.0,
         "db.url": "sqlite://msanic.db",
         "db.migrate": False,
+        "db.outbox_interval": 1.0,
         "redis.url": "",
         "redis.prefix": "msanic",
         "redis.lease": 10.0,

@@ -1,17 +1,25 @@
 """The tables of the documents are those of the code."""
 
 import ast
+import asyncio
+import importlib
 import re
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from tortoise.context import TortoiseContext
 
 from msanic_core import constraints, hookspecs
 from msanic_core.codes import CLOSE_CODES, REPLY_CODES, OfflineReason, ReplyCode
-from msanic_core.config import SECTIONS
+from msanic_core.config_sections import SECTIONS
+from msanic_core.db.model import Model
+from msanic_core.db.paging import Page, PageAfter
+from msanic_core.db.soft_delete import SoftDeleteModel
+from msanic_core.errors import CommandError
 from tests.support.constraints import problem_with
+from tests.support.databases import forget_dialects
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -102,3 +110,48 @@ def test_the_test_shown_to_plugin_authors_passes(monkeypatch: pytest.MonkeyPatch
     assert callable(test)
     test()
     monkeypatch.delitem(sys.modules, "msanic_hello")
+
+
+DATA_IMPORTS = """\
+import msgspec
+from tortoise.expressions import F
+from msanic_core.commands import command
+from msanic_core.context import Context
+from msanic_core.db.paging import Page, PageAfter, page, page_after
+"""
+
+
+def test_the_models_shown_to_plugin_authors_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (DOCS / "data.md").read_text().split("## The base models\n", 1)[1].split("\n## ", 1)[0]
+    *definitions, upserts = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "models_of_the_page.py").write_text("\n".join([DATA_IMPORTS, *definitions]))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("models_of_the_page")
+    (hint,) = re.findall(r"`(order: .*?)`", section.replace("\n", " "))
+
+    async def run() -> None:
+        forget_dialects()
+        async with TortoiseContext() as context:
+            await context.init(db_url="sqlite://:memory:", modules={"notes": [module.__name__]})
+            await context.generate_schemas()
+            made = await module.new(None, module.New("a"))
+            edited = await module.edit(None, module.Edit(made["id"], title="b"))
+            assert edited == {"id": made["id"], "title": "b", "updated_at": (await module.Note.get()).updated_at}
+            items = [{"id": made["id"], "title": "b"}]
+            listed = await module.list_notes(None, module.List(order="-created_at,title", select="id,title"))
+            assert listed == Page(items, 1, 1, 20)
+            with pytest.raises(CommandError, match=re.escape(hint)):
+                await module.list_notes(None, module.List(order="password"))
+            assert await module.more_notes(None, module.More()) == PageAfter(items, None, 20)
+            code = compile(upserts, "docs/data.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            await eval(code, vars(module))
+            assert (module.visits.count, module.created) == (6, False)
+
+    asyncio.run(run())
+    monkeypatch.delitem(sys.modules, module.__name__)
+
+
+def test_columns_of_the_base_models() -> None:
+    table = rows("data.md", "## The base models")
+    assert [row[0] for row in table if row[1] == "Model"] == list(Model._meta.fields_map)
+    assert [row[0] for row in table] == list(SoftDeleteModel._meta.fields_map)

@@ -25,9 +25,9 @@ ROOMS: dict[str, set[str]] = {
     "context": {"codes", "identity", "wire", "engine", "session", "db"},
     "hookspecs": {"codes", "identity", "engine", "commands", "context"},
     "plugins": {"errors", "config", "wire", "db", "commands", "hookspecs"},
-    "dispatch": {"codes", "errors", "wire", "engine", "session", "commands", "context"},
+    "dispatch": {"codes", "errors", "wire", "db", "engine", "session", "commands", "context"},
     "system": {"codes", "errors", "engine", "session", "commands", "context"},
-    "http": {"codes", "errors", "identity", "wire", "commands"},
+    "http": {"codes", "errors", "identity", "wire", "db", "commands"},
 }
 ROOMS["server"] = set(ROOMS)
 ROOMS["client"] = {"codes", "errors", "wire"}
@@ -38,6 +38,7 @@ ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main_
 
 # Modules at the top that belong to a room of another name.
 SHARED = {
+    "config_sections": "config",
     "config_sources": "config",
     "config_text": "config",
     "declarations": "plugins",

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from msanic_core.cli import options, output
 
 if TYPE_CHECKING:
-    from msanic_core.config import Settings
+    from msanic_core.config_sections import Settings
 
 SUMMARY = "send one command to a running server"
 

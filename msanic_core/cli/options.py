@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from msanic_core.config import Origins, Settings
+    from msanic_core.config import Origins
+    from msanic_core.config_sections import Settings
     from msanic_core.plugins import PluginSet
 
 _FLAGS = {

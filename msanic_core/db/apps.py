@@ -16,6 +16,8 @@ from msanic_core.db import outbox_models
 CORE_LABEL = "msanic_core"
 MIGRATIONS_TABLE = "tortoise_migrations"
 """Where Tortoise writes down which migrations were applied."""
+PROGRESS_TABLE = "msanic_core_migration_progress"
+"""Where the core writes down how far one has come."""
 
 _WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -154,7 +156,7 @@ def _same_tables(apps: Sequence[PluginApp]) -> Iterator[AppFault]:
         for model in app.models():
             table = model._meta.db_table
             owner, name = tables.setdefault(table.lower(), (app, model.__name__))
-            if table.lower() == MIGRATIONS_TABLE or (owner is not app and not owner.plugin):
+            if table.lower() in (MIGRATIONS_TABLE, PROGRESS_TABLE) or (owner is not app and not owner.plugin):
                 what = f"its model {model.__name__} has the table {table!r}, which is the core's"
                 yield AppFault((app.plugin,), f"{what}; give it another Meta.table")
             elif owner is app and name != model.__name__:

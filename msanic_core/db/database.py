@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import warnings
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -118,14 +117,6 @@ class Database:
             if self._is_open and self._context is not None:
                 self._is_open = False
                 await self._context.close_connections()
-
-    def is_away(self, error: BaseException) -> bool:
-        """Whether an exception of a plugin means that the database cannot be reached: trying again can help."""
-        if "tortoise.exceptions" not in sys.modules:
-            return False
-        from msanic_core.db.connection_errors import is_connection_error
-
-        return is_connection_error(error)
 
     @property
     def shown_url(self) -> str:

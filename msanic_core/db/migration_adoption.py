@@ -7,7 +7,7 @@ from tortoise.exceptions import OperationalError
 from tortoise.fields.relational import ManyToManyFieldInstance
 from tortoise.models import Model
 
-from msanic_core.db.connection_errors import is_connection_error
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.errors import MigrationError
 
 
@@ -32,7 +32,7 @@ async def _check(table: str, columns: Iterable[str], client: BaseDBAsyncClient) 
     try:
         await client.execute_query(f"select {listed} from {quote}{table}{quote} t where 1 = 0")
     except OperationalError as error:
-        if is_connection_error(error):
+        if fault_of(error) is DatabaseFault.TRY_AGAIN:
             raise
         text = " ".join(str(error).split())
         raise MigrationError(

@@ -13,10 +13,10 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 
-from msanic_core.db.connection_errors import mysql_number
+from msanic_core.db.apps import PROGRESS_TABLE
+from msanic_core.db.faults import mysql_number
 
-TABLE = "msanic_core_migration_progress"
-_CREATE = f"""create table if not exists {TABLE} (
+_CREATE = f"""create table if not exists {PROGRESS_TABLE} (
     app varchar(100) not null, name varchar(255) not null, direction varchar(8) not null, number integer not null,
     description varchar(255) not null, state varchar(8) not null, statements integer not null,
     primary key (app, name, direction, number))"""
@@ -48,7 +48,7 @@ class Journal:
 
     async def read(self) -> dict[int, Begun]:
         """Return what was begun, by the operation's number. Makes the table if it is not there."""
-        sql = placed(self._client, f"select number, description, state, statements from {TABLE} {_WHERE}")
+        sql = placed(self._client, f"select number, description, state, statements from {PROGRESS_TABLE} {_WHERE}")
         try:
             rows = await self._client.execute_query_dict(sql, [*self._key])
         except OperationalError:
@@ -60,7 +60,7 @@ class Journal:
         """Say what became of an operation; with `client` that is a transaction, as a part of it."""
         await self._delete(client, number)
         await client.execute_insert(
-            placed(client, f"insert into {TABLE} values (?, ?, ?, ?, ?, ?, ?)"),
+            placed(client, f"insert into {PROGRESS_TABLE} values (?, ?, ?, ?, ?, ?, ?)"),
             [*self._key, number, begun.description[:DESCRIPTION], begun.state, begun.statements],
         )
 
@@ -73,10 +73,12 @@ class Journal:
 
     async def clear(self, client: BaseDBAsyncClient) -> None:
         """Forget all of it: the migration is recorded, in this transaction."""
-        await client.execute_query(placed(client, f"delete from {TABLE} {_WHERE}"), [*self._key])
+        await client.execute_query(placed(client, f"delete from {PROGRESS_TABLE} {_WHERE}"), [*self._key])
 
     async def _delete(self, client: BaseDBAsyncClient, number: int) -> None:
-        await client.execute_query(placed(client, f"delete from {TABLE} {_WHERE} and number = ?"), [*self._key, number])
+        await client.execute_query(
+            placed(client, f"delete from {PROGRESS_TABLE} {_WHERE} and number = ?"), [*self._key, number]
+        )
 
 
 class Statements:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from msanic_core.db.database import Database
+from msanic_core.errors import MigrationError
 
 _POSTGRES_KEY = int.from_bytes(hashlib.sha256(b"msanic_core migrations").digest()[:4]) & 0x7FFFFFFF
 _POLL = 0.1
@@ -103,7 +104,10 @@ def _file_lock(database: str) -> Iterator[_Lock]:
         return
     path = Path(f"{database}.migration-lock")
     # Left where it is: who deletes it would take it from one who has just opened it.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise MigrationError(f"the lock on migrations cannot be taken: {error}; let this user write there") from error
 
     async def take() -> bool:
         try:

@@ -18,6 +18,7 @@ from tortoise.migrations.schema_generator.state import State
 from tortoise.transactions import in_transaction
 
 from msanic_core.db.database import CONNECTION
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.db.migration_journal import DESCRIPTION, Begun, Journal, Statements
 from msanic_core.db.sqlite_references import keeping_references
 from msanic_core.errors import MigrationError
@@ -38,9 +39,23 @@ async def run_step(
 ) -> None:
     """Run all operations of a migration and record it. `state`: before it; the one after it when this returns.
 
-    Raises `MigrationError` that says which operation failed, why, what stands and what to do.
+    Raises `MigrationError` that says which operation failed, why, what stands and what to do; the database's own
+    errors only where it is away.
     """
-    editor = make_editor(migration.atomic)
+    try:
+        await _run(key, migration, state, make_editor(migration.atomic), backward)
+    except MigrationError:
+        raise
+    except Exception as error:
+        if fault_of(error) is DatabaseFault.TRY_AGAIN:
+            raise
+        text = " ".join(str(error).split())
+        raise MigrationError(
+            f"{key}: its operations were run, and to complete it failed: {type(error).__name__}: {text}; run it again"
+        ) from error
+
+
+async def _run(key: MigrationKey, migration: Migration, state: State, editor: BaseSchemaEditor, backward: bool) -> None:
     parts = (_backward if backward else _forward)(migration, state)
     if not editor.atomic_migration:
         await _run_in_parts(key, migration, parts, editor, backward)

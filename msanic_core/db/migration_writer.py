@@ -53,9 +53,12 @@ def make_package(app: PluginApp) -> None:
         return
     parent, _, last = app.migrations.rpartition(".")
     spec = importlib.util.find_spec(parent) if parent else app.modules[0].__spec__
-    if spec is None or spec.origin is None:
-        raise MigrationError(f"{app.owner}: its migrations cannot be written, {app.migrations} has no place")
-    directory = Path(spec.origin).parent / last
+    places = [] if spec is None else [*(spec.submodule_search_locations or []), *filter(None, [spec.origin])]
+    if not places:
+        raise MigrationError(
+            f"{app.owner}: its migrations cannot be written: no file has made {app.modules[0].__name__}"
+        )
+    directory = (Path(places[0]) if parent else Path(places[0]).parent) / last
     try:
         directory.mkdir(exist_ok=True)
         (directory / "__init__.py").touch()

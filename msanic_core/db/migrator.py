@@ -5,7 +5,8 @@ once get in each other's way.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from tortoise.exceptions import OperationalError
@@ -15,8 +16,8 @@ from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.transactions import in_transaction
 
 from msanic_core.db.apps import MIGRATIONS_TABLE, PluginApp
-from msanic_core.db.connection_errors import is_connection_error
 from msanic_core.db.database import CONNECTION, Database
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.db.migration_adoption import check_tables
 from msanic_core.db.migration_graph import MigrationSet, apps_config, has_migrations
 from msanic_core.db.migration_lock import migration_lock
@@ -99,7 +100,7 @@ class Migrator:
 
         Returns how many were applied. Raises `MigrationError` when one fails; those before it stay.
         """
-        async with migration_lock(self._database, self._say):
+        async with self._alone():
             migrations = await self._load()
             applied = await self._applied()
             plan = [key for key in migrations.needed(_targets(migrations, plugin, name)) if key not in applied]
@@ -141,16 +142,20 @@ class Migrator:
 
         Returns how many. Raises `MigrationError` when one cannot be taken back, or those of another plugin need it.
         """
-        async with migration_lock(self._database, self._say):
+        async with self._alone():
             migrations = await self._load()
             applied = await self._applied()
             app = migrations.app(plugin)
             names = [each for each in migrations.of(app) if MigrationKey(app.label, each) in applied]
-            if name is None:
-                stays = len(names) - 1
-            else:
-                stays = 0 if name == NOTHING else names.index(migrations.find(app, name)) + 1
-            keys = [MigrationKey(app.label, each) for each in reversed(names[max(stays, 0) :])]
+            first = 0 if name == NOTHING else len(names) - 1
+            if name not in (None, NOTHING):
+                last = migrations.find(app, name)
+                if last not in names:
+                    raise MigrationError(
+                        f"{app.owner}: its migration {last} is not applied: there is no way back to it"
+                    )
+                first = names.index(last) + 1
+            keys = [MigrationKey(app.label, each) for each in reversed(names[max(first, 0) :])]
             for key in keys:
                 _check_reversible(migrations, key, applied)
             await self._run(migrations, keys, applied, backward=True)
@@ -178,6 +183,20 @@ class Migrator:
             )
             self._say(f"{'took back' if backward else 'applied'} {key.app_label} {key.name} in {_since(began)}")
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """No other process migrates within the block."""
+        try:
+            async with migration_lock(self._database, self._say):
+                yield
+        except Exception as error:
+            if fault_of(error) is DatabaseFault.TRY_AGAIN:
+                raise self._away(error) from error
+            raise
+
+    def _away(self, error: Exception) -> DatabaseUnavailableError:
+        return DatabaseUnavailableError(f"the database {self._database.shown_url} is away: {error}")
+
     async def _load(self) -> MigrationSet:
         return await MigrationSet.load(self._database.apps, await self._database.connection())
 
@@ -186,8 +205,8 @@ class Migrator:
         try:
             rows = await connection.execute_query_dict(f"select app, name from {MIGRATIONS_TABLE}")
         except Exception as error:
-            if is_connection_error(error):
-                raise DatabaseUnavailableError(f"the database {self._database.shown_url} is away: {error}") from error
+            if fault_of(error) is DatabaseFault.TRY_AGAIN:
+                raise self._away(error) from error
             if isinstance(error, OperationalError):
                 return set()  # the first migration makes the table
             raise

@@ -85,6 +85,7 @@ class Model(tortoise.models.Model):
     async def upsert(
         cls,
         values: Mapping[str, Any],
+        /,
         *,
         create: Mapping[str, Any] | None = None,
         using_db: BaseDBAsyncClient | None = None,

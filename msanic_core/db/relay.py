@@ -7,8 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from tortoise.exceptions import BaseORMException
-
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.db.outbox_models import OutboxMessage
 from msanic_core.errors import LockLostError, StoreUnavailableError
 from msanic_core.wire import WireEncodeError
@@ -73,13 +72,12 @@ class Relay:
                 if troubled:
                     log.info("the outbox is delivered again")
                 troubled = False
-            except (StoreUnavailableError, LockLostError, BaseORMException, OSError) as error:
-                if not troubled:
+            except Exception as error:
+                if not _passes(error):
+                    log.exception("the outbox cannot be delivered")
+                elif not troubled:
                     log.warning("the outbox cannot be delivered yet: %s", error)
                 troubled, pause = True, self._interval
-            except Exception:
-                log.exception("the outbox cannot be delivered")
-                pause = self._interval
             pause = await self._wait(pause)
 
     async def _wait(self, pause: float) -> float:
@@ -135,3 +133,8 @@ class Relay:
             else:
                 delivered.append(row.id)
         return _Delivery(delivered, None)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it is a matter of time."""
+    return isinstance(error, StoreUnavailableError | LockLostError) or fault_of(error) is DatabaseFault.TRY_AGAIN

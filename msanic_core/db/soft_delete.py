@@ -54,6 +54,7 @@ class SoftDeleteModel(Model):
     async def upsert(
         cls,
         values: Mapping[str, Any],
+        /,
         *,
         create: Mapping[str, Any] | None = None,
         using_db: BaseDBAsyncClient | None = None,

@@ -59,7 +59,8 @@ class SplitModel(Model):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if not cls._meta.abstract and not cls.part_name:
+        # Of the models of a migration, which Tortoise makes with this mark, only the tables count.
+        if not cls._meta.abstract and not cls.part_name and "_no_comments" not in vars(cls):
             cls.split_field, cls.split = _declared(cls)
             cls._meta.manager = _NoManager()
 

@@ -1,4 +1,4 @@
-"""Counts and aggregates over several parts: each part gives its own, and the statement puts them together."""
+"""Aggregates over several parts: each part gives its own, and the statement puts them together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import FieldError
 from tortoise.expressions import Aggregate
 from tortoise.functions import Avg, Count, Max, Min, Sum
-from tortoise.queryset import QuerySet
+from tortoise.queryset import QuerySet, ValuesQuery
 
-from msanic_core.db.split_union import Union
+from msanic_core.db.split_union import Branches, Statement
 from msanic_core.errors import SplitError
 
 if TYPE_CHECKING:
@@ -21,19 +20,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="SplitModel")
 
 _TOGETHER: dict[type[Aggregate], str] = {Count: "SUM", Sum: "SUM", Min: "MIN", Max: "MAX"}
-
-
-async def counted(client: BaseDBAsyncClient, parts: Sequence[QuerySet[M]]) -> int:
-    """Count the rows of all parts in one statement."""
-    if not parts:
-        return 0
-    union = Union(client)
-    for part in parts:
-        query = part.count()
-        query._make_query()
-        union.add(query.query)
-    _, rows = await client.execute_query(union.sql(), union.values)
-    return sum(int(next(iter(dict(row).values()))) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +32,7 @@ class _Column:
 
 
 async def aggregated(
-    client: BaseDBAsyncClient,
-    parts: Sequence[QuerySet[M]],
+    branches: Branches[M],
     group_by: Sequence[str],
     results: Mapping[str, Aggregate],
     orderings: Sequence[str],
@@ -60,18 +45,29 @@ async def aggregated(
         raise FieldError(f"order_by({', '.join(unknown)}): groups are ordered by what they are made of and give")
     if averages := [name for name in orderings if isinstance(results.get(name.removeprefix("-")), Avg)]:
         raise SplitError(f"order_by({', '.join(averages)}): averages are made after the groups are ordered")
-    if not parts:
+    if not branches.parts:
         return [] if group_by else [_result({}, group_by, results, None)]
-    union = Union(client)
-    for part in parts:
+    queries: list[ValuesQuery[Any]] = []
+
+    def write(part: QuerySet[M]) -> ValuesQuery[Any]:
         annotated = part.annotate(**{column.name: column.within for column in columns})
-        query = annotated.group_by(*group_by).values(*group_by, *(column.name for column in columns))
-        query._make_query()
-        union.add(query.query)
-    sql = _statement(union, group_by, columns, orderings, limit, offset, client)
-    rows = await client.execute_query_dict(sql, union.values)
-    # What a query of one part would do to make values of what the database gives.
-    return [_result(row, group_by, results, query) for row in rows]
+        queries.append(annotated.group_by(*group_by).values(*group_by, *(column.name for column in columns)))
+        return queries[-1]
+
+    statement = Statement(branches.client)
+    groups = [statement.quoted(name) for name in group_by]
+    names = [(column.together, statement.quoted(column.name)) for column in columns]
+    given = [f"{together}({name}) {name}" for together, name in names]
+    union = statement.union(branches.shaped(write))
+    sql = f"SELECT {', '.join(groups + given)} FROM ({union}) {statement.quoted('u')}"
+    if groups:
+        sql += f" GROUP BY {', '.join(groups)}"
+    order = [f"{statement.quoted(name.removeprefix('-'))} {'DESC' if name[0] == '-' else 'ASC'}" for name in orderings]
+    if order:
+        sql += f" ORDER BY {', '.join(order)}"
+    sql += statement.page(limit, offset)
+    rows = await branches.client.execute_query_dict(sql, statement.values)
+    return [_result(row, group_by, results, queries[0]) for row in rows]
 
 
 def _columns(name: str, result: Aggregate) -> list[_Column]:
@@ -87,32 +83,6 @@ def _columns(name: str, result: Aggregate) -> list[_Column]:
     ]
 
 
-def _statement(
-    union: Union,
-    group_by: Sequence[str],
-    columns: Sequence[_Column],
-    orderings: Sequence[str],
-    limit: int | None,
-    offset: int,
-    client: BaseDBAsyncClient,
-) -> str:
-    groups = [union.quoted(name) for name in group_by]
-    selected = groups + [
-        f"{column.together}({union.quoted(column.name)}) {union.quoted(column.name)}" for column in columns
-    ]
-    sql = f"SELECT {', '.join(selected)} FROM ({union.sql()}) {union.quoted('u')}"
-    if groups:
-        sql += f" GROUP BY {', '.join(groups)}"
-    if orderings:
-        terms = [f"{union.quoted(name.removeprefix('-'))} {'DESC' if name[0] == '-' else 'ASC'}" for name in orderings]
-        sql += f" ORDER BY {', '.join(terms)}"
-    if limit is None and offset and client.capabilities.requires_limit:
-        limit = 2**63 - 1
-    if limit is not None:
-        sql += f" LIMIT {limit:d}"
-    return f"{sql} OFFSET {offset:d}" if offset else sql
-
-
 def _result(
     row: Mapping[str, Any], group_by: Sequence[str], results: Mapping[str, Aggregate], query: Any
 ) -> dict[str, Any]:
@@ -120,7 +90,8 @@ def _result(
     for name, result in results.items():
         if isinstance(result, Avg):
             count = int(row.get(f"{name}__count") or 0)
-            found[name] = row[f"{name}__sum"] / count if count else None
+            total = f"{name}__sum"
+            found[name] = query.resolve_to_python_value(query.model, total)(row[total]) / count if count else None
         elif isinstance(result, Count):
             found[name] = int(row.get(name) or 0)
         else:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from msanic_core.errors import SplitError
@@ -104,8 +105,7 @@ class Calendar:
 
     def bounds(self, name: str) -> tuple[datetime, datetime | None]:
         """Give the moments a part begins at, and the first that is no longer in it."""
-        end = self.end_day(name)
-        return _midnight(self.first_day(name)), None if end is None else _midnight(end)
+        return _bounds(self, name)
 
     def names_between(self, start: date | None, end: date | None) -> list[str] | None:
         """Name the parts of the values from `start` on and before `end`; None if open or too many to be named."""
@@ -174,6 +174,12 @@ class Calendar:
 
 
 Splitting = Keys | Calendar
+
+
+@lru_cache(maxsize=_MOST_NAMES)
+def _bounds(calendar: Calendar, name: str) -> tuple[datetime, datetime | None]:
+    end = calendar.end_day(name)
+    return _midnight(calendar.first_day(name)), None if end is None else _midnight(end)
 
 
 def moment(value: date) -> datetime:

@@ -92,7 +92,7 @@ async def parts_for_reading(model: type[M], wanted: Sequence[str] | None, client
             return found
     names = await existing(model, client)
     keeper = _keeper(client)
-    return [keeper.add(model, name) for name in (names if wanted is None else sorted(names & {*wanted}))]
+    return [keeper.add(model, name) for name in sorted(names if wanted is None else names & {*wanted})]
 
 
 async def part_for_writing(model: type[M], name: str, client: BaseDBAsyncClient) -> type[M]:

@@ -16,8 +16,9 @@ from tortoise.queryset import QuerySet
 from msanic_core.db.split_aggregate import aggregated
 from msanic_core.db.split_naming import Calendar
 from msanic_core.db.split_parts import forget, parts_for_reading
-from msanic_core.db.split_rows import Page, instances, row_values
+from msanic_core.db.split_rows import Page, counted, instances, row_values
 from msanic_core.db.split_tables import in_transaction, is_missing_table
+from msanic_core.db.split_union import Branches
 from msanic_core.errors import SplitError
 
 if TYPE_CHECKING:
@@ -93,13 +94,11 @@ class SplitQuery(Generic[M]):
 
     async def values(self, *fields: str) -> list[dict[str, Any]]:
         """Give a dict for each row, with these fields or with all."""
-        return await self._run(lambda client, parts: row_values(client, self._page(client, parts), fields))
+        return await self._run(lambda client, parts: row_values(self._page(client, parts), fields))
 
     async def count(self) -> int:
         """Count the rows; limit and offset are left out of account."""
-        from msanic_core.db.split_aggregate import counted
-
-        return await self._run(lambda client, parts: counted(client, self._querysets(client, parts)))
+        return await self._run(lambda client, parts: counted(self._branches(client, parts)))
 
     async def exists(self) -> bool:
         """Say whether there is a row."""
@@ -114,13 +113,14 @@ class SplitQuery(Generic[M]):
         """
         return await self._run(
             lambda client, parts: aggregated(
-                client, self._querysets(client, parts), group_by, results, self.orderings, self.most, self.skipped
+                self._branches(client, parts), group_by, results, self.orderings, self.most, self.skipped
             )
         )
 
     async def update(self, **values: Any) -> int:
         """Change the rows, all or none, and give their number. The split field cannot be changed.
 
+        MariaDB does not count rows that had these values already.
         Limit, offset and order are refused.
         """
         if self.model.split_field in values:
@@ -174,7 +174,7 @@ class SplitQuery(Generic[M]):
             rows = await query.filter(following).limit(_CHUNK)
 
     async def _rows(self) -> list[M]:
-        return await self._run(lambda client, parts: instances(client, self._page(client, parts)))
+        return await self._run(lambda client, parts: instances(self._page(client, parts)))
 
     async def _change(self, change: Callable[[QuerySet[M]], Awaitable[int]]) -> int:
         if self.most is not None or self.skipped or self.orderings:
@@ -224,21 +224,29 @@ class SplitQuery(Generic[M]):
         first = self.orderings[0].removeprefix("-")
         return isinstance(self.model.split, Calendar) and first == self.model.split_field
 
-    def _querysets(self, client: BaseDBAsyncClient, parts: Sequence[type[M]]) -> list[QuerySet[M]]:
-        return [self._queryset(client, part) for part in parts]
+    def _branches(self, client: BaseDBAsyncClient, parts: Sequence[type[M]]) -> Branches[M]:
+        edges = [self._is_edge(part) for part in parts]
+        return Branches(client, parts, edges, lambda part, edge: self._bounded(client, part, edge=edge))
+
+    def _is_edge(self, part: type[M]) -> bool:
+        split, span = self.model.split, self.span
+        return isinstance(split, Calendar) and not split.lies_within(part.part_name, span.start, span.end)
 
     def _queryset(self, client: BaseDBAsyncClient, part: type[M]) -> QuerySet[M]:
+        return self._bounded(client, part, edge=self._is_edge(part))
+
+    def _bounded(self, client: BaseDBAsyncClient, part: type[M], *, edge: bool) -> QuerySet[M]:
         query = QuerySet(part).using_db(client).filter(*self.filters)
-        split, span, field = self.model.split, self.span, self.model.split_field
-        if isinstance(split, Calendar) and not split.lies_within(part.part_name, span.start, span.end):
-            bounds: Mapping[str, date | None] = {f"{field}__gte": span.start, f"{field}__lt": span.end}
-            query = query.filter(**{name: value for name, value in bounds.items() if value is not None})
-        return query
+        if not edge:
+            return query
+        field = self.model.split_field
+        bounds: Mapping[str, date | None] = {f"{field}__gte": self.span.start, f"{field}__lt": self.span.end}
+        return query.filter(**{name: value for name, value in bounds.items() if value is not None})
 
     def _page(self, client: BaseDBAsyncClient, parts: list[type[M]]) -> Page[M]:
         return Page(
             self.model,
-            self._querysets(client, parts),
+            self._branches(client, parts),
             tuple(_ordering(self.model, ordering) for ordering in self.orderings),
             self.most,
             self.skipped,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tortoise import Model
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.fields.base import DB_DEFAULT_NOT_SET
 from tortoise.migrations.operations import TortoiseOperation
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
@@ -113,7 +112,7 @@ def _fill(model: type[Model]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, column in model._meta.fields_db_projection.items():
         field: Any = model._meta.fields_map[name]
-        if isinstance(field.default, _PLAIN) and field.db_default is DB_DEFAULT_NOT_SET:
+        if isinstance(field.default, _PLAIN) and not field.has_db_default():
             found[column] = field.to_db_value(field.default, model)
     return found
 

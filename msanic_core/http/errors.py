@@ -7,8 +7,8 @@ from sanic import HTTPResponse, Request
 from sanic.exceptions import SanicException
 
 from msanic_core.codes import REPLY_CODES, ReplyCode
-from msanic_core.errors import CommandError, StoreUnavailableError
-from msanic_core.http.database_errors import DatabaseFault, fault_of
+from msanic_core.db.faults import DatabaseFault, fault_of
+from msanic_core.errors import TRY_AGAIN, CommandError, StoreUnavailableError
 from msanic_core.http.envelope import reply_to
 
 log = logging.getLogger("msanic_core.http")
@@ -31,7 +31,7 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
     match fault_of(error):
         case DatabaseFault.CONFLICT:
             return _conflict(request, error)
-        case DatabaseFault.AWAY:
+        case DatabaseFault.TRY_AGAIN:
             return _try_again(request, error)
     return _internal(request, error, 500)
 
@@ -46,7 +46,7 @@ def _try_again(request: Request, error: Exception) -> HTTPResponse:
     """What is away is no defect: that takes one line. What it says may tell addresses."""
     error_id = _new_id()
     log.warning("error %s in %s %s: %s", error_id, request.method, request.path, _line(error))
-    hint = f"something that the server needs is away, try again (error {error_id})"
+    hint = f"{TRY_AGAIN} (error {error_id})"
     return reply_to(request, code=ReplyCode.TEND, hint=hint, status=503)
 
 

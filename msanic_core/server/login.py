@@ -11,11 +11,11 @@ from sanic import Request
 from sanic.exceptions import Unauthorized
 
 from msanic_core.codes import CLOSE_CODES, CloseCode
-from msanic_core.config import Settings
+from msanic_core.config_sections import Settings
 from msanic_core.context import Server
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.engine.base import Engine
 from msanic_core.errors import AuthenticationError, StoreUnavailableError
-from msanic_core.http.database_errors import DatabaseFault, fault_of
 from msanic_core.identity import Identity, check_name
 from msanic_core.plugins import Implementation
 from msanic_core.server import hooks
@@ -99,7 +99,7 @@ class Login:
         except Exception as error:
             if limit.expired():
                 return Refusal(CloseCode.NOT_AUTHENTICATED, "the login took too long")
-            if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.AWAY:
+            if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.TRY_AGAIN:
                 # The client's login may be in order: it must not throw it away.
                 log.warning("plugin %s: authenticate: %s: %s", implementation.plugin.name, type(error).__name__, error)
                 return Refusal(CloseCode.TRY_LATER, "nobody can be logged in now")

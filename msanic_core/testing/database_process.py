@@ -109,14 +109,7 @@ class DatabaseProcess(ABC):
 
     async def kill(self) -> None:
         """End it and the processes it has started by SIGKILL, if it runs; returns when they are gone."""
-        if self.is_running:
-            # PostgreSQL's outlive it for a moment and keep it from starting again. Stopped, it makes no new ones.
-            self._running.send_signal(signal.SIGSTOP)
-            children = _children(self.pid)
-            self._running.kill()
-            for pid in children:
-                _kill(pid)
-        self._running.wait()
+        _end(self._running)
 
     async def install(self) -> None:
         """Make the files of an empty server. Raises `RuntimeError` with what the installation has written."""
@@ -126,8 +119,7 @@ class DatabaseProcess(ABC):
                 while installation.poll() is None:
                     await asyncio.sleep(_POLL)
         finally:
-            installation.kill()
-            installation.wait()
+            _end(installation)
         if installation.returncode:
             raise RuntimeError(f"{self.product} could not be set up:\n{self.log_text()}")
 
@@ -150,8 +142,24 @@ class DatabaseProcess(ABC):
         return self._log.read_text(errors="replace")
 
 
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and those it has started, and wait until they are gone."""
+    if process.poll() is None:
+        # PostgreSQL's outlive it for a moment and keep it from starting again. Stopped, it makes no new ones.
+        process.send_signal(signal.SIGSTOP)
+        descendants = _descendants(process.pid)
+        process.kill()
+        for pid in descendants:
+            _kill(pid)
+    process.wait()
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [each for child in map(int, children) for each in (child, *_descendants(child))]
 
 
 def _kill(pid: int) -> None:

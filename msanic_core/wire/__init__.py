@@ -15,8 +15,9 @@ from msanic_core.wire.envelope import (
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
 from msanic_core.wire.json_codec import JsonCodec
 from msanic_core.wire.message import ProtocolViolation, parse_close
-from msanic_core.wire.msgpack_codec import MsgpackCodec, UnpackError, pack
+from msanic_core.wire.msgpack_codec import MsgpackCodec, pack
 from msanic_core.wire.reader import MessageReader, MessageReceiver
+from msanic_core.wire.unpacker import UnpackError
 
 __all__ = [
     "BINARY",

@@ -1,10 +1,4 @@
-"""The envelope in msgpack, in binary frames.
-
-A few bytes of msgpack can announce a lot: an empty map is one byte and a dict of 64, an array header makes room for all
-the elements it promises before the first has come. So the bytes that could be headers are counted first, which is
-cheap and never too few. Where they are many, a message is walked through without making any object before it is
-decoded, and where they are too many its maps and arrays are counted while it is.
-"""
+"""The envelope in msgpack, in binary frames."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
@@ -28,20 +22,10 @@ from msanic_core.wire.envelope import (
 )
 from msanic_core.wire.frame import BINARY, SHORT_HEADERS, server_frame
 from msanic_core.wire.types import custom_types, decode_custom, forms
-
-MAX_INTEGER_KEYS: Final = 1024
-"""Entries a map with integer keys may have: whose hashes collide is for the sender to choose."""
-
-_CONTAINER_HEADERS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
-"""The bytes a map or array can start with. They also occur within numbers and strings."""
+from msanic_core.wire.unpacker import CONTAINER_HEADERS, MAX_PROMISED, Unpacker, UnpackError, refuse_extension
 
 _EXTENSION_HEADERS: Final = bytes([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])
 """The bytes an extension can start with. They also occur within numbers and strings."""
-
-_MAX_PROMISED: Final = 1 << 17
-"""Elements the arrays of a message may together promise, whether they come or not, before that is looked into."""
-
-_unpack: Final = msgpack.unpackb
 
 _BINARY_TYPES: Final = (bytes, bytearray, memoryview)
 _SCALARS: Final = (
@@ -54,17 +38,10 @@ _SCALARS: Final = (
     msgspec.inspect.NoneType,
     msgspec.inspect.StrType,
 )
-_KEY_TYPES: Final = frozenset({str, int, bytes})
+_unpack: Final = msgpack.unpackb
 
 _SHORT_HEADERS: Final = SHORT_HEADERS[BINARY]
 _SHORT: Final = len(_SHORT_HEADERS) - 1
-
-_NO_EXTENSIONS: Final = "extension types are not accepted, timestamps neither: send a string or a number"
-_TOO_DEEP: Final = "maps and arrays nested too deeply"
-
-
-class UnpackError(ValueError):
-    """Bytes are no msgpack, or not within the limits. The text says why."""
 
 
 class MsgpackCodec(Codec):
@@ -78,8 +55,7 @@ class MsgpackCodec(Codec):
     opcode: int = BINARY
 
     def __init__(self, *, max_containers: int = 10_000, max_depth: int = 64) -> None:
-        self._max_containers = max_containers
-        self._max_depth = max_depth
+        self._unpacker = Unpacker(max_containers, max_depth)
         self._few = min(max_containers, max_depth)
         self._encode = msgspec.msgpack.Encoder().encode
         self._pack = msgpack.Packer(default=to_builtins, use_bin_type=True).pack
@@ -88,8 +64,16 @@ class MsgpackCodec(Codec):
         """See `Codec.decode`."""
         if isinstance(payload, str):
             raise EnvelopeError("message: msgpack belongs in a binary frame")
+        # As `Unpacker.unpack` does: a call less for what is usual.
+        containers = len(payload) - len(payload.translate(None, CONTAINER_HEADERS))
         try:
-            message = self.unpack(payload)
+            if containers > self._few or containers * len(payload) > MAX_PROMISED:
+                message = self._unpacker.unpack(payload)
+            else:
+                try:
+                    message = _unpack(payload, max_ext_len=0, ext_hook=refuse_extension)
+                except ValueError:
+                    message = self._unpacker.unpack_carefully(payload)
         except UnpackError as error:
             raise EnvelopeError(f"message: {error}") from None
         if message.__class__ is dict:
@@ -100,14 +84,7 @@ class MsgpackCodec(Codec):
 
     def unpack(self, payload: bytes) -> Any:
         """Make plain Python objects of any msgpack, within the limits. Raises `UnpackError`."""
-        # The message has at most so many maps and arrays, and none can promise more elements than there are bytes.
-        containers = len(payload) - len(payload.translate(None, _CONTAINER_HEADERS))
-        if containers > self._few or containers * len(payload) > _MAX_PROMISED:
-            return self._unpack_many(payload, containers)
-        try:
-            return _unpack(payload, max_ext_len=0, ext_hook=_refuse_extension)
-        except ValueError:
-            return self._unpack_carefully(payload)
+        return self._unpacker.unpack(payload)
 
     def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
         """See `Codec.data_decoder`.
@@ -181,102 +158,6 @@ class MsgpackCodec(Codec):
         except Exception as error:
             raise encode_error(error, cmd, "msgpack") from error
         return packed
-
-    def _unpack_many(self, payload: bytes, containers: int) -> Any:
-        """Unpack a message of at most so many maps and arrays, which may be too many, too deep or too large."""
-        if containers * len(payload) > _MAX_PROMISED:
-            _check_complete(payload)
-        if containers > self._max_containers:
-            return self._unpack_carefully(payload)
-        try:
-            message = _unpack(payload, max_ext_len=0, ext_hook=_refuse_extension)
-        except ValueError:
-            return self._unpack_carefully(payload)
-        _check_depth(message, self._max_depth)
-        return message
-
-    def _unpack_carefully(self, payload: bytes) -> Any:
-        """Unpack what is wrong, and say how; or has keys that are integers, or more maps and arrays than it seemed."""
-        _check_complete(payload)
-        containers = 0
-
-        def count() -> None:
-            nonlocal containers
-            containers += 1
-            if containers > self._max_containers:
-                raise UnpackError(f"more than {self._max_containers} maps and arrays")
-
-        def make_list(items: list[Any]) -> list[Any]:
-            count()
-            return items
-
-        def make_dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-            count()
-            _check_keys(pairs)
-            return dict(pairs)
-
-        try:
-            message = _unpack(
-                payload,
-                strict_map_key=False,
-                max_ext_len=0,
-                ext_hook=_refuse_extension,
-                list_hook=make_list,
-                object_pairs_hook=make_dict,
-            )
-        except UnpackError:
-            raise
-        except UnicodeError:
-            raise UnpackError("a string is not UTF-8") from None
-        except ValueError:
-            # The structure was found sound; what is left to be refused is an extension's length.
-            raise UnpackError(_NO_EXTENSIONS) from None
-        if containers > self._max_depth:
-            _check_depth(message, self._max_depth)
-        return message
-
-
-def _check_complete(payload: bytes) -> None:
-    """Walk the whole message without making an object of any part of it."""
-    size = max(1, len(payload))
-    unpacker = msgpack.Unpacker(max_buffer_size=size, read_size=size)
-    unpacker.feed(payload)
-    try:
-        unpacker.skip()
-    except msgpack.OutOfData:
-        raise UnpackError("not valid msgpack: it is cut off") from None
-    except msgpack.StackError:
-        raise UnpackError(_TOO_DEEP) from None
-    except ValueError:
-        raise UnpackError("not valid msgpack") from None
-    if unpacker.tell() != len(payload):
-        raise UnpackError("not valid msgpack: more follows after its end")
-
-
-def _check_keys(pairs: list[tuple[Any, Any]]) -> None:
-    types = {type(key) for key, _ in pairs}
-    if not types <= _KEY_TYPES:
-        raise UnpackError("keys of maps must be strings, integers or bytes")
-    if int in types and len(pairs) > MAX_INTEGER_KEYS:
-        raise UnpackError(f"a map with integer keys and more than {MAX_INTEGER_KEYS} entries")
-
-
-def _check_depth(message: Any, max_depth: int) -> None:
-    level: list[Any] = [[message]]  # around it one list more, for it need not be a map or array itself
-    for _ in range(max_depth + 1):
-        level = [
-            child
-            for container in level
-            for child in (container.values() if container.__class__ is dict else container)
-            if child.__class__ is dict or child.__class__ is list
-        ]
-        if not level:
-            return
-    raise UnpackError(f"{_TOO_DEEP}: more than {max_depth} levels")
-
-
-def _refuse_extension(code: int, data: bytes) -> NoReturn:  # noqa: ARG001 - the signature is msgpack's
-    raise UnpackError(_NO_EXTENSIONS)
 
 
 def _refuse(message: Any) -> NoReturn:

@@ -141,7 +141,7 @@ def test_two_models_of_one_plugin_with_the_same_table(plugin: WriteModels) -> No
     assert "its models One and Two have the same table 'T'; give one another Meta.table" in line
 
 
-@pytest.mark.parametrize("table", ["tortoise_migrations", "msanic_core_outbox"])
+@pytest.mark.parametrize("table", ["tortoise_migrations", "msanic_core_outbox", "msanic_core_migration_progress"])
 def test_the_tables_of_the_core(plugin: WriteModels, table: str) -> None:
     note = f"{NOTE}\n        class Meta:\n            table = {table!r}\n"
     assert f"its model Note has the table {table!r}, which is the core's" in problem(a=plugin("a", note))

@@ -266,7 +266,7 @@ def test_the_template_is_not_asked(database_url: str) -> None:
     async def work() -> None:
         for ask in (Reading.all, Reading.filter, Reading.first, lambda: Reading.get(id=1)):
             with pytest.raises(SplitError, match=r"say which parts, Reading.between\(start, end\)"):
-                ask()  # type: ignore[no-untyped-call]
+                ask()
         with pytest.raises(SplitError, match=r"use Reading.between"):
             Reading.of("eu")
         with pytest.raises(SplitError, match=r"use Message.of"):

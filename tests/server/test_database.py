@@ -14,6 +14,7 @@ from tests.support.model_packages import import_models, write_models
 
 NOTE = "class Note(Model):\n    id = fields.IntField(primary_key=True)\n    text = fields.CharField(max_length=50)\n"
 PLUGIN = """
+from msanic_core import Identity
 from sanic import Blueprint, json as answer
 from tortoise.transactions import in_transaction
 
@@ -31,6 +32,11 @@ async def move(ctx, data: str) -> int:
 @command("notes.wrong")
 async def wrong(ctx) -> None:
     await models.Note._meta.db.execute_query("select nonsense from nowhere")
+
+@hookimpl
+async def authenticate(request):
+    await models.Note.all().count()
+    return Identity(request.args["user"][0])
 
 @hookimpl
 def ws_command():
@@ -113,7 +119,8 @@ def test_while_the_database_is_away_clients_are_told_to_try_again(
 
     async def run() -> None:
         url = await process.create_database(f"away_{kind}")
-        async with serving({"notes": import_models("notes")}, {"db": {"url": url}}) as server:
+        settings = {"db": {"url": url}, "auth": {"mode": "plugin"}}
+        async with serving({"notes": import_models("notes")}, settings) as server:
             client = httpx.AsyncClient()
             socket = await server.connect("ann")
 
@@ -125,12 +132,15 @@ def test_while_the_database_is_away_clients_are_told_to_try_again(
             assert await ask("notes.add") == (0, "")
             assert (await ask("notes.wrong"))[0] == 11
             await process.kill()
-            away = (10, "the database is away, try again")
+            away = (10, "something that the server needs is away, try again")
             for _ in range(3):
                 assert await ask("notes.add") == away
                 assert await ask("notes.move") == away
                 response = await client.get(f"{server.url}/notes/")
                 assert (response.status_code, response.json()["code"]) == (503, 10)
+                bob = await server.connect("bob")
+                await bob.wait_closed()
+                assert bob.close_code == 1013
             await process.start()
             async with asyncio.timeout(20):
                 while (await ask("notes.move"))[0] != 0:

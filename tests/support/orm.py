@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
 
 from tests.support import orm_models
+from tests.support.databases import forget_dialects
 
 KINDS: dict[str, Any] = {
     "at": datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC),
@@ -28,8 +28,7 @@ KINDS: dict[str, Any] = {
 @asynccontextmanager
 async def tables(url: str) -> AsyncIterator[TortoiseContext]:
     """Make the tables in an empty database, and the models usable on it."""
-    # Tortoise keeps the SQL of a model by the connection's name, whatever kind of database that was before.
-    EXECUTOR_CACHE.clear()
+    forget_dialects()
     async with TortoiseContext() as context:
         await context.init(db_url=url, modules={"models": [orm_models.__name__]})
         await context.generate_schemas()

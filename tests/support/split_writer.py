@@ -15,12 +15,12 @@ TASKS = 100
 
 
 async def write(name: str, number: int) -> None:
-    row = {"device": name, "value": number, "at": at(11, 1 + number % 30)}
+    row = Reading(device=name, value=number, at=at(11, 1 + number % 30))
     if number % 2:
-        await Reading.create(**row)
+        await row.save()
         return
     async with in_transaction():
-        await Reading.create(**row)
+        await row.save()
 
 
 async def main(url: str, name: str) -> None:

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from msanic_core.wire import MsgpackCodec, Request
-from msanic_core.wire.msgpack_codec import MAX_INTEGER_KEYS
+from msanic_core.wire.unpacker import MAX_INTEGER_KEYS
 from tests.support.msgpack_messages import HEAD, pack, refusal, request_with
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from tortoise.migrations.recorder import MigrationRecorder
 
 from msanic_core.db.migrator import Migrator
 from msanic_core.errors import MigrationError
@@ -210,6 +211,26 @@ def test_one_that_is_killed_in_the_middle_goes_on(site: Path, database_url: str,
     asyncio.run(run())
 
 
+def test_one_that_cannot_be_recorded_is_not_applied_twice(
+    site: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ValueError("the disk is full")
+
+    async def run() -> None:
+        await prepare(site, database_url)
+        write_migration(site, "0002_more", f"{create('One')}\nops.RunPython(rows),", before=KILLED)
+        with monkeypatch.context() as patch, pytest.raises(MigrationError, match="the disk is full; run it again"):
+            patch.setattr(MigrationRecorder, "record_applied", fail)
+            await migrate(database_url, "notes")
+        assert await pending(database_url) == ["notes.0002_more"]
+        await migrate(database_url, "notes")
+        assert await texts(database_url) == ["made"]
+        assert await pending(database_url) == []
+
+    asyncio.run(run())
+
+
 def test_one_without_a_transaction_that_is_killed_goes_on(site: Path, database_url: str) -> None:
     """`atomic = False` on databases that could do better; what is killed is a change of rows of its own transaction."""
 
@@ -255,5 +276,26 @@ def test_eight_processes_at_once_apply_each_migration_once(site: Path, database_
         answers = sorted(out.decode() for out, _ in ended)
         assert answers == ["3 migrations applied.\n", *["Everything is applied.\n"] * 7]
         assert await texts(database_url) == ["made"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_references_that_a_migration_breaks_make_it_fail(site: Path, database_url: str) -> None:
+    async def run() -> None:
+        await prepare(site, database_url)
+        one = create("One").replace(
+            "))], ", ")), ('note', fields.ForeignKeyField('notes.Note', related_name='ones'))], "
+        )
+        row = "ops.RunSQL('insert into notes_one (note_id) values (7)')"
+        write_migration(site, "0002_more", f"{one}\n{row},")
+        with pytest.raises(
+            MigrationError, match="1 references are broken, of table notes_one to notes_note among them"
+        ):
+            await migrate(database_url, "notes")
+        assert await tables(database_url) == {"notes_note"}
+        async with opened(database_url, "notes") as database:
+            rows = await (await database.connection()).execute_query_dict("pragma foreign_keys")
+            assert rows == [{"foreign_keys": 1}]
 
     asyncio.run(run())

@@ -9,7 +9,7 @@ import pytest
 from tortoise.exceptions import DBConnectionError, DoesNotExist, IntegrityError, OperationalError
 
 from msanic_core.db.database import Database
-from msanic_core.http.database_errors import DatabaseFault, fault_of
+from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.testing.ports import free_port
 
 
@@ -24,17 +24,19 @@ class MySQLError(Exception):
     [
         (IntegrityError("UNIQUE constraint failed"), DatabaseFault.CONFLICT),
         (IntegrityError(MySQLError(1062, "Duplicate entry")), DatabaseFault.CONFLICT),
-        (DBConnectionError("away"), DatabaseFault.AWAY),
-        (ConnectionRefusedError(111), DatabaseFault.AWAY),
-        (ConnectionResetError(104), DatabaseFault.AWAY),
-        (asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"), DatabaseFault.AWAY),
-        (asyncpg.AdminShutdownError("terminating"), DatabaseFault.AWAY),
-        (asyncpg.CannotConnectNowError("starting up"), DatabaseFault.AWAY),
-        (asyncpg.TooManyConnectionsError("too many clients"), DatabaseFault.AWAY),
-        (asyncpg.InterfaceError("connection is closed"), DatabaseFault.AWAY),
-        (OperationalError(MySQLError(2013, "Lost connection")), DatabaseFault.AWAY),
+        (DBConnectionError("away"), DatabaseFault.TRY_AGAIN),
+        (ConnectionRefusedError(111), DatabaseFault.TRY_AGAIN),
+        (ConnectionResetError(104), DatabaseFault.TRY_AGAIN),
+        (asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"), DatabaseFault.TRY_AGAIN),
+        (asyncpg.AdminShutdownError("terminating"), DatabaseFault.TRY_AGAIN),
+        (asyncpg.CannotConnectNowError("starting up"), DatabaseFault.TRY_AGAIN),
+        (asyncpg.TooManyConnectionsError("too many clients"), DatabaseFault.TRY_AGAIN),
+        (asyncpg.InterfaceError("connection is closed"), DatabaseFault.TRY_AGAIN),
+        (asyncpg.DeadlockDetectedError("deadlock detected"), DatabaseFault.TRY_AGAIN),
+        (OperationalError(MySQLError(1213, "Deadlock found")), DatabaseFault.TRY_AGAIN),
+        (OperationalError(MySQLError(2013, "Lost connection")), DatabaseFault.TRY_AGAIN),
         (OperationalError(MySQLError(1146, "no such table")), None),
-        (OperationalError(sqlite3.OperationalError("database is locked")), DatabaseFault.AWAY),
+        (OperationalError(sqlite3.OperationalError("database is locked")), DatabaseFault.TRY_AGAIN),
         (OperationalError(sqlite3.OperationalError("no such table: a")), None),
         (asyncpg.InterfaceError("the server expects 1 argument"), None),
         (OperationalError(asyncpg.UndefinedTableError("no such table")), None),
@@ -75,4 +77,6 @@ def test_a_row_that_is_there_already(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    assert fault_of(raised_by(f"postgres://ada:pw@127.0.0.1:{free_port()}/notes", "select 1")) is DatabaseFault.AWAY
+    assert (
+        fault_of(raised_by(f"postgres://ada:pw@127.0.0.1:{free_port()}/notes", "select 1")) is DatabaseFault.TRY_AGAIN
+    )

@@ -8,7 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from msanic_core.config import settings_from
+from msanic_core.plugins import load_plugins
+from msanic_core.server.app import Node
+from msanic_core.server.lifecycle import RunningNode
+from msanic_core.server.listener import bind
 from msanic_core.testing import TestServer, serving
+from msanic_core.wire import Codecs
 from tests.support.migrations import make
 from tests.support.model_packages import import_models, write_models
 
@@ -20,9 +26,11 @@ MODELS = """
 PLUGIN = """
     import asyncio
     from sanic import Blueprint, json
-    from msanic_core import AuthenticationError, Identity
+    from msanic_core import CommandError, Identity
+    from tortoise.transactions import in_transaction
 
     TASKS = []
+    LOST = asyncio.Event()
 
     async def see(place):
         await models.Seen.create(place=place)
@@ -38,9 +46,19 @@ PLUGIN = """
         TASKS.append(asyncio.get_running_loop().create_task(see("task of a plain command")))
         return []
 
+    @command("seen.kick")
+    async def kicks(ctx, data: str) -> None:
+        async with in_transaction():
+            await see("command that is rolled back")
+            await ctx.server.kick(data)
+            await LOST.wait()
+            for _ in range(20):
+                await models.Seen.all().count()
+            raise CommandError(100)
+
     @hookimpl
     def ws_command():
-        return [waits, plain]
+        return [waits, plain, kicks]
 
     @hookimpl
     async def server_start():
@@ -58,12 +76,13 @@ PLUGIN = """
 
     @hookimpl
     async def ws_offline():
+        LOST.set()
         await see("ws_offline")
 
     @hookimpl
     async def authenticate(request):
         await see("authenticate")
-        return Identity("ann")
+        return Identity(request.args.get("user", "ann"))
 
     blueprint = Blueprint("seen", url_prefix="/seen")
 
@@ -145,3 +164,41 @@ def test_two_servers_of_a_process_each_see_their_own_database(tmp_path: Path) ->
 
     asyncio.run(run())
     assert [places(tmp_path / f"{name}.db") for name in "ab"] == [EVERYWHERE] * 2
+
+
+def test_who_is_kicked_in_a_transaction_is_gone_after_its_end_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        settings = {"db": {"url": f"sqlite://{tmp_path}/seen.db"}, "auth": {"mode": "plugin"}}
+        async with serving({"seen": import_models("seen")}, settings) as server:
+            bob = await server.connect("bob")
+            ann = await server.connect("ann")
+            await ann.send(json.dumps({"cmd": "seen.kick", "data": "bob", "req": 1}))
+            assert json.loads(await ann.recv())["code"] == 100
+            await bob.wait_closed()
+
+    asyncio.run(run())
+    found = places(tmp_path / "seen.db")
+    assert found.count("ws_offline") == 2, "the transaction was the command's own"
+    assert "command that is rolled back" not in found
+
+
+def test_a_server_that_is_started_after_another_was_made_has_its_own_database(tmp_path: Path) -> None:
+    async def run() -> None:
+        plugins = {"seen": import_models("seen")}
+        nodes = []
+        for name in "ab":
+            settings = settings_from(
+                {
+                    "db": {"url": f"sqlite://{tmp_path}/{name}.db", "migrate": True},
+                    "plugins": {"load": []},
+                }
+            )
+            nodes.append(Node(settings, load_plugins(settings, plugins), Codecs()))
+        for node in nodes:
+            node.app.config.TOUCHUP = False
+            with bind("127.0.0.1", 0, 10) as sock:
+                await (await RunningNode.start(node, sock)).stop()
+
+    asyncio.run(run())
+    started = ["listener", "server_start", "server_stop", "task of server_start"]
+    assert [places(tmp_path / f"{name}.db") for name in "ab"] == [started] * 2
