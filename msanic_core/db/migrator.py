@@ -113,7 +113,7 @@ class Migrator:
         All of them, or those up to one. Returns how many. Raises `MigrationError` if a table or a column that they
         would make is not there, or migrations of another plugin have to be applied first.
         """
-        async with migration_lock(self._database, self._say):
+        async with self._alone():
             migrations = await self._load()
             applied = await self._applied()
             app = migrations.app(plugin)
@@ -130,7 +130,8 @@ class Migrator:
             executor = migrations.executor
             state = await executor._project_state({*applied, *keys})
             await check_tables(state.apps.apps.get(app.label, {}).values(), executor.connection)
-            await MigrationRecorder(executor.connection).ensure_schema(executor._schema_editor(atomic=False))
+            if not applied:
+                await MigrationRecorder(executor.connection).ensure_schema(executor._schema_editor(atomic=False))
             async with in_transaction(CONNECTION) as connection:
                 for key in keys:
                     await MigrationRecorder(connection).record_applied(key.app_label, key.name)
