@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from typing import Any
 import packaging.requirements  # noqa: F401 - `install` hides it, and the core imports it when it first needs it
 import pytest
 
+from msanic_core.cli import main
 from msanic_core.config import settings_from
 from msanic_core.plugins import PluginSet, load_plugins
 from msanic_core.testing import DatabaseProcess, MariadbProcess, PostgresProcess, redis_process
@@ -22,7 +24,7 @@ from msanic_core.wire import Codecs
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support import databases  # noqa: E402 - not before that line
-from tests.support.model_packages import WriteModels, forget_models, import_models, write_models  # noqa: E402
+from tests.support.model_packages import CommandLine, WriteModels, forget_models, import_models, write_models  # noqa: E402
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -160,3 +162,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield f"sqlite://{tmp_path / 'database.sqlite3'}"
     else:
         yield from databases.own_database(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Run `msanic-core` with the plugin shop only; gives what it prints, and fails if the exit code is not 0."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MSANIC_PLUGINS__LOAD", '["shop"]')
+
+    def run(arguments: str) -> str:
+        forget_models("shop")
+        code = main(shlex.split(arguments))
+        captured = capsys.readouterr()
+        assert code == 0, captured.out + captured.err
+        return captured.out
+
+    return run

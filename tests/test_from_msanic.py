@@ -1,19 +1,13 @@
-"""docs/from-msanic.md names every module of msanic 1.0.22, and the code on it works."""
+"""docs/from-msanic.md names every module of msanic 1.0.22, and the code on it works; for data see the other file."""
 
 import asyncio
 import doctest
-import importlib
 import json
 import logging
 import re
-import runpy
-import shlex
 import time
 import tomllib
-from collections.abc import Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +18,10 @@ from apscheduler.events import EVENT_JOB_EXECUTED
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from msanic_core.cli import main
 from msanic_core.testing import TestServer, serving
 from tests.support.constraints import problem_with
-from tests.support.migrations import execute, opened
-from tests.support.model_packages import forget_models, import_models
-
-DOCS = Path(__file__).parent.parent / "docs"
-PAGE = (DOCS / "from-msanic.md").read_text()
+from tests.support.model_packages import CommandLine
+from tests.support.msanic_page import BLOCK, COMMAND, DOCS, PAGE, SECTIONS, blocks, plugin, program
 
 MODULES = {
     "": "base_blue base_conf base_server base_ws exception handler_http handler_ws middleware mult_creator verify",
@@ -41,65 +31,7 @@ MODULES = {
 }
 """The files of msanic 1.0.22 that are not empty."""
 
-SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
-BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
-COMMAND = re.compile(r"^    msanic-core (.*?)(?:  +#.*)?$", re.MULTILINE)
-Core = Callable[[str], str]
 EXAMPLES = sorted(heading for heading, text in SECTIONS.items() if "```pycon" in text)
-
-
-def blocks(heading: str, language: str) -> list[str]:
-    """The code of a section that is written in a language."""
-    return [code for name, code in BLOCK.findall(SECTIONS[heading]) if name == language]
-
-
-def files(heading: str) -> list[tuple[str, str]]:
-    """The blocks of a section whose first line is a comment with their path: path and source."""
-    found = [re.match(r"# (\S+\.py)\n", code) for code in blocks(heading, "python")]
-    return [(match[1], match.string) for match in found if match]
-
-
-def program(heading: str) -> dict[str, Any]:
-    """What the blocks of a section define that are no files."""
-    namespace: dict[str, Any] = {"__name__": heading}
-    for code in blocks(heading, "python"):
-        if not code.startswith("# msanic_shop/"):
-            exec(compile(code, f"docs/from-msanic.md, {heading}", "exec"), namespace)
-    return namespace
-
-
-def write(site: Path, *sources: tuple[str, str], entry_point: str = "msanic_shop") -> None:
-    """Write files of the package `msanic_shop`, installed as the plugin shop."""
-    for path, source in sources:
-        (site / path).parent.mkdir(parents=True, exist_ok=True)
-        (site / path).write_text(source)
-    (site / "msanic_shop/__init__.py").touch()
-    metadata = site / "msanic_shop-1.0.dist-info"
-    metadata.mkdir(exist_ok=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: msanic-shop\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[msanic_core]\nshop = {entry_point}\n")
-
-
-def plugin(site: Path, heading: str) -> Any:
-    """The plugin that the files of a section make."""
-    write(site, *files(heading))
-    return import_models("shop")
-
-
-@pytest.fixture
-def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Core:
-    """Run `msanic-core`, with the plugin shop only; gives what it prints, and fails unless the exit code is 0."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MSANIC_PLUGINS__LOAD", '["shop"]')
-
-    def core(arguments: str) -> str:
-        forget_models("shop")
-        code = main(shlex.split(arguments))
-        captured = capsys.readouterr()
-        assert code == 0, captured.out + captured.err
-        return captured.out
-
-    return core
 
 
 async def ask(client: ClientConnection, cmd: str | int, data: Any = None) -> Any:
@@ -135,7 +67,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_block_is_run() -> None:
-    source = Path(__file__).read_text()
+    source = "".join(path.read_text() for path in Path(__file__).parent.glob("test_from_msanic*.py"))
     for heading, text in SECTIONS.items():
         languages = {language for language, _ in BLOCK.findall(text)}
         assert languages <= {"python", "pycon", "toml"}
@@ -163,7 +95,7 @@ def test_examples_give_what_is_shown(heading: str) -> None:
 # Sections
 
 
-def test_start(site: Path, core: Core) -> None:
+def test_start(site: Path, command_line: CommandLine) -> None:
     project = tomllib.loads(blocks("Start", "toml")[0])["project"]
     assert project["entry-points"]["msanic_core"] == {"shop": "msanic_shop"}
     shop = plugin(site, "Start")
@@ -175,11 +107,11 @@ def test_start(site: Path, core: Core) -> None:
 
     asyncio.run(run())
     listing, serve = COMMAND.findall(SECTIONS["Start"])
-    assert "shop" in core(listing)
+    assert "shop" in command_line(listing)
     assert serve == "serve"
 
 
-def test_settings(site: Path, tmp_path: Path, core: Core) -> None:
+def test_settings(site: Path, tmp_path: Path, command_line: CommandLine) -> None:
     toml = blocks("Settings", "toml")[0]
     shop = plugin(site, "Settings")
 
@@ -191,7 +123,7 @@ def test_settings(site: Path, tmp_path: Path, core: Core) -> None:
 
     asyncio.run(run())
     (tmp_path / "msanic.toml").write_text(toml)
-    assert "https://shop.example" in core("config --json")
+    assert "https://shop.example" in command_line("config --json")
 
 
 def test_websocket(site: Path) -> None:
@@ -352,137 +284,5 @@ def test_redis(site: Path, redis_url: str) -> None:
             assert await ask(ada, "shop.sell", "tea") == (0, 4)
             assert await shop.redis.get("last") == "tea"
             await ada.close()
-
-    asyncio.run(run())
-
-
-# Data
-
-
-PRIMARY_KEYS = {
-    "sqlite": "integer primary key",
-    "asyncpg": "bigserial primary key",
-    "mysql": "bigint auto_increment primary key",
-}
-
-
-def test_models(site: Path, database_url: str, core: Core) -> None:
-    clock, old, hook, new, migration = files("Models")
-    write(site, clock, old, hook)
-    make, fake, migrate, status = (f"{command} --db {database_url}" for command in COMMAND.findall(SECTIONS["Models"]))
-    key = PRIMARY_KEYS[database_url.partition(":")[0]]
-    asyncio.run(
-        execute(
-            database_url,
-            f"create table orders (id {key}, buyer varchar(50) not null, price decimal(10, 2) not null,"
-            " sta_del bool not null, created bigint)",
-            "insert into orders values (11, 'ada', 2.50, false, 1774756800), (12, 'bob', 1, true, 1774756801)",
-            "select 1",
-        )
-    )
-    assert core(make).endswith("0001_initial.py\n")
-    assert core(fake) == "1 migration recorded.\n"
-    assert core(migrate) == "1 migration applied.\n"
-    core(status)
-    write(site, new, migration)
-    assert core(migrate) == "1 migration applied.\n"
-    core(status)
-
-    async def run() -> None:
-        async with opened(database_url, "shop"):
-            namespace = program("Models")
-            rows = await namespace["Order"].with_deleted().order_by("id")
-            assert [(row.buyer, row.price, row.created_at.timestamp(), row.deleted_at is None) for row in rows] == [
-                ("ada", Decimal("2.5"), 1774756800, True),
-                ("bob", Decimal(1), 1774756801, False),
-            ]
-            for row in rows:
-                await row.hard_delete()
-            await namespace["use"]()
-
-    asyncio.run(run())
-
-
-def test_split_tables(site: Path, database_url: str, core: Core) -> None:
-    model, migration = files("Split tables")
-    write(site, model, files("Models")[2])
-    core("db make shop")
-    core(f"db migrate --db {database_url}")
-    months = {"sale_y2026m02": 1769904000, "sale_y2026m03": 1772323200}
-
-    async def use() -> None:
-        async with opened(database_url, "shop"):
-            namespace = program("Split tables")
-            await namespace["use"]()
-            assert len(await namespace["Sale"].drop_before(datetime(2026, 5, 1, tzinfo=UTC))) == 1
-        for table, begin in months.items():
-            rows = ", ".join(f"({number}, 'tea', {begin + number})" for number in range(1, 1502))
-            create = f"create table {table} (id integer primary key, item varchar(50), created bigint)"
-            await execute(database_url, create, f"insert into {table} values {rows}", "select 1")
-
-    async def look() -> None:
-        async with opened(database_url, "shop"):
-            sale = program("Split tables")["Sale"]
-            assert [part.name for part in await sale.parts()] == ["2026_02", "2026_03"]
-            assert len({row.id for row in await sale.everywhere()}) == 3002
-
-    asyncio.run(use())
-    write(site, migration)
-    core(f"db migrate --db {database_url}")
-    asyncio.run(look())
-
-
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-def test_indexes(site: Path, database_url: str, core: Core) -> None:
-    model, migration = files("Indexes")
-    write(site, model, files("Models")[2])
-    core("db make shop")
-    write(site, migration)
-    core(f"db migrate --db {database_url}")
-    rows = asyncio.run(
-        execute(database_url, "select indexdef from pg_indexes where tablename = 'shop_product'"),
-    )
-    definitions = " ".join(row["indexdef"] for row in rows)
-    for part in ("(name, created_at)", "USING gin (tags)", "(name varchar_pattern_ops)", "gin (name gin_trgm_ops)"):
-        assert part in definitions
-
-
-def test_table_generators(site: Path, core: Core) -> None:
-    write(site, files("Split tables")[0], files("Models")[2])
-    make, sql = COMMAND.findall(SECTIONS["Table generators"])
-    core(make)
-    assert 'CREATE TABLE "shop_sale"' in core(sql)
-
-
-# cashews closes its connections by a name that redis-py would rather not have used.
-@pytest.mark.filterwarnings("ignore:Call to deprecated close")
-def test_cache(site: Path, tmp_path: Path, redis_url: str, core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, hook, new, _ = files("Models")
-    write(site, new, hook, *files("Cache"))
-    core("db make shop")
-    core("db migrate")
-
-    async def run() -> None:
-        async with opened(f"sqlite://{tmp_path}/msanic.db", "shop"), AsyncExitStack() as stack:
-            order_model = importlib.import_module("msanic_shop.models").Order
-            # As in two processes: each has its own module.
-            nodes = [runpy.run_module("msanic_shop.cache") for _ in range(2)]
-            for node in nodes:
-                node["cache"].setup(redis_url, pickle_type="json")
-                stack.push_async_callback(node["cache"].close)
-            order = await order_model.create(buyer="ada", price=Decimal("2.50"))
-            reads: list[int] = []
-            get = order_model.get
-
-            def counted(**key: int) -> Any:
-                reads.append(key["id"])
-                return get(**key)
-
-            monkeypatch.setattr(order_model, "get", counted)
-            for buyer in ("ada", "bob"):
-                found = await asyncio.gather(*(node["order_of"](order.id) for node in nodes * 5))
-                assert [each["buyer"] for each in found] == [buyer] * 10
-                await nodes[0]["rename"](order.id, "bob")
-            assert reads == [order.id] * 2
 
     asyncio.run(run())
