@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -112,12 +111,13 @@ class Calendar:
         if start is None or end is None:
             return None
         names: list[str] = []
-        for name in self._names_from(_day(start)):
-            if not self.meets(name, start, end):
-                break
+        following: datetime | None = moment(start)
+        last = moment(end)
+        while following is not None and following < last:
             if len(names) == _MOST_NAMES:
                 return None
-            names.append(name)
+            names.append(self._name(following.date()))
+            following = self.bounds(names[-1])[1]
         return names
 
     def meets(self, name: str, start: date | None, end: date | None) -> bool:
@@ -164,13 +164,6 @@ class Calendar:
             return first + (7 if self.by == "week" else 1) * _DAY
         except (ValueError, OverflowError):
             return None
-
-    def _names_from(self, day: date) -> Iterator[str]:
-        name = self._name(day)
-        following: date | None = self.first_day(name)
-        while following is not None:
-            yield self._name(following)
-            following = self._next(following)
 
 
 Splitting = Keys | Calendar

@@ -145,7 +145,7 @@ class SplitQuery(Generic[M]):
                 "for another order, a limit or an offset"
             )
         client = self._client()
-        for part in self._in_order(await parts_for_reading(self.model, self._wanted(), client)):
+        for part in await self._parts(client):
             try:
                 async for row in self._part_rows(client, part):
                     yield row
@@ -191,26 +191,25 @@ class SplitQuery(Generic[M]):
     async def _run(self, work: Callable[[BaseDBAsyncClient, list[type[M]]], Awaitable[T]]) -> T:
         """Do something with the parts, and once more if one of them was dropped or detached meanwhile."""
         client = self._client()
-        wanted = self._wanted()
         try:
-            return await work(client, self._in_order(await parts_for_reading(self.model, wanted, client)))
+            return await work(client, await self._parts(client))
         except OperationalError as error:
             if in_transaction(client) or not is_missing_table(error):
                 raise
         forget(self.model, client)
-        return await work(client, self._in_order(await parts_for_reading(self.model, wanted, client)))
+        return await work(client, await self._parts(client))
 
     def _client(self) -> BaseDBAsyncClient:
         return self.connection or self.model._meta.db
 
-    def _wanted(self) -> Sequence[str] | None:
-        if isinstance(self.model.split, Calendar):
-            return self.model.split.names_between(self.span.start, self.span.end)
-        return self.span.keys
-
-    def _in_order(self, parts: list[type[M]]) -> list[type[M]]:
+    async def _parts(self, client: BaseDBAsyncClient) -> list[type[M]]:
+        """Give the parts that are there, in the order in which they are gone through."""
         split, span = self.model.split, self.span
-        if isinstance(split, Calendar):
+        if not isinstance(split, Calendar):
+            return await parts_for_reading(self.model, span.keys, client)
+        wanted = split.names_between(span.start, span.end)
+        parts = await parts_for_reading(self.model, wanted, client)
+        if wanted is None:
             parts = [part for part in parts if split.meets(part.part_name, span.start, span.end)]
         return parts[::-1] if self._descending() else parts
 

@@ -19,6 +19,7 @@ M = TypeVar("M", bound="SplitModel")
 R = TypeVar("R")
 
 _ROWS_AT_ONCE = 2_000
+_FIRST = 2
 _GROWTH = 16
 
 
@@ -101,7 +102,7 @@ async def _gather(page: Page[M], branches: list[Branch], fetch: Fetch[R]) -> lis
     if not page.by_parts or (page.limit is None and not page.offset):
         return await fetch(branches, page.limit, page.offset)
     found: list[R] = []
-    offset, size, done = page.offset, 1, 0
+    offset, size, done = page.offset, 1 if page.offset else _FIRST, 0
     while done < len(branches) and (page.limit is None or len(found) < page.limit):
         wanted = None if page.limit is None else page.limit - len(found)
         rows = await fetch(branches[done : done + size], wanted, offset)
@@ -112,6 +113,6 @@ async def _gather(page: Page[M], branches: list[Branch], fetch: Fetch[R]) -> lis
             offset -= await page.branches.queryset(part, edge).count()
             done += 1
         else:
-            # Often the first is enough. If not, few statements, and few rows that are read for nothing.
+            # Often the first are enough. If not, few statements, and few rows that are read for nothing.
             offset, size, done = 0, size * _GROWTH, done + size
     return found

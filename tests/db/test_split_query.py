@@ -14,7 +14,7 @@ from tortoise.expressions import Q
 from tortoise.functions import Avg, Count, Lower, Max, Min, Sum
 from tortoise.transactions import in_transaction
 
-from msanic_core.db.split_rows import _GROWTH
+from msanic_core.db.split_rows import _FIRST, _GROWTH
 from msanic_core.errors import SplitError
 from tests.support.split_models import Message, Reading, Visit, at, opened
 
@@ -121,7 +121,7 @@ def database_url_of(database_url: str) -> Callable[[], str]:
 
 def test_rows_of_more_parts_than_a_first_statement_takes(database_url: str) -> None:
     async def work() -> None:
-        count = _GROWTH + 4
+        count = _FIRST * (1 + _GROWTH) + 3
         rows = [Reading(device="a", value=n, at=at(1 + n % 12, year=2020 + n // 12)) for n in range(count)]
         await Reading.bulk_create(rows)
         found = await Reading.everywhere().order_by("-at").limit(count - 1)
