@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from msanic_core.db.database import Database
-    from msanic_core.db.migrator import AppStatus
+    from msanic_core.db.migration.migrator import AppStatus
 
 SUMMARY = "show, write and apply the migrations of plugins"
 NO_MODELS = "No plugin has models: none implements the hook db_models."
@@ -85,7 +85,7 @@ async def _run(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _status(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
     found = await Migrator(database, _say).status()
     print(output.json_text(as_document(found), indent=2) if arguments.json else as_text(found))
@@ -93,7 +93,7 @@ async def _status(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _make(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migration_writer import write_migrations
+    from msanic_core.db.migration.writer import write_migrations
 
     written = await write_migrations(database, arguments.plugin, name=arguments.name, empty=arguments.empty)
     for path in written:
@@ -104,7 +104,7 @@ async def _make(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _migrate(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
     migrator = Migrator(database, _say)
     if arguments.fake:
@@ -117,7 +117,7 @@ async def _migrate(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _downgrade(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
     count = await Migrator(database, _say).downgrade(arguments.plugin, arguments.name)
     print(f"{_count(count)} taken back." if count else "There is nothing to take back.")
@@ -125,7 +125,7 @@ async def _downgrade(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _sql(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import show_sql
+    from msanic_core.db.migration.migrator import show_sql
 
     print("\n".join(await show_sql(database, arguments.plugin, arguments.name, backward=arguments.backward)))
     return 0
