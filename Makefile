@@ -36,7 +36,8 @@ test-compiled:
 		tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory=$(COMPILED)
 	$(MAKE) --directory=$(COMPILED) $(VENV)/.compiled
 	cd $(COMPILED) && TESTS_COMPILED=1 $(BIN)/pytest -m 'not interpreted' --ignore=tests/benchmarks \
-		--ignore=tests/engine --ignore=tests/conformance --ignore=tests/testing \
+		--ignore=tests/engine --ignore=tests/conformance --ignore=tests/testing --ignore=tests/db --ignore=tests/cli \
+		--ignore-glob='tests/test_from_msanic*' \
 		--ignore=tests/integration/test_packaging.py --ignore-glob='plugins/*/tests/test_page*.py'
 
 # Processes, Redis and links that fail, in the sizes of the goals: ten minutes; the figures are printed at the end.

@@ -26,7 +26,7 @@ class Exchange:
     push: bytes = b""
     trigger_path: str = ""
     acknowledge: bytes = b""
-    """What the receiver of pushes says after each read: in it, as in `push`, 13 `@` are the id of the last one."""
+    """What the receiver of pushes says after each read: in it, as in `push`, 16 `@` are the id of the last one."""
     opcode: int = 1
     """1 text, 2 binary: of requests and of answers."""
     headers: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ TOKEN = "bench-secret"
 _DATA = b'{"text":"hello ########","number":7}'
 _REQUEST = b'{"cmd":"bench.echo","data":' + _DATA + b',"req":"########"}'
 _NEWS = b'{"cmd":"bench.news","data":{"text":"hello ########"},"code":0,"hint":""}'
-_DURABLE_NEWS = _NEWS.removesuffix(b"}") + b',"id":@@@@@@@@@@@@@}'
+_DURABLE_NEWS = _NEWS.removesuffix(b"}") + b',"id":@@@@@@@@@@@@@@@@}'
 
 
 def _core_path(user: str) -> str:
@@ -141,7 +141,7 @@ DURABLE_PUSH = replace(
     PUSH,
     request=PUSH.request.replace(b'"text"', b'"durable":true,"text"'),
     push=_DURABLE_NEWS,
-    acknowledge=b'{"cmd":"sys.ack","data":{"id":@@@@@@@@@@@@@}}',
+    acknowledge=b'{"cmd":"sys.ack","data":{"id":@@@@@@@@@@@@@@@@}}',
     ignore_prefixes=(b'{"cmd":"sys.ack","data":null,"code":0,',),
 )
 

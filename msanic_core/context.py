@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from msanic_core.db.database import Database
-from msanic_core.db.outbox import Outbox
+from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.engine.base import Engine, Lock, SessionInfo
 from msanic_core.identity import Identity, check_name
 from msanic_core.session.registry import Registry

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 import packaging.requirements  # noqa: F401 - `install` hides it, and the core imports it when it first needs it
 import pytest
 
+from msanic_core.cli import main
 from msanic_core.config import settings_from
 from msanic_core.plugins import PluginSet, load_plugins
 from msanic_core.wire import Codecs
 
 pytest.register_assert_rewrite("tests.support")
 
-from tests.support.model_packages import WriteModels, forget_models, import_models, write_models  # noqa: E402
+from tests.support.model_packages import CommandLine, WriteModels, forget_models, import_models, write_models  # noqa: E402
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -99,3 +101,19 @@ def load(install: Install) -> Load:
         return load_plugins(settings_from({"plugins": dict(section or {})}), extra)
 
     return load
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Run `msanic-core` with the plugin shop only; gives what it prints, and fails if the exit code is not 0."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MSANIC_PLUGINS__LOAD", '["shop"]')
+
+    def run(arguments: str) -> str:
+        forget_models("shop")
+        code = main(shlex.split(arguments))
+        captured = capsys.readouterr()
+        assert code == 0, captured.out + captured.err
+        return captured.out
+
+    return run

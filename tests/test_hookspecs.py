@@ -20,7 +20,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.config import settings_from
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox import Outbox
+from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.errors import AuthenticationError

@@ -10,9 +10,9 @@
 #include "times.h"
 
 enum { RECEIVER, SENDER, SOCKETS };
-enum { ID_DIGITS = 13 };
+enum { ID_DIGITS = 16 };
 
-static const char ID_MARK[ID_DIGITS + 1] = "@@@@@@@@@@@@@";
+static const char ID_MARK[ID_DIGITS + 1] = "@@@@@@@@@@@@@@@@";
 
 struct push {
     struct opening opening; /* first, so that an opening is the push it belongs to */

@@ -35,8 +35,8 @@ static const char USAGE[] =
     "  --burst K                  fanout: pushes to each receiver for one request, default 1\n"
     "  --trigger-path PATH        fanout, push: the path of the socket that sends\n"
     "  --trigger-port P           fanout, push: the port that it connects to, default that of --port\n"
-    "  --acknowledge HEX          push: what the receiver says after each read. @@@@@@@@@@@@@ in it is the last id it\n"
-    "                             got: there @@@@@@@@@@@@@ in --push stands for an id that rises\n";
+    "  --acknowledge HEX          push: what the receiver says after each read. @@@@@@@@@@@@@@@@ in it is the last id it\n"
+    "                             got: there @@@@@@@@@@@@@@@@ in --push stands for an id that rises\n";
 
 enum option_number {
     HOST = 1, PORT, PATH, TRIGGER_PATH, HEADER, OPCODE, AWAIT, SAY, ANSWER_TEXT, IGNORE_PREFIX, SOCKETS, WINDOW,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from msanic_core.db.database import Database
-    from msanic_core.db.migrator import AppStatus
+    from msanic_core.db.migration.migrator import AppStatus
 
 SUMMARY = "show, write and apply the migrations of plugins"
 NO_MODELS = "No plugin has models: none implements the hook db_models."
@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     migrate = verbs.add_parser("migrate", help="apply migrations", allow_abbrev=False)
     migrate.add_argument("plugin", nargs="?", metavar="PLUGIN", help="only those of this one, and what they need")
     migrate.add_argument("name", nargs="?", metavar="NAME", help="only up to this one")
+    migrate.add_argument(
+        "--fake", action="store_true", help="apply none, record them: the tables of PLUGIN are there already"
+    )
     downgrade = verbs.add_parser("downgrade", help="take migrations back", allow_abbrev=False)
     downgrade.add_argument("plugin", metavar="PLUGIN")
     downgrade.add_argument(
@@ -52,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.sub_verb == "make" and arguments.empty and arguments.plugin is None:
         raise output.UsageError("--empty needs a PLUGIN")
+    if arguments.sub_verb == "migrate" and arguments.fake and arguments.plugin is None:
+        raise output.UsageError("--fake needs a PLUGIN, the one whose tables are there already")
     settings, _ = options.read_settings(arguments)
     plugins = load_plugins(settings)
     plugins.check()
@@ -80,7 +85,7 @@ async def _run(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _status(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
     found = await Migrator(database, _say).status()
     print(output.json_text(as_document(found), indent=2) if arguments.json else as_text(found))
@@ -88,7 +93,7 @@ async def _status(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _make(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migration_writer import write_migrations
+    from msanic_core.db.migration.writer import write_migrations
 
     written = await write_migrations(database, arguments.plugin, name=arguments.name, empty=arguments.empty)
     for path in written:
@@ -99,15 +104,20 @@ async def _make(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _migrate(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
-    count = await Migrator(database, _say).migrate(arguments.plugin, arguments.name)
+    migrator = Migrator(database, _say)
+    if arguments.fake:
+        count = await migrator.adopt(arguments.plugin, arguments.name)
+        print(f"{_count(count)} recorded." if count else "Everything is recorded already.")
+        return 0
+    count = await migrator.migrate(arguments.plugin, arguments.name)
     print(f"{_count(count)} applied." if count else "Everything is applied.")
     return 0
 
 
 async def _downgrade(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
     count = await Migrator(database, _say).downgrade(arguments.plugin, arguments.name)
     print(f"{_count(count)} taken back." if count else "There is nothing to take back.")
@@ -115,7 +125,7 @@ async def _downgrade(database: Database, arguments: argparse.Namespace) -> int:
 
 
 async def _sql(database: Database, arguments: argparse.Namespace) -> int:
-    from msanic_core.db.migrator import show_sql
+    from msanic_core.db.migration.migrator import show_sql
 
     print("\n".join(await show_sql(database, arguments.plugin, arguments.name, backward=arguments.backward)))
     return 0

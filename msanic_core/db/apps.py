@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tortoise.fields.relational import ForeignKeyFieldInstance, ManyToManyFieldInstance
 from tortoise.models import Model
 
-from msanic_core.db import outbox_models
+from msanic_core.db.outbox import models as outbox_models
 
 CORE_LABEL = "msanic_core"
 MIGRATIONS_TABLE = "tortoise_migrations"
@@ -68,7 +68,7 @@ class AppFault(NamedTuple):
 
 def core_app() -> PluginApp:
     """The core's own models."""
-    return PluginApp(CORE_LABEL, "", (outbox_models,), "msanic_core.db.migrations")
+    return PluginApp(CORE_LABEL, "", (outbox_models,), "msanic_core.db.outbox.migrations")
 
 
 def check_apps(apps: Sequence[PluginApp]) -> list[AppFault]:

@@ -16,7 +16,7 @@ from msanic_core.command_map import CommandMap
 from msanic_core.config_sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox import Outbox
+from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.dispatch import Dispatcher
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
@@ -39,7 +39,7 @@ from msanic_core.system import system_commands
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
-    from msanic_core.db.relay import Relay
+    from msanic_core.db.outbox.relay import Relay
 
 _app_numbers = itertools.count(1)
 
@@ -139,7 +139,7 @@ def _make_relay(settings: Settings, engine: Engine, db: Database) -> "Relay | No
     if not db.apps:
         return None
     # Importing tortoise takes time that a server without models need not spend.
-    from msanic_core.db.relay import Relay
+    from msanic_core.db.outbox.relay import Relay
 
     return Relay(engine, db, settings.db.outbox_interval)
 

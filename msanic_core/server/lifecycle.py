@@ -151,7 +151,7 @@ async def _open_database(node: Node) -> None:
     if not node.db.apps:
         return
     # With it comes Tortoise, which takes its time.
-    from msanic_core.db.migrator import Migrator
+    from msanic_core.db.migration.migrator import Migrator
 
     migrator = Migrator(node.db, log.info)
     if node.settings.db.migrate and await migrator.pending():

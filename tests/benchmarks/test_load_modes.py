@@ -191,7 +191,7 @@ def test_push_is_sent_on_a_port_of_its_own(load: Load) -> None:
     assert asyncio.run(main()).result["answers"] > 0
 
 
-ID = b"@@@@@@@@@@@@@"
+ID = b"@@@@@@@@@@@@@@@@"
 DURABLE = ("--push", PUSH + b" " + ID, "--acknowledge", b"have " + ID)
 
 
@@ -215,7 +215,7 @@ def durable(load: Load, id_of: Callable[[int], int], acknowledged: list[bytes]) 
 
 def test_push_acknowledges_the_last_id_of_each_read(load: Load) -> None:
     acknowledged: list[bytes] = []
-    first = 1_234_567_890_123
+    first = 1_234_567_890_123_456
     assert durable(load, lambda number: first + 7 * number, acknowledged).result["answers"] > 3
     ids = [int(each.removeprefix(b"have ")) for each in acknowledged]
     assert ids == sorted(set(ids))
@@ -223,9 +223,9 @@ def test_push_acknowledges_the_last_id_of_each_read(load: Load) -> None:
     assert len(ids) > 3
 
 
-@pytest.mark.parametrize("wrong", [1_000_000_000_004, 1_000_000_000_003, 999, 10_000_000_000_000])
+@pytest.mark.parametrize("wrong", [1_000_000_000_000_004, 1_000_000_000_000_003, 999, 10_000_000_000_000_000])
 def test_push_whose_id_does_not_rise_is_wrong(load: Load, wrong: int) -> None:
-    ran = durable(load, lambda number: wrong if number == 5 else 1_000_000_000_000 + number, [])
+    ran = durable(load, lambda number: wrong if number == 5 else 1_000_000_000_000_000 + number, [])
     ran.failed("wrong answer on socket 0", f"push 00000005, 00000005 {wrong}")
 
 

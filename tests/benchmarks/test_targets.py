@@ -204,15 +204,15 @@ def test_the_core_pushes_durable_messages_as_expected(redis_url: str) -> None:
     async def main(server: TestServer) -> None:
         receiver = await joined(server, exchange)
         sender = Client(await opened(server, exchange, exchange.trigger_path), exchange)
-        last = b"0" * 13
+        last = b"0" * 16
         for number in (0, 12_345_678):
             await sender.send(numbered(exchange.request, number))
             message = await receiver.receive()
-            (message_id,) = re.findall(rb'"id":(\d{13})}$', message)
-            assert message == numbered(exchange.push, number).replace(b"@" * 13, message_id)
+            (message_id,) = re.findall(rb'"id":(\d{16})}$', message)
+            assert message == numbered(exchange.push, number).replace(b"@" * 16, message_id)
             assert message_id > last
             last = message_id
-            await receiver.send(exchange.acknowledge.replace(b"@" * 13, message_id))
+            await receiver.send(exchange.acknowledge.replace(b"@" * 16, message_id))
             assert (await receiver.receive()).startswith(exchange.ignore_prefixes)
 
     serve(main, redis_url)

@@ -66,7 +66,7 @@ def test_a_plugin_is_an_app_with_its_models_and_tables(plugin: WriteModels) -> N
     found = loaded(**{"my-notes": notes})
     found.check()
     core, app = found.apps
-    assert (core.label, core.plugin, core.migrations) == ("msanic_core", "", "msanic_core.db.migrations")
+    assert (core.label, core.plugin, core.migrations) == ("msanic_core", "", "msanic_core.db.outbox.migrations")
     assert [model.__name__ for model in core.models()] == ["OutboxMessage"]
     assert (app.label, app.plugin, app.migrations) == ("my_notes", "my-notes", "msanic_notes.migrations")
     tables = {model.__name__: model._meta.db_table for model in app.models()}

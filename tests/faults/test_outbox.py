@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from msanic_core.client import Client
-from msanic_core.db.relay import LOCK
+from msanic_core.db.outbox.relay import LOCK
 from msanic_core.engine.base import InboxLimits
 from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.testing import install_plugin, redis_process, serve_nodes

@@ -9,8 +9,8 @@ from typing import Any
 
 from msanic_core.config import settings_from
 from msanic_core.db.database import Database
-from msanic_core.db.migration_writer import write_migrations
-from msanic_core.db.migrator import Migrator
+from msanic_core.db.migration.migrator import Migrator
+from msanic_core.db.migration.writer import write_migrations
 from msanic_core.plugins import load_plugins
 from tests.support.model_packages import import_models
 
@@ -49,6 +49,18 @@ async def migrate(url: str, *names: str) -> list[str]:
     async with opened(url, *names) as database:
         await Migrator(database, said.append).migrate()
     return said
+
+
+async def execute(url: str, *statements: str) -> list[dict[str, Any]]:
+    """Run statements as another program does; returns the rows of the last one."""
+    database = Database(url)
+    try:
+        connection = await database.connection()
+        for statement in statements[:-1]:
+            await connection.execute_script(statement)
+        return await connection.execute_query_dict(statements[-1])
+    finally:
+        await database.close()
 
 
 async def run_db(*arguments: str) -> asyncio.subprocess.Process:

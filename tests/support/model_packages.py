@@ -8,6 +8,7 @@ from textwrap import dedent
 from types import ModuleType
 
 WriteModels = Callable[..., ModuleType]
+CommandLine = Callable[[str], str]
 
 _MODELS = """\
 from tortoise import fields

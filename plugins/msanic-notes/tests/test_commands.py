@@ -10,7 +10,7 @@ from msanic_notes.notebook import ORDERS, Notebook
 from msanic_notes.settings import NotesSettings
 from tortoise.transactions import in_transaction
 
-from msanic_core.db.outbox_models import OutboxMessage
+from msanic_core.db.outbox.models import OutboxMessage
 
 
 def test_a_note_is_added_listed_edited_and_removed(serve: Any, connect: Any) -> None:

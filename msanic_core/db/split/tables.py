@@ -1,0 +1,134 @@
+"""What split tables need of a database: a protocol, and how to get a connection that is in no transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
+from tortoise.connection import get_connections
+from tortoise.exceptions import OperationalError
+
+LOCK_SECONDS = 10
+"""How long making or changing a table waits for others that use it."""
+_NO_SUCH_TABLE = 1146  # MariaDB's ER_NO_SUCH_TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What the database knows of a table without reading it: an estimate of its rows, its bytes with indexes."""
+
+    rows: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How parts shall follow their template, where the tables alone do not say it.
+
+    `rename`: old names of columns with their new ones. `drop`: columns that are given up with what is in them.
+    `fill`: what existing rows get in a new column that must not be null.
+    """
+
+    rename: Mapping[str, str]
+    drop: frozenset[str]
+    fill: Mapping[str, object]
+
+
+class Tables(Protocol):
+    """The tables of one database, through one connection. Names are those of tables."""
+
+    transactional: bool
+    """Whether a table that is made in a transaction belongs to it."""
+    aborts: bool
+    """Whether an error ends the transaction it happens in."""
+
+    def __init__(self, client: BaseDBAsyncClient) -> None: ...
+
+    async def names(self, prefix: str) -> list[str]:
+        """List the tables whose names begin like this."""
+
+    async def sizes(self, prefix: str) -> dict[str, Size]:
+        """Give the sizes of the tables whose names begin like this."""
+
+    async def make(self, template: str, table: str, first_id: int | None) -> None:
+        """Make a table like another, with its indexes, unless it is there; its ids count from `first_id` on."""
+
+    async def rename(self, table: str, new: str) -> None:
+        """Give a table another name."""
+
+    async def drop(self, table: str) -> None:
+        """Drop a table, unless it is gone."""
+
+    async def align(self, template: str, table: str, changes: Changes) -> list[str]:
+        """Bring the columns and indexes of a table to another's; returns what was done, or raises `SplitError`."""
+
+
+def root_of(client: BaseDBAsyncClient) -> BaseDBAsyncClient:
+    """Give the connection that a transaction was begun on, or the one given if it is none."""
+    while isinstance(client, TransactionalDBClient):
+        client = client._parent
+    return client
+
+
+def in_transaction(client: BaseDBAsyncClient) -> bool:
+    """Say whether what is done on this connection can be rolled back."""
+    return isinstance(client, TransactionalDBClient)
+
+
+@asynccontextmanager
+async def aside(client: BaseDBAsyncClient) -> AsyncIterator[BaseDBAsyncClient]:
+    """Connect once more to the same database, and close that at the end of the block.
+
+    Not from the pool: transactions that wait for a part may hold all connections in it.
+    """
+    fresh: Any = get_connections()._create_connection(client.connection_name)
+    fresh.pool_minsize = fresh.pool_maxsize = 1
+    await fresh.create_connection(with_db=True)
+    try:
+        yield fresh
+    finally:
+        await fresh.close()
+
+
+def is_missing_table(error: OperationalError) -> bool:
+    """Say whether a statement failed because a table is not there."""
+    cause = error.args[0] if error.args else None
+    return (
+        getattr(cause, "sqlstate", None) == "42P01"
+        or getattr(cause, "args", [None])[:1] == (_NO_SUCH_TABLE,)
+        or str(cause).startswith("no such table")
+    )
+
+
+def tables_of(client: BaseDBAsyncClient) -> Tables:
+    """Give the tables of the database this connection leads to. Raises `SplitError` for one we do not know."""
+    # Each needs its driver only where it is used.
+    match client.capabilities.dialect:
+        case "sqlite":
+            from msanic_core.db.split.sqlite import SqliteTables
+
+            return SqliteTables(client)
+        case "postgres":
+            from msanic_core.db.split.postgres import PostgresTables
+
+            return PostgresTables(client)
+        case "mysql":
+            from msanic_core.db.split.mariadb import MariaDBTables
+
+            return MariaDBTables(client)
+        case other:
+            from msanic_core.errors import SplitError
+
+            raise SplitError(f"split tables are for SQLite, PostgreSQL and MariaDB, not for {other}")
+
+
+def surplus_columns(table: str, surplus: Sequence[str]) -> str:
+    """Say what to do about columns a part has and its template has not."""
+    columns = ", ".join(surplus)
+    return (
+        f"{table} has columns that its template has not: {columns}. Say whether they were renamed or go with what is "
+        f"in them: sync_parts(rename={{...}}, drop={{...}}), or the same of AlterParts"
+    )

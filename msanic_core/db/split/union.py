@@ -1,0 +1,154 @@
+"""Statements over the tables of several parts, from one query that Tortoise wrote for one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pypika_tortoise.enums import Order
+from pypika_tortoise.terms import Field, LiteralValue, Parameterizer
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.fields.base import Field as ModelField
+from tortoise.queryset import AwaitableQuery, QuerySet
+
+if TYPE_CHECKING:
+    from msanic_core.db.split.model import SplitModel
+
+M = TypeVar("M", bound="SplitModel")
+
+PART = "part__"
+"""The column that says from which part a row is: its place in the statement, from 0 on."""
+_VALUE, _NUMBER = "\0", "\1"
+_MOST_TERMS = 400
+"""SQLite takes 500 in one statement."""
+_ALL = 2**63 - 1
+
+Orderings = Sequence[tuple[str, Order, ModelField[Any]]]
+"""The columns to order by, with what they hold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """A query that is the same for several tables but for their names: marks stand for values and for the number."""
+
+    sql: str
+    values: Sequence[Any]
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branches(Generic[M]):
+    """The parts of a query. Those at the `edges` of its range have to compare the split field, the others have not."""
+
+    client: BaseDBAsyncClient
+    parts: Sequence[type[M]]
+    edges: Sequence[bool]
+    queryset: Callable[[type[M], bool], QuerySet[M]]
+
+    def shaped(self, write: Callable[[QuerySet[M]], AwaitableQuery[Any]], *, numbered: bool = False) -> list[Branch]:
+        """Write the query, once for the edges and once for the others: that takes longer than a table's search."""
+        shapes: dict[bool, Shape] = {}
+        for part, edge in zip(self.parts, self.edges, strict=True):
+            if edge not in shapes:
+                query: Any = write(self.queryset(part, edge))
+                query._make_query()
+                if numbered:
+                    query.query._select_other(LiteralValue(_NUMBER).as_(PART))
+                shapes[edge] = _shape(self.client, query.query, part._meta.db_table)
+        return [
+            Branch(shapes[edge], part._meta.db_table, number)
+            for number, (part, edge) in enumerate(zip(self.parts, self.edges, strict=True))
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What a statement asks of one part."""
+
+    shape: Shape
+    table: str
+    number: int
+
+
+def _shape(client: BaseDBAsyncClient, query: Any, table: str) -> Shape:
+    parameterizer = Parameterizer(placeholder_factory=lambda _: _VALUE)
+    sql = query.get_sql(client.query_class.SQL_CONTEXT.copy(parameterizer=parameterizer))
+    return Shape(sql, parameterizer.values, _quoted(client, table))
+
+
+class Statement:
+    """A statement in the making, and its parameters."""
+
+    def __init__(self, client: BaseDBAsyncClient) -> None:
+        self.values: list[Any] = []
+        self._client = client
+        self._dialect = client.capabilities.dialect
+        self._places: dict[Shape, list[str]] = {}
+
+    def select(
+        self, branches: Sequence[Branch], orderings: Orderings = (), limit: int | None = None, offset: int = 0
+    ) -> str:
+        """Write the rows of all branches in this order, `limit` of them from `offset` on."""
+        order = f" ORDER BY {', '.join(self._ordering(*ordering) for ordering in orderings)}" if orderings else ""
+        if len(branches) == 1:
+            return self._branch(branches[0]) + order + self.page(limit, offset)
+        if limit is None:
+            terms = [self._branch(branch) for branch in branches]
+        else:
+            # A term of a union has no order and limit of its own, a table in it has.
+            terms = [
+                f"SELECT * FROM ({self._branch(branch)}{order}{self.page(limit + offset, 0)}) {self.quoted('t')}"
+                for branch in branches
+            ]
+        sql = self._union(terms)
+        if order:
+            sql = f"SELECT * FROM ({sql}) {self.quoted('u')}{order}"
+        return sql + self.page(limit, offset)
+
+    def union(self, branches: Sequence[Branch]) -> str:
+        """Write the rows of all branches, in no order."""
+        return self._union([self._branch(branch) for branch in branches])
+
+    def page(self, limit: int | None, offset: int) -> str:
+        """Write which of the rows are wanted."""
+        if limit is None and offset and self._client.capabilities.requires_limit:
+            limit = _ALL
+        sql = "" if limit is None else f" LIMIT {self.place(limit)}"
+        return f"{sql} OFFSET {self.place(offset)}" if offset else sql
+
+    def place(self, value: Any) -> str:
+        """Add a parameter and write its place."""
+        self.values.append(value)
+        return {"postgres": f"${len(self.values)}", "sqlite": "?"}.get(self._dialect, "%s")
+
+    def quoted(self, name: str) -> str:
+        """Write a name as the database wants it."""
+        return _quoted(self._client, name)
+
+    def _branch(self, branch: Branch) -> str:
+        shape = branch.shape
+        places = self._places.get(shape)
+        # Only PostgreSQL's places have numbers, and can be named more than once.
+        if places is None or self._dialect != "postgres":
+            places = self._places[shape] = [self.place(value) for value in shape.values]
+        pieces = shape.sql.split(_VALUE)
+        sql = "".join([pieces[0], *(place + piece for place, piece in zip(places, pieces[1:], strict=True))])
+        return sql.replace(shape.table, self.quoted(branch.table)).replace(_NUMBER, str(branch.number))
+
+    def _union(self, terms: Sequence[str]) -> str:
+        groups = [" UNION ALL ".join(terms[i : i + _MOST_TERMS]) for i in range(0, len(terms), _MOST_TERMS)]
+        if len(groups) == 1:
+            return groups[0]
+        return " UNION ALL ".join(f"SELECT * FROM ({group}) {self.quoted(f'g{i}')}" for i, group in enumerate(groups))
+
+    def _ordering(self, column: str, order: Order, field: ModelField[Any]) -> str:
+        term: Any = Field(column)
+        if cast := field.get_for_dialect(self._dialect, "function_cast"):
+            term = cast(field, term)
+        return f"{term.get_sql(self._client.query_class.SQL_CONTEXT)} {order.value}"
+
+
+def _quoted(client: BaseDBAsyncClient, name: str) -> str:
+    mark = client.query_class.SQL_CONTEXT.quote_char
+    return f"{mark}{name.replace(mark, 2 * mark)}{mark}"

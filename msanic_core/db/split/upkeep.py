@@ -1,0 +1,122 @@
+"""Detaching and dropping parts, and bringing them to a template that was migrated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tortoise import Model
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.migrations.operations import TortoiseOperation
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state import State
+
+from msanic_core.db.split.naming import DETACHED, moment, table_of
+from msanic_core.db.split.parts import Part, described, existing, forget
+from msanic_core.db.split.tables import Changes, in_transaction, tables_of
+from msanic_core.errors import SplitError
+
+if TYPE_CHECKING:
+    from msanic_core.db.split.model import SplitModel
+
+_PLAIN = (bool, int, float, str, bytes)
+
+
+async def detach(model: type[SplitModel], part: str, client: BaseDBAsyncClient) -> str:
+    """Rename the table of a part, see `SplitModel.detach`."""
+    _refuse_transaction(client, "detach")
+    table = table_of(model._meta.db_table, part)
+    new = f"{table}{DETACHED}"
+    if part not in await existing(model, client):
+        raise SplitError(f"{model.__name__} has no part {part!r}")
+    if any(each.name == part for each in await described(model, client, detached=True)):
+        raise SplitError(f"there is a table {new} already: rename or drop it first")
+    await tables_of(client).rename(table, new)
+    forget(model, client)
+    return new
+
+
+async def drop_before(model: type[SplitModel], before: date, dry_run: bool, client: BaseDBAsyncClient) -> list[Part]:
+    """Drop the tables of old parts, see `SplitModel.drop_before`."""
+    _refuse_transaction(client, "drop_before")
+    parts = await described(model, client, detached=False)
+    old = [part for part in parts if part.end is not None and part.end <= moment(before)]
+    if not dry_run:
+        for part in old:
+            await tables_of(client).drop(part.table)
+        forget(model, client)
+    return old
+
+
+async def sync_parts(
+    model: type[SplitModel], rename: Mapping[str, str], drop: Collection[str], client: BaseDBAsyncClient
+) -> list[str]:
+    """Bring all parts to the template, see `SplitModel.sync_parts`."""
+    _refuse_transaction(client, "sync_parts")
+    template = model._meta.db_table
+    changes = Changes(rename, frozenset(drop), _fill(model))
+    done = []
+    for name in sorted(await existing(model, client)):
+        done += await tables_of(client).align(template, table_of(template, name), changes)
+    forget(model, client)
+    return done
+
+
+class AlterParts(TortoiseOperation):
+    """A step of a migration, after those that change the template of a split model: its parts follow.
+
+    `AlterParts("Reading", rename={"old": "new"}, drop={"gone"})`, as with `SplitModel.sync_parts`. Where a migration is
+    a transaction this is part of it (SQLite, PostgreSQL). A migration is undone from its end: one that is to be undone
+    begins with such a step too, which says what is renamed or dropped then. Detached parts stay as they are.
+    """
+
+    def __init__(self, name: str, *, rename: Mapping[str, str] | None = None, drop: Collection[str] = ()) -> None:
+        self.name = name
+        self.rename = dict(rename or {})
+        self.drop = frozenset(drop)
+
+    def describe(self) -> str:
+        """Say what the step does, for the one who migrates."""
+        return f"Alter the parts of {self.name}"
+
+    async def database_forward(
+        self, app_label: str, _old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        """Bring the parts to the template."""
+        await self._align(app_label, new_state, state_editor)
+
+    async def database_backward(
+        self, app_label: str, _old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        """Bring the parts to the template, as it is at this step."""
+        await self._align(app_label, new_state, state_editor)
+
+    async def _align(self, app_label: str, state: State, editor: BaseSchemaEditor | None) -> None:
+        assert editor is not None, "Tortoise calls this with one"
+        model: type[Model] = state.apps.get_model(app_label, self.name)
+        template = model._meta.db_table
+        if editor.collect_sql:
+            editor.collected_sql.append(f"-- each table {table_of(template, '...')} gets the columns of {template}")
+            return
+        changes = Changes(self.rename, self.drop, _fill(model))
+        prefix = table_of(template, "")
+        tables = tables_of(editor.client)
+        for table in sorted(await tables.names(prefix)):
+            if table_of("", "") not in table.removeprefix(prefix):
+                await tables.align(template, table, changes)
+
+
+def _fill(model: type[Model]) -> dict[str, object]:
+    """Give the plain defaults of a model's columns, as the database takes them."""
+    found: dict[str, object] = {}
+    for name, column in model._meta.fields_db_projection.items():
+        field: Any = model._meta.fields_map[name]
+        if isinstance(field.default, _PLAIN) and not field.has_db_default():
+            found[column] = field.to_db_value(field.default, model)
+    return found
+
+
+def _refuse_transaction(client: BaseDBAsyncClient, what: str) -> None:
+    if in_transaction(client):
+        raise SplitError(f"{what} changes tables, which no database undoes alike: call it outside of a transaction")
