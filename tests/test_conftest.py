@@ -30,8 +30,8 @@ def test_a_database_that_is_not_installed_is_skipped_and_says_what_to_install(
     def missing(name: str) -> str:
         raise RuntimeError(f"no {name}: install it")
 
-    monkeypatch.setattr("msanic_core.testing.postgres.postgres_program", missing)
-    monkeypatch.setattr("msanic_core.testing.mariadb.mariadb_program", missing)
+    monkeypatch.setattr("msanic_core.testing.fixtures.postgres_program", missing)
+    monkeypatch.setattr("msanic_core.testing.fixtures.mariadb_program", missing)
     with pytest.raises(pytest.skip.Exception, match=r"no (postgres|mariadbd): install it"):
         next(server(tmp_path_factory))
 
