@@ -20,7 +20,7 @@ from msanic_core.wire import Codecs
 
 pytest.register_assert_rewrite("tests.support")
 
-from tests.support.model_packages import CommandLine, WriteModels, forget_models, import_models, write_models  # noqa: E402
+from tests.support.model_packages import CommandLine, WriteModels, forget_package, import_models, write_models  # noqa: E402
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -73,8 +73,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
     yield site
-    for package in site.glob("msanic_*/"):
-        forget_models(package.name.removeprefix("msanic_"))
+    for file in site.glob("*/__init__.py"):
+        forget_package(file.parent.name)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setenv("MSANIC_PLUGINS__LOAD", '["shop"]')
 
     def run(arguments: str) -> str:
-        forget_models("shop")
+        forget_package("msanic_shop")
         code = main(shlex.split(arguments))
         captured = capsys.readouterr()
         assert code == 0, captured.out + captured.err

@@ -45,7 +45,7 @@ def test_models(site: Path, database_url: str, command_line: CommandLine) -> Non
     command_line(status)
 
     async def run() -> None:
-        async with opened(database_url, "shop"):
+        async with opened(database_url, "shop", prefix="msanic_"):
             namespace = program("Models")
             rows = await namespace["Order"].with_deleted().order_by("id")
             assert [(row.buyer, row.price, row.created_at.timestamp(), row.deleted_at is None) for row in rows] == [
@@ -67,7 +67,7 @@ def test_split_tables(site: Path, database_url: str, command_line: CommandLine) 
     months = {"sale_y2026m02": 1769904000, "sale_y2026m03": 1772323200}
 
     async def use() -> None:
-        async with opened(database_url, "shop"):
+        async with opened(database_url, "shop", prefix="msanic_"):
             namespace = program("Split tables")
             await namespace["use"]()
             assert len(await namespace["Sale"].drop_before(datetime(2026, 5, 1, tzinfo=UTC))) == 1
@@ -77,7 +77,7 @@ def test_split_tables(site: Path, database_url: str, command_line: CommandLine) 
             await execute(database_url, create, f"insert into {table} values {rows}", "select 1")
 
     async def look() -> None:
-        async with opened(database_url, "shop"):
+        async with opened(database_url, "shop", prefix="msanic_"):
             sale = program("Split tables")["Sale"]
             assert [part.name for part in await sale.parts()] == ["2026_02", "2026_03"]
             assert len({row.id for row in await sale.everywhere()}) == 3002
@@ -121,7 +121,7 @@ def test_cache(
     command_line("db migrate")
 
     async def run() -> None:
-        async with opened(f"sqlite://{tmp_path}/msanic.db", "shop"), AsyncExitStack() as stack:
+        async with opened(f"sqlite://{tmp_path}/msanic.db", "shop", prefix="msanic_"), AsyncExitStack() as stack:
             order_model = importlib.import_module("msanic_shop.models").Order
             # As in two processes: each has its own module.
             nodes = [runpy.run_module("msanic_shop.cache") for _ in range(2)]

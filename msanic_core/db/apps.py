@@ -130,6 +130,8 @@ def _claim(apps: Sequence[PluginApp]) -> None:
                 owner = _home(model, homes) or app
                 model._meta.app = owner.label
                 model._meta.db_table = _own_option(model, "table") or f"{owner.label}_{_snake(model.__name__)}"
+                # Tortoise takes the docstring, of which every change would want a migration.
+                model._meta.table_description = _own_option(model, "table_description")
 
 
 def _model_faults(app: PluginApp) -> Iterator[AppFault]:

@@ -9,19 +9,19 @@ import pytest
 from msanic_core.cli import main
 from msanic_core.cli.db import NO_MODELS
 from tests.support.migrations import make
-from tests.support.model_packages import forget_models, write_models
+from tests.support.model_packages import forget_package, write_models
 
 NOTE = "class Note(Model):\n    id = fields.IntField(primary_key=True)\n"
 
 
 @pytest.fixture
 def flags(site: Path, tmp_path: Path) -> list[str]:
-    write_models(site, "notes", NOTE)
-    return ["--db", f"sqlite://{tmp_path}/data.db", "--set", 'plugins.load=["notes"]']
+    write_models(site, "books", NOTE)
+    return ["--db", f"sqlite://{tmp_path}/data.db", "--set", 'plugins.load=["books"]']
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    forget_models("notes")
+    forget_package("sample_books")
     code = main(["db", *arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
@@ -34,45 +34,45 @@ def test_the_way_of_a_model(capsys: pytest.CaptureFixture[str], flags: list[str]
         [
             "PLUGIN       MIGRATION     STATE",
             "msanic_core  0001_initial  pending",
-            "notes        -             models changed",
+            "books        -             models changed",
             "Models differ from what migrations make; write those that are missing with: msanic-core db make",
             "Apply what is pending with: msanic-core db migrate",
         ],
     )
-    directory = site / "msanic_notes" / "migrations"
+    directory = site / "sample_books" / "migrations"
     assert run(capsys, "make", *flags) == (0, f"{directory}/0001_initial.py\n", "")
     assert run(capsys, "make", *flags) == (0, "No model has changed.\n", "")
-    assert run(capsys, "make", "notes", "--empty", "--name", "Fill in", *flags)[1] == f"{directory}/0002_fill_in.py\n"
-    code, out, err = run(capsys, "migrate", "notes", "0001", *flags)
+    assert run(capsys, "make", "books", "--empty", "--name", "Fill in", *flags)[1] == f"{directory}/0002_fill_in.py\n"
+    code, out, err = run(capsys, "migrate", "books", "0001", *flags)
     assert (code, out) == (0, "1 migration applied.\n")
-    assert err.startswith("msanic-core: applying notes 0001_initial\nmsanic-core: applied notes 0001_initial in 0.")
+    assert err.startswith("msanic-core: applying books 0001_initial\nmsanic-core: applied books 0001_initial in 0.")
     code, out, _ = run(capsys, "status", "--json", *flags)
     applied = {"applied": ["0001_initial"], "pending": [], "unknown": [], "changed": False}
     assert code == 1
     assert json.loads(out) == {
         "plugins": [
             {**applied, "name": "msanic_core", "applied": [], "pending": ["0001_initial"]},
-            {**applied, "name": "notes", "pending": ["0002_fill_in"]},
+            {**applied, "name": "books", "pending": ["0002_fill_in"]},
         ]
     }
     assert run(capsys, "migrate", *flags)[:2] == (0, "2 migrations applied.\n")
     assert run(capsys, "migrate", *flags) == (0, "Everything is applied.\n", "")
     assert run(capsys, "status", *flags)[0] == 0
-    assert run(capsys, "downgrade", "notes", "zero", *flags)[:2] == (0, "2 migrations taken back.\n")
-    assert run(capsys, "downgrade", "notes", *flags) == (0, "There is nothing to take back.\n", "")
-    code, out, _ = run(capsys, "sql", "notes", "0001", *flags)
+    assert run(capsys, "downgrade", "books", "zero", *flags)[:2] == (0, "2 migrations taken back.\n")
+    assert run(capsys, "downgrade", "books", *flags) == (0, "There is nothing to take back.\n", "")
+    code, out, _ = run(capsys, "sql", "books", "0001", *flags)
     assert code == 0
-    assert 'CREATE TABLE "notes_note" (' in out
-    assert 'DROP TABLE "notes_note"' in run(capsys, "sql", "notes", "0001", "--backward", *flags)[1]
+    assert 'CREATE TABLE "books_note" (' in out
+    assert 'DROP TABLE "books_note"' in run(capsys, "sql", "books", "0001", "--backward", *flags)[1]
 
 
 def test_a_migration_that_fails(capsys: pytest.CaptureFixture[str], flags: list[str], site: Path) -> None:
-    asyncio.run(make("notes"))
-    file = site / "msanic_notes" / "migrations" / "0001_initial.py"
+    asyncio.run(make("books"))
+    file = site / "sample_books" / "migrations" / "0001_initial.py"
     file.write_text(file.read_text().replace("operations = [", "operations = [\n        ops.RunSQL('nonsense'),"))
     code, out, err = run(capsys, "migrate", *flags)
     assert (code, out) == (1, "")
-    assert "msanic-core: error: notes.0001_initial: operation 1 of 2 (Run SQL) failed: OperationalError: near" in err
+    assert "msanic-core: error: books.0001_initial: operation 1 of 2 (Run SQL) failed: OperationalError: near" in err
 
 
 def test_without_models(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +92,7 @@ def test_a_database_that_is_away(capsys: pytest.CaptureFixture[str], flags: list
         (["make", "--empty"], "--empty needs a PLUGIN"),
         ([], "the following arguments are required: SUB-VERB"),
         (["downgrade"], "the following arguments are required: PLUGIN"),
-        (["sql", "notes"], "the following arguments are required: NAME"),
+        (["sql", "books"], "the following arguments are required: NAME"),
     ],
 )
 def test_a_command_line_that_is_wrong(
@@ -104,7 +104,7 @@ def test_a_command_line_that_is_wrong(
 
 
 def test_a_plugin_that_is_broken_stops_it(capsys: pytest.CaptureFixture[str], flags: list[str], site: Path) -> None:
-    (site / "msanic_notes" / "models.py").write_text("import nowhere_to_be_found\n")
+    (site / "sample_books" / "models.py").write_text("import nowhere_to_be_found\n")
     code, _, err = run(capsys, "status", *flags)
     assert code == 2
-    assert "msanic-notes 1.0: cannot be imported" in err
+    assert "sample-books 1.0: cannot be imported" in err

@@ -68,7 +68,7 @@ def test_a_plugin_is_an_app_with_its_models_and_tables(plugin: WriteModels) -> N
     core, app = found.apps
     assert (core.label, core.plugin, core.migrations) == ("msanic_core", "", "msanic_core.db.outbox.migrations")
     assert [model.__name__ for model in core.models()] == ["OutboxMessage"]
-    assert (app.label, app.plugin, app.migrations) == ("my_notes", "my-notes", "msanic_notes.migrations")
+    assert (app.label, app.plugin, app.migrations) == ("my_notes", "my-notes", "sample_notes.migrations")
     tables = {model.__name__: model._meta.db_table for model in app.models()}
     assert tables == {"SharedNote": "my_notes_shared_note", "HTTPLog": "my_notes_http_log", "Kept": "kept"}
 
@@ -82,7 +82,7 @@ def test_without_models_there_is_no_app() -> None:
 def test_a_model_stays_with_the_plugin_that_wrote_it(plugin: WriteModels) -> None:
     users = plugin("users", NOTE.replace("Note", "User"))
     # By name it comes first, and has both.
-    audit = plugin("audit", f"    from msanic_users.models import User\n{NOTE}")
+    audit = plugin("audit", f"    from sample_users.models import User\n{NOTE}")
     found = loaded(audit=audit, users=users)
     found.check()
     assert {app.label: [model.__name__ for model in app.models()] for app in found.apps[1:]} == {
@@ -149,10 +149,10 @@ def test_the_tables_of_the_core(plugin: WriteModels, table: str) -> None:
 
 def test_two_models_of_one_name(plugin: WriteModels, site: Path) -> None:
     package = plugin("a", NOTE)
-    (site / "msanic_a" / "more.py").write_text((site / "msanic_a" / "models.py").read_text())
-    modules = [package.models, importlib.import_module("msanic_a.more")]
+    (site / "sample_a" / "more.py").write_text((site / "sample_a" / "models.py").read_text())
+    modules = [package.models, importlib.import_module("sample_a.more")]
     line = problem(a=giving(modules))
-    assert "msanic_a.models and msanic_a.more both have a model Note; rename one of the two" in line
+    assert "sample_a.models and sample_a.more both have a model Note; rename one of the two" in line
 
 
 def test_an_app_of_its_own_name(plugin: WriteModels) -> None:

@@ -18,18 +18,18 @@ from msanic_core import Identity
 from sanic import Blueprint, json as answer
 from tortoise.transactions import in_transaction
 
-@command("notes.add")
+@command("books.add")
 async def add(ctx, data: str) -> int:
     await models.Note.create(text=data)
     return await models.Note.all().count()
 
-@command("notes.move")
+@command("books.move")
 async def move(ctx, data: str) -> int:
     async with in_transaction():
         await models.Note.create(text=data)
         return await models.Note.all().count()
 
-@command("notes.wrong")
+@command("books.wrong")
 async def wrong(ctx) -> None:
     await models.Note._meta.db.execute_query("select nonsense from nowhere")
 
@@ -42,7 +42,7 @@ async def authenticate(request):
 def ws_command():
     return [add, move, wrong]
 
-blueprint = Blueprint("notes")
+blueprint = Blueprint("books")
 
 @blueprint.get("/")
 async def count(request):
@@ -55,17 +55,17 @@ def http_blueprint():
 
 
 @pytest.fixture
-def notes(site: Path) -> Path:
-    write_models(site, "notes", NOTE, PLUGIN)
-    asyncio.run(make("notes"))
+def books(site: Path) -> Path:
+    write_models(site, "books", NOTE, PLUGIN)
+    asyncio.run(make("books"))
     return site
 
 
-def test_a_start_without_the_tables_is_refused(notes: Path, tmp_path: Path) -> None:
+def test_a_start_without_the_tables_is_refused(books: Path, tmp_path: Path) -> None:
     settings = {"db": {"url": f"sqlite://{tmp_path}/data.db", "migrate": False}}
 
     async def run() -> None:
-        plugins = {"notes": import_models("notes")}
+        plugins = {"books": import_models("books")}
         with pytest.raises(MigrationError, match=r"the core: migration 0001_initial \(and 1 more\) is not applied"):
             async with serving(plugins, settings):
                 pass
@@ -77,20 +77,20 @@ def test_a_start_without_the_tables_is_refused(notes: Path, tmp_path: Path) -> N
     asyncio.run(run())
 
 
-def test_a_process_says_what_to_run(notes: Path, tmp_path: Path) -> None:
+def test_a_process_says_what_to_run(books: Path, tmp_path: Path) -> None:
     async def run() -> None:
         settings = {"db.url": f"sqlite://{tmp_path}/data.db", "db.migrate": False}
         with pytest.raises(RuntimeError, match=r"run: msanic-core db migrate \(or serve --migrate\)"):
-            async with serve_process(notes, settings):
+            async with serve_process(books, settings):
                 pass
 
     asyncio.run(run())
 
 
-def test_a_database_that_is_away_at_the_start(notes: Path) -> None:
+def test_a_database_that_is_away_at_the_start(books: Path) -> None:
     async def run() -> None:
         with pytest.raises(RuntimeError) as raised:
-            async with serve_process(notes, {"db.url": "postgres://ann:s3cret@127.0.0.1:1/x"}):
+            async with serve_process(books, {"db.url": "postgres://ann:s3cret@127.0.0.1:1/x"}):
                 pass
         assert "the database postgres://127.0.0.1:1/x cannot be reached" in str(raised.value)
         assert "Traceback" not in str(raised.value)
@@ -99,28 +99,28 @@ def test_a_database_that_is_away_at_the_start(notes: Path) -> None:
     asyncio.run(run())
 
 
-def test_workers_find_the_tables_made_by_migrate(notes: Path, database_url: str, tmp_path: Path) -> None:
+def test_workers_find_the_tables_made_by_migrate(books: Path, database_url: str, tmp_path: Path) -> None:
     async def run() -> None:
         async with redis_process(tmp_path) as redis:
             settings = {"db.url": database_url, "redis.url": redis.url, "server.workers": 2}
-            async with serve_process(notes, settings) as server, httpx.AsyncClient() as client:
-                assert (await client.get(f"{server.url}/notes/")).json() == 0
-                assert [line for line in server.log if "applied notes 0001_initial" in line] != []
-                assert len([line for line in server.log if "applied notes 0001_initial" in line]) == 1
+            async with serve_process(books, settings) as server, httpx.AsyncClient() as client:
+                assert (await client.get(f"{server.url}/books/")).json() == 0
+                assert [line for line in server.log if "applied books 0001_initial" in line] != []
+                assert len([line for line in server.log if "applied books 0001_initial" in line]) == 1
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
 def test_while_the_database_is_away_clients_are_told_to_try_again(
-    notes: Path, kind: str, request: pytest.FixtureRequest
+    books: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
     process: DatabaseProcess = request.getfixturevalue(kind)
 
     async def run() -> None:
         url = await process.create_database(f"away_{kind}")
         settings = {"db": {"url": url}, "auth": {"mode": "plugin"}}
-        async with serving({"notes": import_models("notes")}, settings) as server:
+        async with serving({"books": import_models("books")}, settings) as server:
             client = httpx.AsyncClient()
             socket = await server.connect("ann")
 
@@ -129,23 +129,23 @@ def test_while_the_database_is_away_clients_are_told_to_try_again(
                 reply = json.loads(await socket.recv())
                 return reply["code"], reply["hint"]
 
-            assert await ask("notes.add") == (0, "")
-            assert (await ask("notes.wrong"))[0] == 11
+            assert await ask("books.add") == (0, "")
+            assert (await ask("books.wrong"))[0] == 11
             await process.kill()
             away = (10, "something that the server needs is away, try again")
             for _ in range(3):
-                assert await ask("notes.add") == away
-                assert await ask("notes.move") == away
-                response = await client.get(f"{server.url}/notes/")
+                assert await ask("books.add") == away
+                assert await ask("books.move") == away
+                response = await client.get(f"{server.url}/books/")
                 assert (response.status_code, response.json()["code"]) == (503, 10)
                 bob = await server.connect("bob")
                 await bob.wait_closed()
                 assert bob.close_code == 1013
             await process.start()
             async with asyncio.timeout(20):
-                while (await ask("notes.move"))[0] != 0:
+                while (await ask("books.move"))[0] != 0:
                     await asyncio.sleep(0.05)
-            assert (await client.get(f"{server.url}/notes/")).json() >= 2
+            assert (await client.get(f"{server.url}/books/")).json() >= 2
             await socket.close()
             await client.aclose()
 

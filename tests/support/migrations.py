@@ -12,13 +12,13 @@ from msanic_core.db.database import Database
 from msanic_core.db.migration.migrator import Migrator
 from msanic_core.db.migration.writer import write_migrations
 from msanic_core.plugins import load_plugins
-from tests.support.model_packages import import_models
+from tests.support.model_packages import import_package
 
 
 @asynccontextmanager
-async def opened(url: str, *names: str) -> AsyncIterator[Database]:
-    """The database, with the models of these plugins as their packages are written now."""
-    database = database_of(url, *names)
+async def opened(url: str, *names: str, prefix: str = "sample_") -> AsyncIterator[Database]:
+    """The database, with the models of these plugins as their packages, PREFIX and the name, are written now."""
+    database = database_of(url, *names, prefix=prefix)
     with database.entered():
         await database.open()
         try:
@@ -27,9 +27,10 @@ async def opened(url: str, *names: str) -> AsyncIterator[Database]:
             await database.close()
 
 
-def database_of(url: str, *names: str) -> Database:
+def database_of(url: str, *names: str, prefix: str = "sample_") -> Database:
     """The database, not opened."""
-    plugins = load_plugins(settings_from({"plugins": {"load": []}}), {name: import_models(name) for name in names})
+    packages = {name: import_package(prefix + name) for name in names}
+    plugins = load_plugins(settings_from({"plugins": {"load": []}}), packages)
     plugins.check()
     return Database(url, plugins.apps)
 
@@ -40,7 +41,7 @@ async def make(*names: str, **options: Any) -> list[str]:
     with database.entered():
         await database.load()
         written = await write_migrations(database, **options)
-    return [f"{path.parent.parent.name.removeprefix('msanic_')}/{path.stem}" for path in written]
+    return [f"{path.parent.parent.name.removeprefix('sample_')}/{path.stem}" for path in written]
 
 
 async def migrate(url: str, *names: str) -> list[str]:
@@ -64,9 +65,9 @@ async def execute(url: str, *statements: str) -> list[dict[str, Any]]:
 
 
 async def run_db(*arguments: str) -> asyncio.subprocess.Process:
-    """Start `msanic-core db`; what it prints is kept in pipes."""
+    """Start `msanic-core db`, for the plugins of the test; what it prints is kept in pipes."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "msanic_core", "db", *arguments,
+        sys.executable, "-m", "msanic_core", "db", *arguments, "--set", 'plugins.block=["notes"]',
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ},
     )  # fmt: skip
 

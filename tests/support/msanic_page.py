@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.support.model_packages import import_models
+from tests.support.model_packages import import_package
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGE = (DOCS / "from-msanic.md").read_text()
@@ -48,4 +48,4 @@ def write(site: Path, *sources: tuple[str, str]) -> None:
 def plugin(site: Path, heading: str) -> Any:
     """The plugin that the files of a section make."""
     write(site, *files(heading))
-    return import_models("shop")
+    return import_package("msanic_shop")

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
 
 def write(site: Path, plugin: str, name: str, dependencies: list[tuple[str, str]], operations: str = "[]") -> None:
     source = SOURCE.format(dependencies, operations)
-    (site / f"msanic_{plugin}" / "migrations" / f"{name}.py").write_text(source)
+    (site / f"sample_{plugin}" / "migrations" / f"{name}.py").write_text(source)
 
 
 def problem(*plugins: str) -> str:
@@ -104,7 +104,7 @@ def test_one_that_is_applied_and_not_there(site: Path, tmp_path: Path) -> None:
 
     async def run() -> None:
         await migrate(url, "a")
-        (site / "msanic_a" / "migrations" / "0002_x.py").unlink()
+        (site / "sample_a" / "migrations" / "0002_x.py").unlink()
         async with opened(url, "a") as database:
             await Migrator(database, print).check()
             assert (await Migrator(database, print).status())[1].unknown == ("0002_x",)

@@ -22,16 +22,16 @@ async def wait(apps, editor):
         await asyncio.sleep(60)
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0001_initial")]
+    dependencies = [("books", "0001_initial")]
     operations = [ops.RunPython(wait)]
 """
 
 
 def test_who_waits_says_for_whom_and_goes_on_after_the_death_of_the_other(site: Path, database_url: str) -> None:
     async def run() -> None:
-        write_models(site, "notes", NOTE)
-        await make("notes")
-        directory = site / "msanic_notes" / "migrations"
+        write_models(site, "books", NOTE)
+        await make("books")
+        directory = site / "sample_books" / "migrations"
         (directory / "0002_slow.py").write_text(SLOW)
         first = await run_db("migrate", "--db", database_url)
         while not (directory / "begun").exists():
@@ -48,19 +48,19 @@ def test_who_waits_says_for_whom_and_goes_on_after_the_death_of_the_other(site: 
         await first.communicate()
         _, err = await second.communicate()
         assert second.returncode == 0, err
-        assert "applied notes 0002_slow in" in err.decode()
+        assert "applied books 0002_slow in" in err.decode()
         assert (await db("status", "--db", database_url))[0] == 0
 
     asyncio.run(run())
 
 
 def test_the_lock_is_held_by_one_at_a_time(site: Path, database_url: str) -> None:
-    write_models(site, "notes", NOTE)
+    write_models(site, "books", NOTE)
     inside = 0
 
     async def hold() -> None:
         nonlocal inside
-        async with opened(database_url, "notes") as database, migration_lock(database, print):
+        async with opened(database_url, "books") as database, migration_lock(database, print):
             inside += 1
             assert inside == 1
             await asyncio.sleep(0.01)

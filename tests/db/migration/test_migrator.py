@@ -35,21 +35,21 @@ async def status(database: Database) -> dict[str, tuple[tuple[str, ...], tuple[s
 
 
 def test_models_are_made_migrated_and_used(site: Path, database_url: str) -> None:
-    write_models(site, "notes", NOTE)
+    write_models(site, "books", NOTE)
 
     async def run() -> None:
-        async with opened(database_url, "notes") as database:
+        async with opened(database_url, "books") as database:
             with pytest.raises(
-                MigrationError, match="plugin notes has models and no migrations; run: msanic-core db make"
+                MigrationError, match="plugin books has models and no migrations; run: msanic-core db make"
             ):
                 await Migrator(database, print).check()
-        assert await make("notes") == ["notes/0001_initial"]
-        assert await make("notes") == []
+        assert await make("books") == ["books/0001_initial"]
+        assert await make("books") == []
         said: list[str] = []
-        async with opened(database_url, "notes") as database:
+        async with opened(database_url, "books") as database:
             migrator = Migrator(database, said.append)
-            core, notes = (await status(database)).values()
-            assert core == notes == ((), ("0001_initial",), False)
+            core, books = (await status(database)).values()
+            assert core == books == ((), ("0001_initial",), False)
             with pytest.raises(
                 MigrationError, match=r"the core: migration 0001_initial \(and 1 more\) is not applied to"
             ):
@@ -61,9 +61,9 @@ def test_models_are_made_migrated_and_used(site: Path, database_url: str) -> Non
             (note,) = app.models()
             assert (await note.create(text="é" * 50)).pk == 1
             assert [each.text for each in await note.all()] == ["é" * 50]  # type: ignore[attr-defined]
-            assert (await status(database))["notes"] == (("0001_initial",), (), False)
+            assert (await status(database))["books"] == (("0001_initial",), (), False)
         assert [line.partition(" in ")[0] for line in said] == [
-            f"{word} {label} 0001_initial" for label in ("msanic_core", "notes") for word in ("applying", "applied")
+            f"{word} {label} 0001_initial" for label in ("msanic_core", "books") for word in ("applying", "applied")
         ]
 
     asyncio.run(run())
@@ -144,4 +144,4 @@ def test_models_that_change(site: Path, database_url: str) -> None:
 
 
 def _text(site: Path, plugin: str, name: str) -> str:
-    return (site / f"msanic_{plugin}" / "migrations" / f"{name}.py").read_text().replace("'", '"')
+    return (site / f"sample_{plugin}" / "migrations" / f"{name}.py").read_text().replace("'", '"')

@@ -28,52 +28,52 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notes", "0001_initial")]
+    dependencies = [("books", "0001_initial")]
 """
 SITE_FLAG = "Path(__file__).parent / 'flag'"
 
 
 def write_migration(site: Path, name: str, operations: str, *, before: str = "", atomic: bool = True) -> None:
-    """Write 0002_… of the plugin notes: `operations` are the items of the list."""
+    """Write 0002_… of the plugin books: `operations` are the items of the list."""
     head = HEAD.replace("\n\n\nclass", f"\n{dedent(before)}\n\nclass")
     source = f"{head}    atomic = {atomic}\n    operations = [\n{dedent(operations)}\n    ]\n"
-    (site / "msanic_notes" / "migrations" / f"{name}.py").write_text(source)
+    (site / "sample_books" / "migrations" / f"{name}.py").write_text(source)
 
 
 async def tables(url: str) -> set[str]:
     """The tables of the plugin."""
-    async with opened(url, "notes") as database:
+    async with opened(url, "books") as database:
         connection = await database.connection()
         sqlite = connection.capabilities.dialect == "sqlite"
         names = (
             "name from sqlite_master where type = 'table'" if sqlite else "table_name from information_schema.tables"
         )
         rows = await connection.execute_query_dict(f"select {names}")
-        return {name for row in rows for name in row.values() if name.startswith("notes_")}
+        return {name for row in rows for name in row.values() if name.startswith("books_")}
 
 
 async def texts(url: str) -> list[str]:
-    async with opened(url, "notes") as database:
-        rows = await (await database.connection()).execute_query_dict("select text from notes_note order by id")
+    async with opened(url, "books") as database:
+        rows = await (await database.connection()).execute_query_dict("select text from books_note order by id")
         return [row["text"] for row in rows]
 
 
 async def pending(url: str) -> list[str]:
-    async with opened(url, "notes") as database:
+    async with opened(url, "books") as database:
         return [str(key) for key in await Migrator(database, print).pending()]
 
 
 def create(name: str, key: str = "ops.CreateModel") -> str:
     return (
         f"{key}(name={name!r}, fields=[('id', fields.IntField(primary_key=True, generated=True))], "
-        f"options={{'table': 'notes_{name.lower()}', 'app': 'notes', 'pk_attr': 'id'}}),"
+        f"options={{'table': 'books_{name.lower()}', 'app': 'books', 'pk_attr': 'id'}}),"
     )
 
 
 async def prepare(site: Path, url: str) -> None:
-    write_models(site, "notes", NOTE)
-    await make("notes")
-    await migrate(url, "notes")
+    write_models(site, "books", NOTE)
+    await make("books")
+    await migrate(url, "books")
 
 
 def test_a_migration_of_rows_there_and_back(site: Path, database_url: str) -> None:
@@ -85,42 +85,42 @@ def test_a_migration_of_rows_there_and_back(site: Path, database_url: str) -> No
             "ops.RunPython(there, back)",
             before="""
             async def there(apps, editor):
-                await apps.get_model("notes.Note").create(text="made")
+                await apps.get_model("books.Note").create(text="made")
 
             async def back(apps, editor):
-                await apps.get_model("notes.Note").filter(text="made").delete()
+                await apps.get_model("books.Note").filter(text="made").delete()
             """,
         )
-        await migrate(database_url, "notes")
+        await migrate(database_url, "books")
         assert await texts(database_url) == ["made"]
-        async with opened(database_url, "notes") as database:
-            await Migrator(database, print).downgrade("notes")
+        async with opened(database_url, "books") as database:
+            await Migrator(database, print).downgrade("books")
         assert await texts(database_url) == []
 
     asyncio.run(run())
 
 
 def test_one_that_fails_says_what_stands_and_goes_on_when_it_is_repaired(site: Path, database_url: str) -> None:
-    rows = "async def rows(apps, editor):\n    await apps.get_model('notes.Note').create(text='made')"
+    rows = "async def rows(apps, editor):\n    await apps.get_model('books.Note').create(text='made')"
     good = f"{create('One')}\nops.RunPython(rows, ops.RunPython.noop),\n"
 
     async def run() -> None:
         await prepare(site, database_url)
         write_migration(site, "0002_more", f"{good}ops.RunSQL('nonsense', 'select 1'),\n{create('Two')}", before=rows)
         with pytest.raises(MigrationError) as raised:
-            await migrate(database_url, "notes")
+            await migrate(database_url, "books")
         text = str(raised.value)
-        assert text.startswith("notes.0002_more: operation 3 of 4 (Run SQL) failed: OperationalError: ")
+        assert text.startswith("books.0002_more: operation 3 of 4 (Run SQL) failed: OperationalError: ")
         keeps = database_url.startswith("mysql")
         stands = "of it stand: operations 1 to 2" if keeps else "nothing of it stands"
         assert f"; {stands}, and it is not recorded as applied; repair the migration and run it again" in text
         assert "\n" not in text
-        assert await tables(database_url) == ({"notes_note", "notes_one"} if keeps else {"notes_note"})
+        assert await tables(database_url) == ({"books_note", "books_one"} if keeps else {"books_note"})
         assert await texts(database_url) == (["made"] if keeps else [])
-        assert await pending(database_url) == ["notes.0002_more"]
+        assert await pending(database_url) == ["books.0002_more"]
         write_migration(site, "0002_more", f"{good}{create('Two')}", before=rows)
-        await migrate(database_url, "notes")
-        assert await tables(database_url) == {"notes_note", "notes_one", "notes_two"}
+        await migrate(database_url, "books")
+        assert await tables(database_url) == {"books_note", "books_one", "books_two"}
         assert await texts(database_url) == ["made"], "what stood was not done again"
 
     asyncio.run(run())
@@ -132,35 +132,35 @@ def test_what_stands_must_stay_as_it_was_written(site: Path, database_url: str) 
         await prepare(site, database_url)
         write_migration(site, "0002_more", f"{create('One')}\nops.RunSQL('nonsense', 'select 1'),")
         with pytest.raises(MigrationError):
-            await migrate(database_url, "notes")
+            await migrate(database_url, "books")
         write_migration(site, "0002_more", create("Two"))
         with pytest.raises(
             MigrationError, match="its operation 1 was 'Create model One' when it was applied before the"
         ):
-            await migrate(database_url, "notes")
-        assert await tables(database_url) == {"notes_note", "notes_one"}
+            await migrate(database_url, "books")
+        assert await tables(database_url) == {"books_note", "books_one"}
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 def test_an_operation_of_several_statements_goes_on_where_it_failed(site: Path, database_url: str) -> None:
-    notes = "fields.ManyToManyField('notes.Note', related_name='tagged', through='notes_tags')"
-    tags = create("Tagged").replace("generated=True))]", f"generated=True)), ('notes', {notes})]")
+    books = "fields.ManyToManyField('books.Note', related_name='tagged', through='books_tags')"
+    tags = create("Tagged").replace("generated=True))]", f"generated=True)), ('books', {books})]")
 
     async def run() -> None:
         await prepare(site, database_url)
         write_migration(site, "0002_more", tags)
-        async with opened(database_url, "notes") as database:
-            await (await database.connection()).execute_script("create table notes_tags (x integer)")
+        async with opened(database_url, "books") as database:
+            await (await database.connection()).execute_script("create table books_tags (x integer)")
         with pytest.raises(MigrationError, match=r"already exists.*; of it stand: of operation 1 the first 1 of its"):
-            await migrate(database_url, "notes")
-        assert await tables(database_url) == {"notes_note", "notes_tagged", "notes_tags"}
+            await migrate(database_url, "books")
+        assert await tables(database_url) == {"books_note", "books_tagged", "books_tags"}
         with pytest.raises(MigrationError, match="already exists"):
-            await migrate(database_url, "notes")
-        async with opened(database_url, "notes") as database:
-            await (await database.connection()).execute_script("drop table notes_tags")
-        await migrate(database_url, "notes")
+            await migrate(database_url, "books")
+        async with opened(database_url, "books") as database:
+            await (await database.connection()).execute_script("drop table books_tags")
+        await migrate(database_url, "books")
         assert await pending(database_url) == []
 
     asyncio.run(run())
@@ -180,7 +180,7 @@ class Killed(ops.CreateModel):
         kill_once()
 
 async def rows(apps, editor):
-    await apps.get_model("notes.Note").create(text="made")
+    await apps.get_model("books.Note").create(text="made")
 
 async def killed_rows(apps, editor):
     await rows(apps, editor)
@@ -201,10 +201,10 @@ def test_one_that_is_killed_in_the_middle_goes_on(site: Path, database_url: str,
         await prepare(site, database_url)
         write_migration(site, "0002_more", operations, before=KILLED)
         assert (await db("migrate", "--db", database_url))[0] == -signal.SIGKILL
-        assert await pending(database_url) == ["notes.0002_more"]
+        assert await pending(database_url) == ["books.0002_more"]
         code, _, err = await db("migrate", "--db", database_url)
         assert code == 0, err
-        assert await tables(database_url) == {"notes_note", "notes_one", "notes_two"}
+        assert await tables(database_url) == {"books_note", "books_one", "books_two"}
         assert await texts(database_url) == ["made"]
         assert await pending(database_url) == []
 
@@ -222,9 +222,9 @@ def test_one_that_cannot_be_recorded_is_not_applied_twice(
         write_migration(site, "0002_more", f"{create('One')}\nops.RunPython(rows),", before=KILLED)
         with monkeypatch.context() as patch, pytest.raises(MigrationError, match="the disk is full; run it again"):
             patch.setattr(MigrationRecorder, "record_applied", fail)
-            await migrate(database_url, "notes")
-        assert await pending(database_url) == ["notes.0002_more"]
-        await migrate(database_url, "notes")
+            await migrate(database_url, "books")
+        assert await pending(database_url) == ["books.0002_more"]
+        await migrate(database_url, "books")
         assert await texts(database_url) == ["made"]
         assert await pending(database_url) == []
 
@@ -239,7 +239,7 @@ def test_one_without_a_transaction_that_is_killed_goes_on(site: Path, database_u
         operations = f"{create('One')}\nops.RunPython(killed_rows, atomic=True),\n{create('Two')}"
         write_migration(site, "0002_more", operations, before=KILLED, atomic=False)
         assert (await db("migrate", "--db", database_url))[0] == -signal.SIGKILL
-        assert await tables(database_url) == {"notes_note", "notes_one"}
+        assert await tables(database_url) == {"books_note", "books_one"}
         code, _, err = await db("migrate", "--db", database_url)
         assert code == 0, err
         assert await texts(database_url) == ["made"]
@@ -254,21 +254,21 @@ def test_one_that_is_killed_while_it_is_taken_back(site: Path, database_url: str
     async def run() -> None:
         await prepare(site, database_url)
         write_migration(site, "0002_more", f"{create('One', 'Killed')}\n{create('Two')}", before=backward)
-        await migrate(database_url, "notes")
-        assert (await db("downgrade", "notes", "--db", database_url))[0] == -signal.SIGKILL
+        await migrate(database_url, "books")
+        assert (await db("downgrade", "books", "--db", database_url))[0] == -signal.SIGKILL
         assert await pending(database_url) == []
-        code, _, err = await db("downgrade", "notes", "--db", database_url)
+        code, _, err = await db("downgrade", "books", "--db", database_url)
         assert code == 0, err
-        assert await tables(database_url) == {"notes_note"}
-        assert await pending(database_url) == ["notes.0002_more"]
+        assert await tables(database_url) == {"books_note"}
+        assert await pending(database_url) == ["books.0002_more"]
 
     asyncio.run(run())
 
 
 def test_eight_processes_at_once_apply_each_migration_once(site: Path, database_url: str) -> None:
     async def run() -> None:
-        write_models(site, "notes", NOTE)
-        await make("notes")
+        write_models(site, "books", NOTE)
+        await make("books")
         write_migration(site, "0002_rows", "ops.RunPython(rows)", before=KILLED)
         processes = [await run_db("migrate", "--db", database_url) for _ in range(8)]
         ended = await asyncio.gather(*(process.communicate() for process in processes))
@@ -285,16 +285,16 @@ def test_references_that_a_migration_breaks_make_it_fail(site: Path, database_ur
     async def run() -> None:
         await prepare(site, database_url)
         one = create("One").replace(
-            "))], ", ")), ('note', fields.ForeignKeyField('notes.Note', related_name='ones'))], "
+            "))], ", ")), ('note', fields.ForeignKeyField('books.Note', related_name='ones'))], "
         )
-        row = "ops.RunSQL('insert into notes_one (note_id) values (7)')"
+        row = "ops.RunSQL('insert into books_one (note_id) values (7)')"
         write_migration(site, "0002_more", f"{one}\n{row},")
         with pytest.raises(
-            MigrationError, match="1 references are broken, of table notes_one to notes_note among them"
+            MigrationError, match="1 references are broken, of table books_one to books_note among them"
         ):
-            await migrate(database_url, "notes")
-        assert await tables(database_url) == {"notes_note"}
-        async with opened(database_url, "notes") as database:
+            await migrate(database_url, "books")
+        assert await tables(database_url) == {"books_note"}
+        async with opened(database_url, "books") as database:
             rows = await (await database.connection()).execute_query_dict("pragma foreign_keys")
             assert rows == [{"foreign_keys": 1}]
 

@@ -37,14 +37,29 @@ def test_a_migration_comes_after_the_one_that_makes_what_it_refers_to(site: Path
         assert await make("b", plugin="b", empty=True, name="Another One!") == ["b/0003_another_one"]
         write_models(site, "a", f"{THING}    other = fields.ForeignKeyField('b.Thing', related_name='things')\n")
         assert await make("a", "b") == ["a/0001_initial"]
-        migration = importlib.import_module("msanic_a.migrations.0001_initial").Migration
+        migration = importlib.import_module("sample_a.migrations.0001_initial").Migration
         assert migration.dependencies == [("b", "0001_initial")]
-        assert importlib.import_module("msanic_b.migrations.0003_another_one").Migration.dependencies == [
+        assert importlib.import_module("sample_b.migrations.0003_another_one").Migration.dependencies == [
             ("b", "0002_empty")
         ]
         await migrate("sqlite://:memory:", "a", "b")
 
     asyncio.run(run())
+
+
+def test_a_new_docstring_is_no_change(site: Path) -> None:
+    """Tortoise makes the table's comment of it; ours is what `Meta.table_description` says."""
+
+    def write(docstring: str, description: str) -> None:
+        meta = f"    class Meta:\n        table_description = {description!r}\n"
+        write_models(site, "a", THING.replace("\n", f"\n    {docstring!r}\n", 1) + meta)
+
+    write("Old.", "Things.")
+    assert asyncio.run(make("a")) == ["a/0001_initial"]
+    write("New.", "Things.")
+    assert asyncio.run(make("a")) == []
+    write("New.", "All things.")
+    assert len(asyncio.run(make("a"))) == 1
 
 
 def test_a_module_at_the_top_has_its_migrations_beside_it(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +83,6 @@ def test_a_module_at_the_top_has_its_migrations_beside_it(site: Path, monkeypatc
 
 def test_a_package_that_cannot_be_written_to(site: Path) -> None:
     write_models(site, "a", THING)
-    (site / "msanic_a" / "migrations").touch()
-    with pytest.raises(MigrationError, match=r"plugin a: its migrations cannot be written to .*msanic_a/migrations: "):
+    (site / "sample_a" / "migrations").touch()
+    with pytest.raises(MigrationError, match=r"plugin a: its migrations cannot be written to .*sample_a/migrations: "):
         asyncio.run(make("a"))

@@ -20,7 +20,6 @@ class Migration(migrations.Migration):
                 "table": "msanic_core_outbox",
                 "app": "msanic_core",
                 "pk_attr": "id",
-                "table_description": "A push to one user that is not delivered yet.",
             },
             bases=["Model"],
         ),
