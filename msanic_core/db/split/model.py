@@ -18,10 +18,11 @@ from tortoise.queryset import QuerySet
 from tortoise.signals import Signals
 
 from msanic_core.db.split import upkeep
+from msanic_core.db.split.dialects import tables_of
 from msanic_core.db.split.naming import PERIODS, Calendar, Keys, Splitting
 from msanic_core.db.split.parts import Part, described, forget, part_for_writing
 from msanic_core.db.split.query import Span, SplitQuery
-from msanic_core.db.split.tables import in_transaction, is_missing_table, tables_of
+from msanic_core.db.split.tables import in_transaction, is_missing_table
 from msanic_core.errors import SplitError
 
 

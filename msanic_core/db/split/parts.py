@@ -17,8 +17,9 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.fields import BigIntField
 from tortoise.manager import Manager
 
+from msanic_core.db.split.dialects import tables_of
 from msanic_core.db.split.naming import DETACHED, Calendar, check_template, table_of
-from msanic_core.db.split.tables import in_transaction, root_of, tables_of
+from msanic_core.db.split.tables import in_transaction, root_of
 
 if TYPE_CHECKING:
     from msanic_core.db.split.model import SplitModel

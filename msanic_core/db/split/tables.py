@@ -103,28 +103,6 @@ def is_missing_table(error: OperationalError) -> bool:
     )
 
 
-def tables_of(client: BaseDBAsyncClient) -> Tables:
-    """Give the tables of the database this connection leads to. Raises `SplitError` for one we do not know."""
-    # Each needs its driver only where it is used.
-    match client.capabilities.dialect:
-        case "sqlite":
-            from msanic_core.db.split.sqlite import SqliteTables
-
-            return SqliteTables(client)
-        case "postgres":
-            from msanic_core.db.split.postgres import PostgresTables
-
-            return PostgresTables(client)
-        case "mysql":
-            from msanic_core.db.split.mariadb import MariaDBTables
-
-            return MariaDBTables(client)
-        case other:
-            from msanic_core.errors import SplitError
-
-            raise SplitError(f"split tables are for SQLite, PostgreSQL and MariaDB, not for {other}")
-
-
 def surplus_columns(table: str, surplus: Sequence[str]) -> str:
     """Say what to do about columns a part has and its template has not."""
     columns = ", ".join(surplus)

@@ -12,9 +12,10 @@ from tortoise.migrations.operations import TortoiseOperation
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
 
+from msanic_core.db.split.dialects import tables_of
 from msanic_core.db.split.naming import DETACHED, moment, table_of
 from msanic_core.db.split.parts import Part, described, existing, forget
-from msanic_core.db.split.tables import Changes, in_transaction, tables_of
+from msanic_core.db.split.tables import Changes, in_transaction
 from msanic_core.errors import SplitError
 
 if TYPE_CHECKING:

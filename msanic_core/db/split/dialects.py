@@ -1,0 +1,26 @@
+"""Which database it is: the tables of each."""
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from msanic_core.db.split.tables import Tables
+from msanic_core.errors import SplitError
+
+
+def tables_of(client: BaseDBAsyncClient) -> Tables:
+    """Give the tables of the database this connection leads to. Raises `SplitError` for one we do not know."""
+    # Each needs its driver only where it is used.
+    match client.capabilities.dialect:
+        case "sqlite":
+            from msanic_core.db.split.sqlite import SqliteTables
+
+            return SqliteTables(client)
+        case "postgres":
+            from msanic_core.db.split.postgres import PostgresTables
+
+            return PostgresTables(client)
+        case "mysql":
+            from msanic_core.db.split.mariadb import MariaDBTables
+
+            return MariaDBTables(client)
+        case other:
+            raise SplitError(f"split tables are for SQLite, PostgreSQL and MariaDB, not for {other}")
