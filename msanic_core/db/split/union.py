@@ -93,14 +93,13 @@ class Statement:
         order = f" ORDER BY {', '.join(self._ordering(*ordering) for ordering in orderings)}" if orderings else ""
         if len(branches) == 1:
             return self._branch(branches[0]) + order + self.page(limit, offset)
-        if limit is None:
-            terms = [self._branch(branch) for branch in branches]
+        if limit is not None:
+            terms = [self._limited(branch, order, limit + offset) for branch in branches]
+        elif self._dialect == "postgres":
+            # Without a limit it would start workers, as for one table it does not: they take longer than many rows.
+            terms = [self._limited(branch, "", _ALL) for branch in branches]
         else:
-            # A term of a union has no order and limit of its own, a table in it has.
-            terms = [
-                f"SELECT * FROM ({self._branch(branch)}{order}{self.page(limit + offset, 0)}) {self.quoted('t')}"
-                for branch in branches
-            ]
+            terms = [self._branch(branch) for branch in branches]
         sql = self._union(terms)
         if order:
             sql = f"SELECT * FROM ({sql}) {self.quoted('u')}{order}"
@@ -135,6 +134,10 @@ class Statement:
         pieces = shape.sql.split(_VALUE)
         sql = "".join([pieces[0], *(place + piece for place, piece in zip(places, pieces[1:], strict=True))])
         return sql.replace(shape.table, self.quoted(branch.table)).replace(_NUMBER, str(branch.number))
+
+    def _limited(self, branch: Branch, order: str, limit: int) -> str:
+        # A term of a union has no order and limit of its own, a table in it has.
+        return f"SELECT * FROM ({self._branch(branch)}{order}{self.page(limit, 0)}) {self.quoted('t')}"
 
     def _union(self, terms: Sequence[str]) -> str:
         groups = [" UNION ALL ".join(terms[i : i + _MOST_TERMS]) for i in range(0, len(terms), _MOST_TERMS)]
