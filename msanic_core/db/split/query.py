@@ -224,7 +224,8 @@ class SplitQuery(Generic[M]):
         return isinstance(self.model.split, Calendar) and first == self.model.split_field
 
     def _branches(self, client: BaseDBAsyncClient, parts: Sequence[type[M]]) -> Branches[M]:
-        edges = [self._is_edge(part) for part in parts]
+        # They are in the order of their times, or all of them have no edges.
+        edges = [number in (0, len(parts) - 1) and self._is_edge(part) for number, part in enumerate(parts)]
         return Branches(client, parts, edges, lambda part, edge: self._bounded(client, part, edge=edge))
 
     def _is_edge(self, part: type[M]) -> bool:

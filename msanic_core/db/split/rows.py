@@ -90,7 +90,7 @@ async def counted(branches: Branches[M]) -> int:
     if not branches.parts:
         return 0
     statement = Statement(branches.client)
-    sql = statement.union(branches.shaped(lambda part: part.count()))
+    sql = statement.total(branches.shaped(lambda part: part.count()))
     _, rows = await branches.client.execute_query(sql, statement.values)
     return sum(int(next(iter(dict(row).values()))) for row in rows)
 

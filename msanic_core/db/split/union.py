@@ -22,6 +22,8 @@ PART = "part__"
 _VALUE, _NUMBER = "\0", "\1"
 _MOST_TERMS = 400
 """SQLite takes 500 in one statement."""
+_MOST_NUMBERS = 100
+"""MariaDB takes some hundred in one sum."""
 _ALL = 2**63 - 1
 
 Orderings = Sequence[tuple[str, Order, ModelField[Any]]]
@@ -84,7 +86,7 @@ class Statement:
         self.values: list[Any] = []
         self._client = client
         self._dialect = client.capabilities.dialect
-        self._places: dict[Shape, list[str]] = {}
+        self._texts: dict[Shape, str] = {}
 
     def select(
         self, branches: Sequence[Branch], orderings: Orderings = (), limit: int | None = None, offset: int = 0
@@ -94,10 +96,11 @@ class Statement:
         if len(branches) == 1:
             return self._branch(branches[0]) + order + self.page(limit, offset)
         if limit is not None:
-            terms = [self._limited(branch, order, limit + offset) for branch in branches]
+            terms = [self._table(self._branch(branch) + order + self.page(limit + offset, 0)) for branch in branches]
         elif self._dialect == "postgres":
-            # Without a limit it would start workers, as for one table it does not: they take longer than many rows.
-            terms = [self._limited(branch, "", _ALL) for branch in branches]
+            # Without a limit it would start workers, as for one table it does not: they take longer than many rows. The
+            # number is no parameter, of which it would expect a tenth of the rows.
+            terms = [self._table(f"{self._branch(branch)}{order} LIMIT {_ALL}") for branch in branches]
         else:
             terms = [self._branch(branch) for branch in branches]
         sql = self._union(terms)
@@ -108,6 +111,13 @@ class Statement:
     def union(self, branches: Sequence[Branch]) -> str:
         """Write the rows of all branches, in no order."""
         return self._union([self._branch(branch) for branch in branches])
+
+    def total(self, branches: Sequence[Branch]) -> str:
+        """Write the sum of the one number that each branch gives, in as few rows as a database takes."""
+        numbers = [f"({self._branch(branch)})" for branch in branches]
+        return self._union(
+            [f"SELECT {' + '.join(numbers[i : i + _MOST_NUMBERS])}" for i in range(0, len(numbers), _MOST_NUMBERS)]
+        )
 
     def page(self, limit: int | None, offset: int) -> str:
         """Write which of the rows are wanted."""
@@ -127,17 +137,20 @@ class Statement:
 
     def _branch(self, branch: Branch) -> str:
         shape = branch.shape
-        places = self._places.get(shape)
-        # Only PostgreSQL's places have numbers, and can be named more than once.
-        if places is None or self._dialect != "postgres":
-            places = self._places[shape] = [self.place(value) for value in shape.values]
-        pieces = shape.sql.split(_VALUE)
-        sql = "".join([pieces[0], *(place + piece for place, piece in zip(places, pieces[1:], strict=True))])
-        return sql.replace(shape.table, self.quoted(branch.table)).replace(_NUMBER, str(branch.number))
+        text = self._texts.get(shape)
+        if text is None:
+            first, *others = shape.sql.split(_VALUE)
+            places = [self.place(value) for value in shape.values]
+            text = "".join([first, *(place + piece for place, piece in zip(places, others, strict=True))])
+            self._texts[shape] = text
+        elif self._dialect != "postgres":
+            # Only PostgreSQL's places have numbers, and can be named more than once.
+            self.values.extend(shape.values)
+        return text.replace(shape.table, self.quoted(branch.table)).replace(_NUMBER, str(branch.number))
 
-    def _limited(self, branch: Branch, order: str, limit: int) -> str:
+    def _table(self, sql: str) -> str:
         # A term of a union has no order and limit of its own, a table in it has.
-        return f"SELECT * FROM ({self._branch(branch)}{order}{self.page(limit, 0)}) {self.quoted('t')}"
+        return f"SELECT * FROM ({sql}) {self.quoted('t')}"
 
     def _union(self, terms: Sequence[str]) -> str:
         groups = [" UNION ALL ".join(terms[i : i + _MOST_TERMS]) for i in range(0, len(terms), _MOST_TERMS)]
