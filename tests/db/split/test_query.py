@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -144,6 +145,28 @@ def test_more_parts_than_sqlite_joins_in_one_union(database_url: str) -> None:
         found = await Message.everywhere().order_by("text", "region").limit(2).values("region")
         assert found == [{"region": "r0"}, {"region": "r105"}]
         assert (await Message.everywhere().aggregate(n=Count("id")))[0]["n"] == 520
+
+    on(database_url, work)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("order", [(), ("at",), ("-value", "id")])
+def test_postgresql_starts_no_workers_for_small_parts(
+    database_url: str, order: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        await Reading.bulk_create(Reading(device="a", value=n, at=at(1 + n % 12)) for n in range(6_000))
+        async with in_transaction() as transaction:
+            await transaction.execute_script(
+                "ANALYZE; SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0"
+            )
+            caplog.set_level("DEBUG", "tortoise.db_client")
+            assert len(await Reading.everywhere().filter(value__lt=50).order_by(*order)) == 50
+            sql, values = cast("tuple[str, list[Any]]", caplog.records[-1].args)
+            plan = await transaction.execute_query_dict(f"EXPLAIN {sql}", values)
+        text = "\n".join(row["QUERY PLAN"] for row in plan)
+        assert "Append" in text
+        assert "Gather" not in text
 
     on(database_url, work)
 
