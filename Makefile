@@ -28,7 +28,7 @@ check: $(VENV)/.test-installed
 	$(BIN)/mypy hatch_build.py $(wildcard plugins/*/src)
 
 # The tests again, with the message path compiled. In a copy: here the libraries would hide files that are edited.
-# Left out is what does not run it, and what looks into modules as one can only where they are interpreted.
+# Left out is what does not run it or tests more than it, and what looks into modules that are not interpreted then.
 test-compiled:
 	mkdir -p $(COMPILED)
 	find $(COMPILED) -path $(COMPILED)/$(VENV) -prune -o -type f ! -name '*.so' -exec rm {} +
@@ -37,7 +37,7 @@ test-compiled:
 	$(MAKE) --directory=$(COMPILED) $(VENV)/.compiled
 	cd $(COMPILED) && TESTS_COMPILED=1 $(BIN)/pytest -m 'not interpreted' --ignore=tests/benchmarks \
 		--ignore=tests/engine --ignore=tests/conformance --ignore=tests/testing --ignore=tests/db --ignore=tests/cli \
-		--ignore-glob='tests/test_from_msanic*' \
+		--ignore=tests/faults --ignore-glob='tests/test_from_msanic*' \
 		--ignore=tests/integration/test_packaging.py --ignore-glob='plugins/*/tests/test_page*.py'
 
 # Processes, Redis and links that fail, in the sizes of the goals: ten minutes; the figures are printed at the end.
