@@ -1,4 +1,4 @@
-"""The encodings a server speaks, and how that of a connection's pushes is chosen: by its subprotocol."""
+"""The encodings a server speaks, and how that of a connection's pushes is chosen: by subprotocol, or by a setting."""
 
 from typing import Literal
 
