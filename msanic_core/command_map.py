@@ -51,7 +51,7 @@ class CommandMap:
         """Return what answers a command, given its name or its id; None if nothing does."""
         types = {each.command.name: each.command.data_type for each in self._sorted}
         types = {name: msgspec.Raw if type_ is NO_DATA else type_ for name, type_ in types.items()}
-        self.typed_decoders = {codec.name: codec.typed_decoder(types) for codec in (codecs.json, codecs.msgpack)}
+        self.typed_decoders = {codec.name: codec.typed_decoder(types) for codec in codecs.all}
         """By codec's name: the quick way to read a request for any of these commands."""
         self._codes: dict[str, list[str]] = {}
         for each in self._sorted:
@@ -126,5 +126,5 @@ def _keys(each: AnyCommand) -> tuple[str | int, ...]:
 def _bind(plugin: str, each: AnyCommand, codecs: "Codecs") -> Bound:
     decoders = None
     if each.data_type is not NO_DATA:
-        decoders = {codec.name: codec.data_decoder(each.data_type) for codec in (codecs.json, codecs.msgpack)}
+        decoders = {codec.name: codec.data_decoder(each.data_type) for codec in codecs.all}
     return Bound(plugin, each, decoders)

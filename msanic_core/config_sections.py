@@ -67,6 +67,10 @@ class WebSocketSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
     max_fragments: Annotated[int, _count("Fragments of a client's message.", "frames")] = 1024
     max_containers: Annotated[int, _count("Arrays and maps in a msgpack message.", "containers")] = 10_000
     max_depth: Annotated[int, _count("Nesting of a msgpack message.", "levels", most=500)] = 64
+    json_frames: Annotated[
+        Literal["text", "binary"],
+        _text("Frames in which a client without a subprotocol gets JSON; `binary` is as msanic 1.0 does."),
+    ] = "text"
     origins: Annotated[
         list[_Origin],
         _form("`Origin` values of browsers allowed besides the server's own host; `*` allows any.", _ORIGINS),

@@ -34,6 +34,8 @@ from msanic_core.wire import (
 log = logging.getLogger("msanic_core.commands")
 
 _SHOWN: Final = 100
+_BRACE: Final = 0x7B
+"""What a request in JSON begins with. As msgpack it is the number 123, which is no request."""
 _PASS: Final = ReplyCode.PASS.value
 """A plain number: an encoder takes more time over a member of an enumeration."""
 
@@ -63,8 +65,10 @@ class Dispatcher(Receiver):
         self._commands = commands
         self._get_command = commands.get
         self._decode_json, self._quick_json = commands.typed_decoders[codecs.json.name]
+        self._decode_binary_json, self._quick_binary_json = commands.typed_decoders[codecs.binary_json.name]
         self._decode_msgpack, self._quick_msgpack = commands.typed_decoders[codecs.msgpack.name]
         self._json = codecs.json
+        self._binary_json = codecs.binary_json
         self._msgpack = codecs.msgpack
         self._engine = engine
         self._runner = runner
@@ -77,6 +81,11 @@ class Dispatcher(Receiver):
         request: Request | None
         if isinstance(payload, str):
             codec, decode, quick = self._json, self._decode_json, self._quick_json
+            if session.codec is self._binary_json:
+                # Clients of msanic send text and read binary frames.
+                codec = self._binary_json
+        elif payload and payload[0] == _BRACE:
+            codec, decode, quick = self._binary_json, self._decode_binary_json, self._quick_binary_json
         else:
             codec, decode, quick = self._msgpack, self._decode_msgpack, self._quick_msgpack
         typed = session.quick

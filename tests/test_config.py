@@ -55,6 +55,7 @@ def test_defaults_are_those_promised() -> None:
         "ws.max_fragments": 1024,
         "ws.max_containers": 10000,
         "ws.max_depth": 64,
+        "ws.json_frames": "text",
         "ws.origins": [],
         "ws.sessions": "single",
         "ws.max_sessions_per_user": 10,

@@ -5,12 +5,12 @@ from typing import Any
 
 from msanic_core import OfflineReason
 from msanic_core.testing import TestServer
-from tests.support.dispatch import Bench, Client, both_encodings, client, on_server
+from tests.support.dispatch import Bench, Client, client, each_encoding, on_server
 
 # Answers
 
 
-@both_encodings
+@each_encoding
 def test_an_answer_has_the_form_of_its_question(encoding: str) -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         async with client(server, encoding=encoding) as ada:
@@ -31,10 +31,10 @@ def test_an_answer_has_the_form_of_its_question(encoding: str) -> None:
     on_server(test)
 
 
-def test_both_encodings_on_one_connection() -> None:
+def test_every_encoding_on_one_connection() -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         connection = await server.connect("ada")
-        for encoding in ("json", "msgpack", "json"):
+        for encoding in ("json", "msgpack", "binary-json", "msgpack", "json", "binary-json", "json"):
             assert (await Client(connection, encoding).ask("test.echo", encoding))["data"] == encoding
         await connection.close()
 
@@ -44,7 +44,7 @@ def test_both_encodings_on_one_connection() -> None:
 # Lost sessions
 
 
-@both_encodings
+@each_encoding
 def test_the_reply_to_a_lost_session_waits_in_the_inbox(encoding: str) -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         async with client(server, encoding=encoding) as ada:

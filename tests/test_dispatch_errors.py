@@ -10,7 +10,7 @@ import pytest
 
 from msanic_core import Context, ReplyCode, command, hookimpl
 from msanic_core.testing import TestServer, serving
-from tests.support.dispatch import Bench, both_encodings, client, frame, on_server
+from tests.support.dispatch import Bench, client, each_encoding, frame, on_server
 
 GARBAGE: dict[str, str | bytes] = {
     "no JSON": "garbage",
@@ -27,7 +27,8 @@ GARBAGE: dict[str, str | bytes] = {
     "msgpack that is cut off": b"\x82\xa3cmd",
     "msgpack extension": b"\x82\xa3cmd\xa9test.echo\xa4data\xd4\x01\x00",
     "msgpack with more than it has": b"\xdf\xff\xff\xff\xff",
-    "JSON in a binary frame": b'{"cmd":"test.echo"}',
+    "JSON behind a space in a binary frame": b' {"cmd":"test.echo"}',
+    "an array of JSON in a binary frame": b'[{"cmd":"test.echo"}]',
 }
 
 
@@ -45,6 +46,35 @@ def test_what_is_no_request_is_answered_and_harms_nobody(message: str | bytes) -
             assert reply["hint"]
             assert (await ada.ask("test.echo", 1))["data"] == 1
             assert (await bob.ask("test.echo", 2))["data"] == 2
+
+    on_server(test)
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        (b"{", "message: not valid JSON: it is cut off"),
+        (b'{"cmd":"test.echo"}}', "message: not valid JSON: trailing characters (byte 20)"),
+        (b'{"data":1}', "message: missing required field cmd"),
+        (b'{"cmd":"test.\xff"}', "message: text is not UTF-8"),
+        (b'{"cmd":"test.echo","data":"\xed\xa0\x80"}', "message: text is not UTF-8"),
+        (b'{"cmd":2001,"data":1,"req":"\xff"}', "message: text is not UTF-8"),
+        (b'{"cmd":"test.plain","data":"\xff"}', "message: text is not UTF-8"),
+        (b'{"cmd":"test.echo","data":1,"zz":"\xff"}', "message: text is not UTF-8"),
+        (b'{"cmd":"test.echo","data":' + b"[" * 20_000, "message: nested too deeply"),
+    ],
+)
+def test_json_in_a_binary_frame_that_is_none_is_answered_in_json(message: bytes, hint: str) -> None:
+    """What is not UTF-8 as well: close code 1007 is for text frames, whose bytes are the protocol's own matter."""
+
+    async def test(server: TestServer, bench: Bench) -> None:
+        async with client(server, encoding="binary-json") as ada:
+            for _ in range(2):
+                await ada.connection.send(message)
+                assert await ada.next() == {"cmd": 1002, "data": None, "code": 12, "req": None, "hint": hint}
+                assert (await ada.ask("test.echo", 1))["data"] == 1
+            await ada.connection.send([b"", message[:1], message[1:]])
+            assert (await ada.next())["hint"] == hint
 
     on_server(test)
 
@@ -73,7 +103,7 @@ def test_bad_input_leaves_one_line_in_the_log(message: str | bytes, caplog: pyte
 
 def test_a_request_without_a_usable_cmd_gets_its_req_back() -> None:
     async def test(server: TestServer, bench: Bench) -> None:
-        for encoding in ("json", "msgpack"):
+        for encoding in ("json", "binary-json", "msgpack"):
             async with client(server, encoding=encoding) as ada:
                 reply = await ada.ask([], None, {"r": 1})  # type: ignore[arg-type]
                 assert (reply["cmd"], reply["req"]) == (1002, {"r": 1})
@@ -82,7 +112,7 @@ def test_a_request_without_a_usable_cmd_gets_its_req_back() -> None:
     on_server(test)
 
 
-@both_encodings
+@each_encoding
 def test_an_unknown_command(encoding: str) -> None:
     async def test(server: TestServer, bench: Bench) -> None:
         async with client(server, encoding=encoding) as ada, client(server, "bob") as bob:
@@ -105,7 +135,7 @@ def test_an_unknown_command(encoding: str) -> None:
     on_server(test)
 
 
-@both_encodings
+@each_encoding
 @pytest.mark.parametrize(
     ("data", "hint"),
     [
@@ -129,7 +159,7 @@ def test_data_that_does_not_fit(encoding: str, data: Any, hint: str) -> None:
     on_server(test)
 
 
-@both_encodings
+@each_encoding
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
 @pytest.mark.parametrize("cmd", ["fail.raise", 3001, "fail.plain", "fail.cancelled", "fail.cancel", "fail.group"])
 def test_a_handler_that_raises(encoding: str, cmd: str | int, later: bool, caplog: pytest.LogCaptureFixture) -> None:
@@ -154,7 +184,7 @@ def test_a_handler_that_raises(encoding: str, cmd: str | int, later: bool, caplo
     assert record.exc_info, "with its traceback"
 
 
-@both_encodings
+@each_encoding
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
 @pytest.mark.parametrize("cmd", ["fail.object", 3006, "fail.data"])
 def test_an_answer_that_cannot_be_encoded(
@@ -173,7 +203,7 @@ def test_an_answer_that_cannot_be_encoded(
     assert record.getMessage().startswith("plugin test: the answer to fail.")
 
 
-@both_encodings
+@each_encoding
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
 def test_a_handler_that_says_no(encoding: str, later: bool, caplog: pytest.LogCaptureFixture) -> None:
     async def test(server: TestServer, bench: Bench) -> None:

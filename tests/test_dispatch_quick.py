@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from msanic_core import CommandError, Context, command, hookimpl
 from msanic_core.session.session import Session
 from msanic_core.testing import serving
-from tests.support.dispatch import BOUND, Point, both_encodings
+from tests.support.dispatch import BOUND, Point, each_encoding
 
 checked: list[int] = []
 
@@ -94,15 +94,17 @@ def on_connection(test: Test) -> None:
 
 
 def encoded(message: Any, encoding: str) -> str | bytes:
-    if isinstance(message, str | bytes):
-        return message
-    return msgpack.packb(message) if encoding == "msgpack" else json.dumps(message)
+    if encoding == "msgpack":
+        return message if isinstance(message, bytes) else msgpack.packb(message)
+    text = message if isinstance(message, str) else json.dumps(message)
+    return text if encoding == "json" else text.encode()
 
 
 async def ask(connection: ClientConnection, message: Any, encoding: str = "json") -> dict[str, Any]:
     await connection.send(encoded(message, encoding))
     answer = await connection.recv()
-    reply: dict[str, Any] = msgpack.unpackb(answer) if isinstance(answer, bytes) else json.loads(answer)
+    assert isinstance(answer, bytes) is (encoding != "json")
+    reply: dict[str, Any] = msgpack.unpackb(answer) if encoding == "msgpack" else json.loads(answer)
     return reply
 
 
@@ -175,17 +177,20 @@ MESSAGES: list[Any] = [
 ]
 
 
-@both_encodings
+@each_encoding
 def test_the_same_answers_byte_for_byte(encoding: str) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
         codes = []
         for message in MESSAGES:
             if isinstance(message, str | bytes) and isinstance(message, bytes) is not (encoding == "msgpack"):
                 continue
+            payload = encoded(message, encoding)
+            if encoding == "binary-json" and payload[:1] != b"{":
+                continue  # taken for msgpack
             answers = []
             for quick in (True, False):
                 session.quick = quick
-                await connection.send(encoded(message, encoding))
+                await connection.send(payload)
                 answers.append(await connection.recv(decode=False))
             assert answers[0] == answers[1], message
             codes.append((msgpack.unpackb if encoding == "msgpack" else json.loads)(answers[0])["code"])
@@ -195,7 +200,7 @@ def test_the_same_answers_byte_for_byte(encoding: str) -> None:
     on_connection(test)
 
 
-@both_encodings
+@each_encoding
 def test_a_client_that_calls_by_number_is_spared_the_attempt_until_it_comes_back_to_names(encoding: str) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
         assert session.quick
@@ -211,7 +216,7 @@ def test_a_client_that_calls_by_number_is_spared_the_attempt_until_it_comes_back
     on_connection(test)
 
 
-@both_encodings
+@each_encoding
 def test_the_quick_way_is_what_a_client_that_calls_by_name_gets(encoding: str) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
         # It shows in data that is given twice: the quick way checks both, the other only what counts, the last.
@@ -247,10 +252,10 @@ def test_an_attempt_in_vain_is_not_made_where_it_was_in_vain_before() -> None:
     on_connection(test)
 
 
-@both_encodings
+@each_encoding
 def test_what_is_refused_says_nothing_about_the_next_message(encoding: str) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
-        refused: list[Any] = [{"data": 1}, {"cmd": None}, []]
+        refused: list[Any] = [{"data": 1}, {"cmd": None}, {"cmd": []}]
         for message in refused:
             for quick in (True, False):
                 session.quick = quick
@@ -277,7 +282,7 @@ def test_data_that_is_not_flat_in_msgpack() -> None:
     on_connection(test)
 
 
-@both_encodings
+@each_encoding
 def test_commands_without_data(encoding: str) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
         for _ in range(2):
@@ -295,9 +300,9 @@ def test_commands_without_data(encoding: str) -> None:
     on_connection(test)
 
 
-def test_both_encodings_on_one_connection() -> None:
+def test_every_encoding_on_one_connection() -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
-        for encoding in ("json", "msgpack", "msgpack", "json", "json", "msgpack"):
+        for encoding in ("json", "msgpack", "msgpack", "binary-json", "json", "json", "binary-json", "msgpack"):
             for cmd in ("quick.checked", 2001, "quick.checked"):
                 message = {"cmd": cmd, "data": {"n": 3}, "req": encoding}
                 reply = {"cmd": cmd, "data": 3, "code": 0, "req": encoding, "hint": ""}
@@ -320,7 +325,7 @@ def test_a_command_that_waits_in_line_keeps_what_was_decoded() -> None:
     on_connection(test)
 
 
-@both_encodings
+@each_encoding
 @pytest.mark.parametrize(("n", "code", "hint"), [(100, 100, "no hundreds"), (101, 11, "the command failed")])
 def test_a_check_that_raises(encoding: str, n: int, code: int, hint: str, caplog: pytest.LogCaptureFixture) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:

@@ -244,10 +244,21 @@ def test_tokens(site: Path) -> None:
 
 def test_clients(site: Path) -> None:
     talk = program("Clients")["talk"]
+    ws = tomllib.loads(blocks("Clients", "toml")[0])["ws"]
 
     async def run() -> None:
-        async with serving({"shop": plugin(site, "WebSocket")}, {"ws": {"handshake_time": "require"}}) as server:
+        settings = {"ws": {"handshake_time": "require", **ws}}
+        async with serving({"shop": plugin(site, "WebSocket")}, settings) as server:
             await talk(server.websocket_url("ada"))
+            headers = {"Timestamp": str(int(time.time()))}
+            async with connect(server.websocket_url("bob"), additional_headers=headers) as bob:
+                await bob.send(json.dumps({"cmd": 1001, "req": "a"}).encode())
+                answer = await bob.recv()
+                await server.server.push("bob", 2005)
+                push = await bob.recv()
+                assert isinstance(answer, bytes)
+                assert isinstance(push, bytes)
+                assert (json.loads(answer)["req"], json.loads(push)["cmd"]) == ("a", 2005)
 
     asyncio.run(run())
 

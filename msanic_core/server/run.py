@@ -38,7 +38,8 @@ def run(settings: Settings, worker: Worker | None = None) -> int:
 
 
 async def _serve(settings: Settings, sock: socket.socket, worker: Worker | None) -> int:
-    codecs = Codecs(max_containers=settings.ws.max_containers, max_depth=settings.ws.max_depth)
+    ws = settings.ws
+    codecs = Codecs(max_containers=ws.max_containers, max_depth=ws.max_depth, json_frames=ws.json_frames)
     node = Node(settings, load_plugins(settings), codecs)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -59,7 +59,8 @@ async def serving(
     sections["server"] = {"drain_timeout": 5.0, **sections.get("server", {})}
     sections["plugins"] = {"load": [], **sections.get("plugins", {})}
     checked = settings_from(sections)
-    codecs = Codecs(max_containers=checked.ws.max_containers, max_depth=checked.ws.max_depth)
+    ws = checked.ws
+    codecs = Codecs(max_containers=ws.max_containers, max_depth=ws.max_depth, json_frames=ws.json_frames)
     node = Node(checked, load_plugins(checked, plugins), codecs)
     # Sanic rewrites its classes for the app that starts, which works for one app of a process.
     node.app.config.TOUCHUP = False

@@ -13,7 +13,7 @@ from msanic_core.wire.envelope import (
     WireEncodeError,
 )
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
-from msanic_core.wire.json_codec import JsonCodec
+from msanic_core.wire.json_codec import BinaryJsonCodec, JsonCodec
 from msanic_core.wire.message import ProtocolViolation, parse_close
 from msanic_core.wire.msgpack_codec import MsgpackCodec, pack
 from msanic_core.wire.reader import MessageReader, MessageReceiver
@@ -29,6 +29,7 @@ __all__ = [
     "REJECT_COMMAND",
     "SUBPROTOCOL_NAMES",
     "TEXT",
+    "BinaryJsonCodec",
     "Codec",
     "Codecs",
     "DataError",

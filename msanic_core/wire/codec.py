@@ -8,7 +8,7 @@ from msanic_core.wire.envelope import Push, Request, TypedDecoder
 
 
 class Codec(ABC):
-    """One encoding of the envelope: `name` is its short name, `opcode` that of the frames it writes."""
+    """One encoding of the envelope in one kind of frames: `name` is its short name, `opcode` that of the frames."""
 
     name: str
     opcode: int

@@ -1,7 +1,9 @@
-"""The encodings a server speaks, and how that of a connection's pushes is chosen: by its subprotocol."""
+"""The encodings a server speaks, and how that of a connection's pushes is chosen: by subprotocol, or by a setting."""
+
+from typing import Literal
 
 from msanic_core.wire.codec import Codec
-from msanic_core.wire.json_codec import JsonCodec
+from msanic_core.wire.json_codec import BinaryJsonCodec, JsonCodec
 from msanic_core.wire.msgpack_codec import MsgpackCodec
 
 _JSON = "msanic.v1.json"
@@ -12,15 +14,29 @@ SUBPROTOCOL_NAMES: tuple[str, ...] = (_JSON, _MSGPACK)
 
 
 class Codecs:
-    """One codec of each encoding; the limits are those of `MsgpackCodec`."""
+    """One codec of each kind; the limits are those of `MsgpackCodec`.
 
-    def __init__(self, *, max_containers: int = 10_000, max_depth: int = 64) -> None:
+    `json_frames`: in which a client without a subprotocol gets JSON that it has not asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_containers: int = 10_000,
+        max_depth: int = 64,
+        json_frames: Literal["text", "binary"] = "text",
+    ) -> None:
         self.json = JsonCodec()
+        self.binary_json = BinaryJsonCodec()
         self.msgpack = MsgpackCodec(max_containers=max_containers, max_depth=max_depth)
+        self.all: tuple[Codec, ...] = (self.json, self.binary_json, self.msgpack)
+        self._unnegotiated = self.binary_json if json_frames == "binary" else self.json
 
     def by_subprotocol(self, name: str | None) -> Codec:
         """Give the codec for a connection's pushes; None, no subprotocol, is JSON. Raises `KeyError` for others."""
-        if name is None or name == _JSON:
+        if name is None:
+            return self._unnegotiated
+        if name == _JSON:
             return self.json
         if name == _MSGPACK:
             return self.msgpack

@@ -1,4 +1,4 @@
-"""The envelope in JSON (RFC 8259), in text frames."""
+"""The envelope in JSON (RFC 8259), in text frames and in binary ones."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,12 +20,13 @@ from msanic_core.wire.envelope import (
     push_fields,
     typed_requests,
 )
-from msanic_core.wire.frame import SHORT_HEADERS, TEXT, server_frame
+from msanic_core.wire.frame import BINARY, SHORT_HEADERS, TEXT, server_frame
 from msanic_core.wire.types import decode_custom, forms
 
 _NULL: Final = msgspec.Raw(b"null")
 _SHORT_HEADERS: Final = SHORT_HEADERS[TEXT]
 _SHORT: Final = len(_SHORT_HEADERS) - 1
+_BINARY_START: Final = SHORT_HEADERS[BINARY][0][:1]
 
 
 class JsonCodec(Codec):
@@ -112,3 +113,28 @@ class JsonCodec(Codec):
             return self._decode_req(payload).req
         except DECODE_ERRORS:
             return None
+
+
+class BinaryJsonCodec(JsonCodec):
+    """The same in binary frames, as msanic 1.0.22 and some of its clients send it."""
+
+    name: str = "binary-json"
+    opcode: int = BINARY
+
+    def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
+        """See `Codec.typed_decoder`."""
+        decode, commands = super().typed_decoder(types)
+
+        def decode_bytes(payload: bytes) -> Request:
+            # As in `decode`: nobody has looked at the bytes yet, as the reader has at those of text frames.
+            return decode(payload.decode())
+
+        return TypedDecoder(decode_bytes, commands)
+
+    def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:
+        """See `Codec.reply`."""
+        return _BINARY_START + super().reply(cmd, data, code, req, hint)[1:]
+
+    def push(self, push: Push) -> bytes:
+        """See `Codec.push`."""
+        return _BINARY_START + super().push(push)[1:]

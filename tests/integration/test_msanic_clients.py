@@ -66,13 +66,28 @@ class Client:
         return told["cmd"], told["code"]
 
 
+class BrowserClient(Client):
+    """Takes what comes for a Blob, as msanic's messages are in a browser, and sends binary frames too."""
+
+    async def ask(self, cmd: Any, data: Any = None, req: Any = None) -> Any:
+        await self.connection.send(json.dumps({"cmd": cmd, "data": data, "req": req}).encode())
+        return await self.next()
+
+    async def next(self) -> Any:
+        message = await self.connection.recv()
+        assert isinstance(message, bytes), "a string has no arrayBuffer()"
+        return json.loads(message)
+
+
 @asynccontextmanager
-async def client(server: TestServer, user: str = "7", timestamp: int | None = None) -> AsyncIterator[Client]:
+async def client(
+    server: TestServer, user: str = "7", timestamp: int | None = None, kind: type[Client] = Client
+) -> AsyncIterator[Client]:
     """Connected at a time, in seconds since the epoch."""
     headers = {"Timestamp": str(timestamp)} if timestamp is not None else {}
     connection = await server.connect(user, additional_headers=headers)
     try:
-        yield Client(connection)
+        yield kind(connection)
     finally:
         await connection.close()
 
@@ -190,3 +205,49 @@ def test_answers_in_msgpack_are_for_who_asks_in_msgpack() -> None:
             assert (await seven.next())["data"] == 1
 
     on_server(test)
+
+
+def test_a_client_in_a_browser_that_knows_binary_frames_only() -> None:
+    async def test(server: TestServer, shop: Shop) -> None:
+        async with client(server, kind=BrowserClient) as seven:
+            for cmd in (2001, "shop.buy"):
+                reply = await seven.ask(cmd, {"tea": 2}, req="r-1")
+                assert reply == {"cmd": cmd, "data": {"tea": 2}, "code": 0, "req": "r-1", "hint": ""}
+                assert (await seven.ask(cmd, json.dumps({"tea": 2})))["data"] == {"tea": 2}
+                assert (await seven.ask(cmd, {"tea": "two"}))["code"] == 12
+                assert (await seven.ask(cmd, {}))["code"] == 16
+            assert (await seven.ask(1001, {}))["data"] == {}
+            assert (await seven.ask(9001, req=5))["code"] == 11
+            assert (await seven.ask(None, req=5))["cmd"] == 1002
+            await server.server.broadcast(None, 2006, "to all")
+            assert (await seven.next())["data"] == "to all"
+            await seven.connection.send(json.dumps({"cmd": 2002, "req": "slow-1"}).encode())
+            assert (await seven.ask(1001))["cmd"] == 1001
+            seven.connection.transport.abort()
+            assert await shop.lost.get() == "7 lost"
+        shop.go_on.set()
+        async with client(server, kind=BrowserClient) as seven:
+            late = await seven.next()
+            assert (late["cmd"], late["data"], late["req"]) == (2002, "done", "slow-1")
+
+    on_server(test, ws={"json_frames": "binary"})
+
+
+def test_a_client_in_a_browser_that_sends_text_is_answered_in_binary_frames() -> None:
+    async def test(server: TestServer, shop: Shop) -> None:
+        async with client(server, kind=BrowserClient) as seven:
+            for request in ({"cmd": 2001, "data": {"tea": 2}}, {"cmd": 9001}, {"cmd": None}):
+                await seven.connection.send(json.dumps({**request, "req": 1}))
+                answer = await seven.connection.recv()
+                assert isinstance(answer, bytes)
+                assert json.loads(answer)["code"] in (0, 11, 12)
+
+    on_server(test, ws={"json_frames": "binary"})
+
+
+def test_a_client_in_a_browser_is_rejected_in_a_binary_frame() -> None:
+    async def test(server: TestServer, shop: Shop) -> None:
+        async with client(server, kind=BrowserClient) as seven:
+            assert await seven.refused() == (1002, 11)
+
+    on_server(test, ws={"json_frames": "binary", "handshake_time": "require"})

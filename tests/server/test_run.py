@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,20 @@ def test_a_signal_stops_the_server_in_order(tmp_path: Path, number: signal.Signa
     assert "chat has stopped" in log
     assert log[-1].startswith("stopped in ")
     assert not [line for line in log if "Traceback" in line or "WARNING" in line or "ERROR" in line]
+
+
+def test_the_settings_of_the_wire_reach_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        settings = {"plugins.load": [], "ws.json_frames": "binary", "ws.handshake_time": "require"}
+        async with (
+            serve_process(tmp_path, settings) as server,
+            connect(server.websocket_url("user=ada"), proxy=None) as ws,
+        ):
+            reject = await ws.recv()
+            assert isinstance(reject, bytes)
+            assert json.loads(reject)["cmd"] == 1002
+
+    asyncio.run(main())
 
 
 def test_what_a_server_may_never_need_is_not_imported(tmp_path: Path) -> None:

@@ -24,17 +24,30 @@ def run(build: Build) -> Run:
     return run_
 
 
-def test_a_message_is_encoded_once_per_codec(run: Run, sent: Sent) -> None:
+@pytest.mark.parametrize("message_id", [None, 1])
+def test_a_message_is_encoded_once_per_codec(run: Run, message_id: int | None) -> None:
     async def test(house: Any) -> None:
-        json = [await house.session(f"json-{number}") for number in range(20)]
-        packed = [await house.session(f"packed-{number}", codec=house.codecs.msgpack) for number in range(20)]
-        assert house.delivery.to_group(None, Push("a.b", 1)) == 40
+        # One user, and the codecs mixed: they come in turns.
+        sessions = [await house.session(codec=codec) for _ in range(20) for codec in house.codecs.all]
+        push = Push("a.b", 1, id=message_id)
+        assert house.delivery.to_user("ada", push) == 60
         assert house.delivery.to_group("red", Push("a.b", 2)) == 0
         await asyncio.sleep(0)
-        # The same object for all: had it been encoded again, there would be another one.
-        assert len({id(frame) for session in json for frame in session.socket.writes}) == 1
-        assert [sent(session) for session in json] == [[{"cmd": "a.b", "data": 1, "code": 0, "hint": ""}]] * 20
-        assert {b"".join(session.socket.writes) for session in packed} == {house.codecs.msgpack.push(Push("a.b", 1))}
+        for codec in house.codecs.all:
+            frames = [frame for session in sessions if session.codec is codec for frame in session.socket.writes]
+            assert frames == [codec.push(push)] * 20
+            # The same object for all: had it been encoded again, there would be another one.
+            assert len({id(frame) for frame in frames}) == 1
+
+    run(test)
+
+
+def test_a_broadcast_is_encoded_once_per_codec(run: Run) -> None:
+    async def test(house: Any) -> None:
+        sessions = [await house.session(f"user-{n}", codec=codec) for n in range(20) for codec in house.codecs.all]
+        assert house.delivery.to_group(None, Push("a.b", 1)) == 60
+        await asyncio.sleep(0)
+        assert len({id(frame) for session in sessions for frame in session.socket.writes}) == len(house.codecs.all)
 
     run(test)
 

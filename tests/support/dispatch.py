@@ -201,19 +201,21 @@ def on_server(test: Callable[[TestServer, Bench], Awaitable[None]], **ws: Any) -
 
 
 class Client:
-    """A client that speaks one encoding."""
+    """A client that speaks one encoding, in one kind of frames."""
 
     def __init__(self, connection: ClientConnection, encoding: str) -> None:
         self.connection = connection
         self._packed = encoding == "msgpack"
+        self._binary = encoding != "json"
 
     async def send(self, cmd: str | int, data: Any = None, req: Any = None) -> None:
         message = {"cmd": cmd, "data": data, "req": req}
-        await self.connection.send(msgpack.packb(message) if self._packed else json.dumps(message))
+        payload = msgpack.packb(message) if self._packed else json.dumps(message).encode()
+        await self.connection.send(payload, text=not self._binary)
 
     async def next(self) -> dict[str, Any]:
         received = await self.connection.recv()
-        assert isinstance(received, bytes) is self._packed, "the answer has the form of the question"
+        assert isinstance(received, bytes) is self._binary, "the answer has the form of the question"
         message: dict[str, Any] = msgpack.unpackb(received) if self._packed else json.loads(received)
         return message
 
@@ -238,4 +240,4 @@ def frame(text: str) -> bytes:
     return b"\x81" + length + bytes(4) + text.encode()
 
 
-both_encodings = pytest.mark.parametrize("encoding", ["json", "msgpack"])
+each_encoding = pytest.mark.parametrize("encoding", ["json", "binary-json", "msgpack"])

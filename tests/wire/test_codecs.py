@@ -1,7 +1,7 @@
 import msgpack
 import pytest
 
-from msanic_core.wire import SUBPROTOCOL_NAMES, Codecs, EnvelopeError
+from msanic_core.wire import BINARY, SUBPROTOCOL_NAMES, TEXT, Codecs, EnvelopeError
 
 
 def test_by_subprotocol() -> None:
@@ -10,6 +10,18 @@ def test_by_subprotocol() -> None:
     assert [codecs.by_subprotocol(name).name for name in SUBPROTOCOL_NAMES] == ["json", "msgpack"]
     assert codecs.by_subprotocol("msanic.v1.msgpack") is codecs.msgpack
     assert codecs.by_subprotocol(None) is codecs.json
+
+
+def test_frames_of_json_for_who_negotiated_nothing() -> None:
+    codecs = Codecs(json_frames="binary")
+    assert codecs.by_subprotocol(None) is codecs.binary_json
+    assert [codecs.by_subprotocol(name) for name in SUBPROTOCOL_NAMES] == [codecs.json, codecs.msgpack]
+
+
+def test_every_codec_has_a_name_of_its_own() -> None:
+    codecs = Codecs()
+    assert [codec.name for codec in codecs.all] == ["json", "binary-json", "msgpack"]
+    assert [codec.opcode for codec in codecs.all] == [TEXT, BINARY, BINARY]
 
 
 @pytest.mark.parametrize("name", ["", "json", "msanic.v2.json", "MSANIC.V1.JSON"])

@@ -21,7 +21,7 @@ from tests.support.typed_messages import (
     without_extras,
 )
 
-both = pytest.mark.parametrize("codec", [codecs.json, codecs.msgpack], ids=["json", "msgpack"])
+with_each_codec = pytest.mark.parametrize("codec", codecs.all, ids=lambda codec: codec.name)
 
 HUGE = [
     b"\xdd\xff\xff\xff\xff",
@@ -65,7 +65,7 @@ def test_promises_and_much_of_little_do_not_become_memory(name: str) -> None:
     assert most < 100_000
 
 
-@both
+@with_each_codec
 @pytest.mark.parametrize("levels", [100, 5_000, 1_000_000])
 def test_however_deep(codec: Codec, levels: int) -> None:
     nested = Verbatim("[" * levels + "]" * levels, b"\x91" * levels + b"\x90")
@@ -109,7 +109,7 @@ def test_structs_within_structs_of_their_own_kind_do_not_become_memory() -> None
     assert peak_of(decode, payload) < len(payload)
 
 
-@both
+@with_each_codec
 def test_what_a_check_raises_that_is_no_error_of_the_decoder_comes_out(codec: Codec) -> None:
     def fail(self: object) -> None:
         raise LookupError("a plugin's own")
@@ -123,7 +123,7 @@ def test_what_a_check_raises_that_is_no_error_of_the_decoder_comes_out(codec: Co
 # Few commands, or none
 
 
-@both
+@with_each_codec
 def test_a_message_without_cmd_where_there_is_one_command(codec: Codec) -> None:
     decode = codec.typed_decoder({"a.b": int}).decode
     assert decode(payload_of({"cmd": "a.b", "data": 5}, codec.name)).data == 5
@@ -132,7 +132,7 @@ def test_a_message_without_cmd_where_there_is_one_command(codec: Codec) -> None:
             decode(payload_of(message, codec.name))
 
 
-@both
+@with_each_codec
 def test_without_any_command_everything_is_left_to_the_other_way(codec: Codec) -> None:
     messages: list[Any] = [[], {}, {"data": 1}, *({"cmd": cmd, "data": 1} for cmd in ("a.b", "", 2001, None))]
     for message in messages:
