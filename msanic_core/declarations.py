@@ -9,7 +9,7 @@ import msgspec
 
 from msanic_core.command_map import describe_clash, find_clashes
 from msanic_core.commands import AnyCommand, Command
-from msanic_core.config_sources import same_name
+from msanic_core.config.sources import same_name
 from msanic_core.discovery import Plugin, State, block_hint, did_you_mean, one_line
 
 if TYPE_CHECKING:

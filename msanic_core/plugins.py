@@ -13,7 +13,7 @@ import pluggy
 
 from msanic_core import hookspecs
 from msanic_core.commands import AnyCommand
-from msanic_core.config_sources import same_name
+from msanic_core.config.sources import same_name
 from msanic_core.declarations import (
     Implementation,
     commands_of,

@@ -13,7 +13,7 @@ from tortoise.context import TortoiseContext
 
 from msanic_core import constraints, hookspecs
 from msanic_core.codes import CLOSE_CODES, REPLY_CODES, OfflineReason, ReplyCode
-from msanic_core.config_sections import SECTIONS
+from msanic_core.config.sections import SECTIONS
 from msanic_core.db.model import Model
 from msanic_core.db.paging import Page, PageAfter
 from msanic_core.db.soft_delete import SoftDeleteModel

@@ -38,9 +38,6 @@ ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main_
 
 # Modules at the top that belong to a room of another name.
 SHARED = {
-    "config_sections": "config",
-    "config_sources": "config",
-    "config_text": "config",
     "declarations": "plugins",
     "discovery": "plugins",
     "handlers": "commands",

@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from msanic_core.cli import options, output
 
 if TYPE_CHECKING:
-    from msanic_core.config_sections import Settings
+    from msanic_core.config.sections import Settings
 
 SUMMARY = "send one command to a running server"
 
@@ -82,7 +82,7 @@ def with_user(url: str, user: str | None) -> str:
     from websockets.exceptions import InvalidURI
     from websockets.uri import parse_uri
 
-    from msanic_core.config_text import masked
+    from msanic_core.config.text import masked
 
     try:
         parse_uri(url)
@@ -109,7 +109,7 @@ def _ask(url: str, request: str, *, headers: list[tuple[str, str]], timeout: flo
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
 
-    from msanic_core.config_text import masked
+    from msanic_core.config.text import masked
 
     deadline = time.monotonic() + timeout
     shown = masked("", url)

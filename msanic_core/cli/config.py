@@ -17,8 +17,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the settings."""
     settings, origins = options.read_settings(arguments)
 
-    from msanic_core.config import flat
-    from msanic_core.config_text import masked
+    from msanic_core.config.load import flat
+    from msanic_core.config.text import masked
 
     shown = {key: masked(key, value) for key, value in flat(settings).items()}
     if arguments.json:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from msanic_core.config import Origins
-    from msanic_core.config_sections import Settings
+    from msanic_core.config.load import Origins
+    from msanic_core.config.sections import Settings
     from msanic_core.plugins import PluginSet
 
 _FLAGS = {

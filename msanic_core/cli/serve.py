@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msanic_core.cli import options, output
 
 if TYPE_CHECKING:
-    from msanic_core.config_sections import ServerSettings
+    from msanic_core.config.sections import ServerSettings
 
 SUMMARY = "run the server"
 

@@ -13,7 +13,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.config import Config
 
 from msanic_core.command_map import CommandMap
-from msanic_core.config_sections import Settings
+from msanic_core.config.sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox

@@ -2,7 +2,7 @@
 
 import socket
 
-from msanic_core.config_text import masked
+from msanic_core.config.text import masked
 from msanic_core.discovery import State
 from msanic_core.requirement import running_version
 from msanic_core.server.app import Node

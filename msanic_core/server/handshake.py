@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sanic import HTTPResponse, Request
 
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
-from msanic_core.config_sections import Settings, WebSocketSettings
+from msanic_core.config.sections import Settings, WebSocketSettings
 from msanic_core.context import Server
 from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolicy
 from msanic_core.errors import StoreUnavailableError

@@ -9,7 +9,7 @@ from sanic import Blueprint, HTTPResponse, Request, Sanic
 from sanic.exceptions import MethodNotAllowed
 from sanic_routing.exceptions import BaseException as SanicRoutingError
 
-from msanic_core.config_sections import HttpSettings
+from msanic_core.config.sections import HttpSettings
 from msanic_core.context import Server
 from msanic_core.errors import PluginError
 from msanic_core.http.cors import Cors

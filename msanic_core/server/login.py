@@ -11,7 +11,7 @@ from sanic import Request
 from sanic.exceptions import Unauthorized
 
 from msanic_core.codes import CLOSE_CODES, CloseCode
-from msanic_core.config_sections import Settings
+from msanic_core.config.sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.engine.base import Engine

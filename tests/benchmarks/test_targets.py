@@ -16,7 +16,7 @@ from benchmarks.exchanges import DURABLE_PUSH, SCENARIOS, Exchange
 from benchmarks.plugin.src import msanic_bench
 from benchmarks.targets import TARGETS, Process, Target
 from msanic_core.config import load_settings
-from msanic_core.config_sections import Settings
+from msanic_core.config.sections import Settings
 from msanic_core.testing import TestServer, serving
 
 MARK = b"########"

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from msanic_core.cli.options import add_settings_arguments, read_settings
-from msanic_core.config import Origins
-from msanic_core.config_sections import Settings
+from msanic_core.config.load import Origins
+from msanic_core.config.sections import Settings
 from msanic_core.errors import ConfigError
 
 

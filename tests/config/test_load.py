@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from msanic_core.config import Origins, flat, load_settings, settings_from
-from msanic_core.config_sections import SECTIONS, Settings
-from msanic_core.config_text import bare, expected
+from msanic_core.config.load import Origins, flat, load_settings, settings_from
+from msanic_core.config.sections import SECTIONS, Settings
+from msanic_core.config.text import bare, expected
 from msanic_core.errors import ConfigError
 
 KEYS = [f"{section}.{field.name}" for section, struct in SECTIONS.items() for field in msgspec.structs.fields(struct)]

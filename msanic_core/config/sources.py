@@ -1,4 +1,4 @@
-"""Where settings are written: the file, the environment, flags. What the keys mean is said in config.py."""
+"""Where settings are written: the file, the environment, flags. What the keys mean is said in sections.py."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from msanic_core.config_text import bare, expected, masked, nearest
+from msanic_core.config.text import bare, expected, masked, nearest
 from msanic_core.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str, ...]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from msanic_core.config_sources import PLUGINS
+from msanic_core.config.sources import PLUGINS
 
 
 def _count(text: str, unit: str = "", *, least: int = 1, most: int | None = None) -> Meta:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from msanic_core.config_text import masked, nearest
+from msanic_core.config.text import masked, nearest
 
 
 @pytest.mark.parametrize(

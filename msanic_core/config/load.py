@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from msanic_core.config_sections import SECTIONS, Settings
-from msanic_core.config_sources import (
+from msanic_core.config.sections import SECTIONS, Settings
+from msanic_core.config.sources import (
     PLUGINS,
     Entry,
     KeyPath,
@@ -19,7 +19,7 @@ from msanic_core.config_sources import (
     merge,
     override_entries,
 )
-from msanic_core.config_text import masked
+from msanic_core.config.text import masked
 from msanic_core.errors import ConfigError
 
 Origins: TypeAlias = Mapping[str, str]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from msanic_core.config import Origins, flat, load_settings, settings_from
-from msanic_core.config_sections import Settings
+from msanic_core.config.load import Origins, flat, load_settings, settings_from
+from msanic_core.config.sections import Settings
 from msanic_core.errors import ConfigError
 
 
