@@ -9,7 +9,7 @@ from msanic_core.codes import CloseCode, OfflineReason, ReplyCode
 from msanic_core.errors import AuthenticationError, CommandError, ConfigError, LockLostError, MsanicError, PluginError
 
 if TYPE_CHECKING:
-    from msanic_core.commands import AnyCommand, command
+    from msanic_core.commands.declaration import AnyCommand, command
     from msanic_core.context import Context, Server
     from msanic_core.engine.base import SessionInfo
     from msanic_core.hookspecs import hookimpl, hookspec
@@ -36,12 +36,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AnyCommand": "commands",
+    "AnyCommand": "commands.declaration",
     "Context": "context",
     "Identity": "identity",
     "Server": "context",
     "SessionInfo": "engine.base",
-    "command": "commands",
+    "command": "commands.declaration",
     "hookimpl": "hookspecs",
     "hookspec": "hookspecs",
 }

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from msanic_core.commands import AnyCommand
+from msanic_core.commands.declaration import AnyCommand
 from msanic_core.errors import PluginError
 from msanic_core.requirement import CORE, running_version, version_needed
 

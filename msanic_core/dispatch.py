@@ -12,7 +12,7 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from msanic_core.codes import REPLY_CODES, ReplyCode
-from msanic_core.command_map import Bound, CommandMap
+from msanic_core.commands.map import Bound, CommandMap
 from msanic_core.context import Context, Server
 from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.engine.base import Engine

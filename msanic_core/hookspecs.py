@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sanic import Blueprint, Request
 
     from msanic_core.codes import OfflineReason
-    from msanic_core.commands import AnyCommand
+    from msanic_core.commands.declaration import AnyCommand
     from msanic_core.context import Server
     from msanic_core.engine.base import SessionInfo
     from msanic_core.identity import Identity

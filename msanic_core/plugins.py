@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from msanic_core import hookspecs
-from msanic_core.commands import AnyCommand
+from msanic_core.commands.declaration import AnyCommand
+from msanic_core.commands.signature import signature_of
 from msanic_core.config.sources import same_name
 from msanic_core.declarations import (
     Implementation,
@@ -25,7 +26,6 @@ from msanic_core.declarations import (
 )
 from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover
 from msanic_core.errors import PluginError
-from msanic_core.handlers import signature_of
 from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from msanic_core.codes import ReplyCode
-from msanic_core.commands import AnyCommand, Command
+from msanic_core.commands.declaration import AnyCommand, Command
 from msanic_core.context import Context
 from msanic_core.engine.base import Engine
 from msanic_core.errors import CommandError

@@ -27,8 +27,7 @@ Load = Callable[..., PluginSet]
 
 PRELUDE = """\
 import msgspec
-from msanic_core.commands import command
-from msanic_core.hookspecs import hookimpl, hookspec
+from msanic_core import command, hookimpl, hookspec
 """
 
 

@@ -115,7 +115,7 @@ def test_the_test_shown_to_plugin_authors_passes(monkeypatch: pytest.MonkeyPatch
 DATA_IMPORTS = """\
 import msgspec
 from tortoise.expressions import F
-from msanic_core.commands import command
+from msanic_core.commands.declaration import command
 from msanic_core.context import Context
 from msanic_core.db.paging import Page, PageAfter, page, page_after
 """

@@ -40,9 +40,7 @@ ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main_
 SHARED = {
     "declarations": "plugins",
     "discovery": "plugins",
-    "handlers": "commands",
     "requirement": "plugins",
-    "command_map": "commands",
 }
 
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.

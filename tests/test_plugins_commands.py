@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from msanic_core.commands import command
+from msanic_core.commands.declaration import command
 from msanic_core.hookspecs import hookimpl
 from tests.support.plugins import BLOCK, Install, Load, error_of
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from sanic import Request
 from sanic.response import BaseHTTPResponse, ResponseStream
 
+from msanic_core.commands.signature import check_data_type, path_of, signature_of
 from msanic_core.errors import PluginError
-from msanic_core.handlers import check_data_type, path_of, signature_of
 from msanic_core.http.declarations import Declared, declared
 from msanic_core.http.envelope import reply
 from msanic_core.http.path import PathDecoder, path_types

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sanic import HTTPResponse, Request, Sanic
 from sanic.config import Config
 
-from msanic_core.command_map import CommandMap
+from msanic_core.commands.map import CommandMap
 from msanic_core.config.sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database

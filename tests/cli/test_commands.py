@@ -7,13 +7,13 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.cli.commands import type_name
-from msanic_core.commands import NO_DATA
+from msanic_core.commands.declaration import NO_DATA
 
 Install = Callable[[str, str], None]
 
 PARLOUR = '''
 import msgspec
-from msanic_core.commands import command
+from msanic_core.commands.declaration import command
 from msanic_core.hookspecs import hookimpl
 
 class Say(msgspec.Struct):

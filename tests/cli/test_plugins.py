@@ -10,7 +10,7 @@ from msanic_core.plugins import PluginSet
 Install = Callable[[str, str], None]
 
 GREETER = """
-from msanic_core.commands import command
+from msanic_core.commands.declaration import command
 from msanic_core.hookspecs import hookimpl
 
 @command("greet.hello", id=2001)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from msanic_core.commands import MAX_NAME_BYTES, AnyCommand, Handler
+from msanic_core.commands.declaration import MAX_NAME_BYTES, AnyCommand, Handler
+from msanic_core.commands.signature import NO_DATA, path_of
 from msanic_core.errors import PluginError
-from msanic_core.handlers import NO_DATA, path_of
 
 if TYPE_CHECKING:
     from msanic_core.wire.codecs import Codecs

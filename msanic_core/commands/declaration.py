@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from msanic_core.commands.signature import NO_DATA, data_type_of, path_of
 from msanic_core.errors import PluginError
-from msanic_core.handlers import NO_DATA, data_type_of, path_of
 
 __all__ = ["NO_DATA", "AnyCommand", "Command", "Handler", "command"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from msanic_core.commands import NO_DATA, AnyCommand, Command, command
+from msanic_core.commands.declaration import NO_DATA, AnyCommand, Command, command
 from msanic_core.errors import PluginError
 
 

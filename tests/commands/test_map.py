@@ -3,8 +3,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from msanic_core.command_map import CommandMap, describe_clash, find_clashes
-from msanic_core.commands import AnyCommand, command
+from msanic_core.commands.declaration import AnyCommand, command
+from msanic_core.commands.map import CommandMap, describe_clash, find_clashes
 from msanic_core.errors import PluginError
 from msanic_core.wire import Codecs
 

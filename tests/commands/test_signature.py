@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, TypedDict
 import msgspec
 import pytest
 
+from msanic_core.commands.signature import NO_DATA, data_type_of, path_of
 from msanic_core.errors import PluginError
-from msanic_core.handlers import NO_DATA, data_type_of, path_of
 
 if TYPE_CHECKING:
     from msanic_core.context import Context
