@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from msanic_core.commands.clashes import describe_clash, find_clashes
 from msanic_core.commands.declaration import AnyCommand, Command
-from msanic_core.commands.map import describe_clash, find_clashes
 from msanic_core.config.sources import same_name
 from msanic_core.discovery import Plugin, State, block_hint, did_you_mean, one_line
 

@@ -1,12 +1,13 @@
 """The one map of all commands, built at start: messages are looked up in it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from msanic_core.commands.clashes import describe_clash, find_clashes, keys_of
 from msanic_core.commands.declaration import MAX_NAME_BYTES, AnyCommand, Handler
-from msanic_core.commands.signature import NO_DATA, path_of
+from msanic_core.commands.signature import NO_DATA
 from msanic_core.errors import PluginError
 
 if TYPE_CHECKING:
@@ -31,14 +32,6 @@ class Bound:
         self.decoders = decoders
 
 
-class Clash(NamedTuple):
-    """Two commands that share a name or an id, each with the name of its plugin."""
-
-    key: str | int
-    first: tuple[str, AnyCommand]
-    second: tuple[str, AnyCommand]
-
-
 class CommandMap:
     """Every command of every plugin, by name and by id. Built once, at start, with `build`."""
 
@@ -46,7 +39,7 @@ class CommandMap:
 
     def __init__(self, bound: Iterable[Bound], codecs: "Codecs") -> None:
         self._sorted = tuple(sorted(bound, key=lambda each: each.command.name))
-        self._by_key: dict[str | int, Bound] = {key: each for each in self._sorted for key in _keys(each.command)}
+        self._by_key: dict[str | int, Bound] = {key: each for each in self._sorted for key in keys_of(each.command)}
         self.get: Callable[[str | int], Bound | None] = self._by_key.get
         """Return what answers a command, given its name or its id; None if nothing does."""
         types = {each.command.name: each.command.data_type for each in self._sorted}
@@ -90,37 +83,10 @@ class CommandMap:
         return len(self._sorted)
 
 
-def find_clashes(entries: Iterable[tuple[str, AnyCommand]]) -> list[Clash]:
-    """Return each name and id that more than one of the (plugin name, command) pairs has."""
-    owners: dict[str | int, tuple[str, AnyCommand]] = {}
-    clashes = []
-    for entry in entries:
-        for key in _keys(entry[1]):
-            if key in owners:
-                clashes.append(Clash(key, owners[key], entry))
-            else:
-                owners[key] = entry
-    return clashes
-
-
-def describe_clash(clash: Clash, first: str, second: str) -> str:
-    """Return one line that says what clashes and how to mend it; `first` and `second` are how to call the plugins."""
-    one, other = (f"{path_of(each.handler)} for {each.name!r}" for each in (clash.first[1], clash.second[1]))
-    what = f"command id {clash.key}" if isinstance(clash.key, int) else f"command {clash.key!r}"
-    if clash.first[0] == clash.second[0]:
-        return f"{first}: {what} is declared twice, by {one} and by {other}; give one of them another"
-    mend = f'give one of them another, or block one plugin with [plugins] block = ["{clash.second[0]}"]'
-    return f"{first} and {second}: {what} is declared by both, by {one} and by {other}; {mend}"
-
-
 def _closest(word: str, words: Iterable[str]) -> str | None:
     import difflib
 
     return next(iter(difflib.get_close_matches(word, words, n=1)), None)
-
-
-def _keys(each: AnyCommand) -> tuple[str | int, ...]:
-    return (each.name,) if each.id is None else (each.name, each.id)
 
 
 def _bind(plugin: str, each: AnyCommand, codecs: "Codecs") -> Bound:

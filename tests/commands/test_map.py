@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from msanic_core.commands.declaration import AnyCommand, command
-from msanic_core.commands.map import CommandMap, describe_clash, find_clashes
+from msanic_core.commands.map import CommandMap
 from msanic_core.errors import PluginError
 from msanic_core.wire import Codecs
 
@@ -96,22 +96,6 @@ def test_two_plugins_with_one_name_or_id(first: AnyCommand, second: AnyCommand, 
     assert text.startswith(f"plugin 'one' and plugin 'two': {key} is declared by both, by {__name__}.handler for 'a.b'")
     assert text.endswith('give one of them another, or block one plugin with [plugins] block = ["two"]')
     assert caught.value.packages == ("one", "two")
-
-
-def test_one_plugin_with_a_command_twice() -> None:
-    (clash,) = find_clashes([("one", named("a.b")), ("one", named("a.b"))])
-    text = describe_clash(clash, "msanic-one 1.0", "msanic-one 1.0")
-    assert text.startswith("msanic-one 1.0: command 'a.b' is declared twice, by ")
-    assert text.endswith("give one of them another")
-
-
-def test_all_clashes_are_found() -> None:
-    entries = [("one", named("a.b", 2000)), ("two", named("a.b", 2000)), ("three", named("a.b"))]
-    assert [(clash.key, clash.first[0], clash.second[0]) for clash in find_clashes(entries)] == [
-        ("a.b", "one", "two"),
-        (2000, "one", "two"),
-        ("a.b", "one", "three"),
-    ]
 
 
 @pytest.mark.parametrize(
