@@ -3,6 +3,7 @@
 import importlib
 import os
 import shlex
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,14 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.config import settings_from
-from msanic_core.plugins import PluginSet, load_plugins
+from msanic_core.plugins.loading import PluginSet, load_plugins
 from msanic_core.wire import Codecs
 
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support.model_packages import CommandLine, WriteModels, forget_package, import_models, write_models  # noqa: E402
+from tests.support.raw_clients import MakePlugin, Raw, connect_raw, make_plugin_of  # noqa: E402
+from tests.support.websockets import Ends  # noqa: E402
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -116,3 +119,30 @@ def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         return captured.out
 
     return run
+
+
+@pytest.fixture
+def raw() -> Raw:
+    """Connect to a port with a client that sends raw bytes."""
+    return connect_raw
+
+
+@pytest.fixture
+def ipv6_loopback() -> str:
+    """The address, where there is IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    return "::1"
+
+
+@pytest.fixture
+def make_plugin() -> MakePlugin:
+    """Make a plugin of hook functions: `make_plugin(ws_command=lambda: [...])`."""
+    return make_plugin_of
+
+
+@pytest.fixture
+def ends(make_plugin: MakePlugin) -> Ends:
+    return Ends(make_plugin)

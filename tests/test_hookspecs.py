@@ -25,8 +25,8 @@ from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.errors import AuthenticationError
 from msanic_core.identity import Identity
-from msanic_core.plugins import PluginSet, State, load_plugins
-from msanic_core.server.hooks import caller
+from msanic_core.plugins.calling import caller
+from msanic_core.plugins.loading import PluginSet, State, load_plugins
 from msanic_core.session.registry import Registry
 from msanic_core.wire import Push
 

@@ -24,7 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "commands": {"errors", "wire"},
     "context": {"codes", "identity", "wire", "engine", "session", "db"},
     "hookspecs": {"codes", "identity", "engine", "commands", "context"},
-    "plugins": {"errors", "config", "wire", "db", "commands", "hookspecs"},
+    "plugins": {"codes", "errors", "config", "wire", "engine", "db", "session", "commands", "context", "hookspecs"},
     "dispatch": {"codes", "errors", "wire", "db", "engine", "session", "commands", "context"},
     "system": {"codes", "errors", "engine", "session", "commands", "context"},
     "http": {"codes", "errors", "identity", "wire", "db", "commands"},
@@ -36,12 +36,6 @@ ROOMS["cli"] = {*ROOMS, "server"} - {"testing"}
 ROOMS["__main__"] = {"cli"}
 ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main__"}
 
-# Modules at the top that belong to a room of another name.
-SHARED = {
-    "declarations": "plugins",
-    "discovery": "plugins",
-    "requirement": "plugins",
-}
 
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
 HOMES: dict[str, set[str]] = {
@@ -78,8 +72,7 @@ class Import(NamedTuple):
 
 
 def room_of(path: Path) -> str:
-    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return SHARED.get(name, name)
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports_in(path: Path) -> Iterator[Import]:
@@ -117,9 +110,8 @@ def test_a_room_imports_only_from_rooms_below(room: str) -> None:
     for found in IMPORTS:
         parts = found.target.split(".")
         if room_of(found.path) == room and parts[0] == "msanic_core" and len(parts) > 1:
-            name = SHARED.get(parts[1], parts[1])
             is_module = (PACKAGE / f"{parts[1]}.py").exists() or (PACKAGE / parts[1]).is_dir()
-            target = name if is_module else "__init__"
+            target = parts[1] if is_module else "__init__"
             if target not in {room, *ROOMS[room]}:
                 breaches.append(str(found))
     assert not breaches

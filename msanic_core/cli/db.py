@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the sub-verb; the exit code is 1 when a migration fails, and of `status` when there is something to do."""
     from msanic_core.db.database import Database
     from msanic_core.errors import MigrationError
-    from msanic_core.plugins import load_plugins
+    from msanic_core.plugins.loading import load_plugins
 
     if arguments.sub_verb == "make" and arguments.empty and arguments.plugin is None:
         raise output.UsageError("--empty needs a PLUGIN")

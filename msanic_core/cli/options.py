@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from msanic_core.config.load import Origins
     from msanic_core.config.sections import Settings
-    from msanic_core.plugins import PluginSet
+    from msanic_core.plugins.loading import PluginSet
 
 _FLAGS = {
     "--host": ("server.host", "address to listen on"),
@@ -73,6 +73,6 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Settings, Origins]:
 
 def read_plugins(arguments: argparse.Namespace) -> PluginSet:
     """Load the plugins that the settings want, broken ones included. Raises `ConfigError`."""
-    from msanic_core.plugins import load_plugins
+    from msanic_core.plugins.loading import load_plugins
 
     return load_plugins(read_settings(arguments)[0])

@@ -21,8 +21,8 @@ from msanic_core.dispatch import Dispatcher
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.http.endpoint import Endpoints
-from msanic_core.plugins import PluginSet
-from msanic_core.server import hooks
+from msanic_core.plugins import calling
+from msanic_core.plugins.loading import PluginSet
 from msanic_core.server.handshake import Handshake, welcome
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import ERROR_FORMAT, mount, prepare
@@ -64,11 +64,13 @@ class Node:
         own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
         self.relay = _make_relay(settings, self.engine, self.db)
         outbox = Outbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
-        self.server = Server(self.id, self.engine, self.registry, self.db, outbox, own_settings, hooks.caller(plugins))
+        self.server = Server(
+            self.id, self.engine, self.registry, self.db, outbox, own_settings, calling.caller(plugins)
+        )
         self.offline = OfflineChain(
             self.registry,
             self.engine,
-            hooks.offline_hooks(plugins, self.server),
+            calling.offline_hooks(plugins, self.server),
             OfflineLimits(settings.offline.yield_after, settings.offline.cancel_after),
         )
         replay = Replay(self.engine, self.offline, partial(welcome, settings.ws))
@@ -98,7 +100,7 @@ class Node:
             replay,
             codecs,
             login,
-            hooks.announcer(plugins, self.server, settings.offline.cancel_after),
+            calling.announcer(plugins, self.server, settings.offline.cancel_after),
             flusher,
             self._intake,
         )

@@ -3,8 +3,8 @@
 import socket
 
 from msanic_core.config.text import masked
-from msanic_core.discovery import State
-from msanic_core.requirement import running_version
+from msanic_core.plugins.discovery import State
+from msanic_core.plugins.requirement import running_version
 from msanic_core.server.app import Node
 
 

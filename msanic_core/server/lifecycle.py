@@ -9,7 +9,7 @@ from sanic import Sanic
 from sanic.server.async_server import AsyncioServer
 
 from msanic_core.codes import OfflineReason
-from msanic_core.server import hooks
+from msanic_core.plugins import calling
 from msanic_core.server.app import Node
 from msanic_core.server.http_connection import HttpConnection
 
@@ -52,7 +52,7 @@ class RunningNode:
             await node.db.close()
             raise
         try:
-            await hooks.start_plugins(node.plugins, node.server)
+            await calling.start_plugins(node.plugins, node.server)
             if node.relay is not None:
                 node.relay.start()
         except BaseException:
@@ -100,7 +100,7 @@ class RunningNode:
             log.warning(
                 "cancelled at the deadline: %d handlers, %d offline chains and hooks", late_handlers, late_hooks
             )
-        await hooks.stop_plugins(node.plugins, node.server, began + timeout)
+        await calling.stop_plugins(node.plugins, node.server, began + timeout)
         self._heartbeat.cancel()
         for connection in list(self._listener.connections):
             connection.abort()

@@ -17,8 +17,8 @@ from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.engine.base import Engine
 from msanic_core.errors import AuthenticationError, StoreUnavailableError
 from msanic_core.identity import Identity, check_name
-from msanic_core.plugins import Implementation
-from msanic_core.server import hooks
+from msanic_core.plugins import calling
+from msanic_core.plugins.loading import Implementation
 
 log = logging.getLogger("msanic_core.login")
 
@@ -90,7 +90,7 @@ class Login:
         try:
             async with limit:
                 for implementation in self._authenticate:
-                    identity = await hooks.call(implementation, request=request, server=self._server)
+                    identity = await calling.call(implementation, request=request, server=self._server)
                     if identity is not None:
                         return _checked(identity)
         except AuthenticationError as error:

@@ -10,7 +10,7 @@ import sys
 import uvloop
 
 from msanic_core.config.sections import Settings
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.banner import banner
 from msanic_core.server.lifecycle import RunningNode

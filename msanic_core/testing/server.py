@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from msanic_core.config import settings_from
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.lifecycle import RunningNode
 from msanic_core.server.listener import bind

@@ -10,7 +10,7 @@ from benchmarks import environments
 from benchmarks.environments import ROOT, EnvironmentProblem, Stamp, core_files, prepare
 from benchmarks.extra_plugins import COUNT, write_plugins
 from msanic_core.config import settings_from
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 
 
 def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from tortoise.exceptions import DBConnectionError
 from msanic_core.config import settings_from
 from msanic_core.db.database import Database
 from msanic_core.errors import ConfigError, DatabaseUnavailableError, MsanicError
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from tests.support.model_packages import WriteModels
 
 NOTE = "class Note(Model):\n    id = fields.IntField(primary_key=True)\n"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from msanic_core.config import settings_from
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.lifecycle import RunningNode
 from msanic_core.server.listener import bind

@@ -12,13 +12,13 @@ from sanic import Sanic
 
 from msanic_core import Context, PluginError, command
 from msanic_core.config import settings_from
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.testing import serving
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 
 @command("test.greet")
@@ -26,9 +26,12 @@ def greet(ctx: Context, data: str) -> str:
     return f"{data}, {ctx.user}"
 
 
-def test_a_command_over_a_real_socket(plugin: MakePlugin) -> None:
+def test_a_command_over_a_real_socket(make_plugin: MakePlugin) -> None:
     async def main() -> Any:
-        async with serving({"test": plugin(ws_command=lambda: [greet])}) as server, await server.connect("ada") as ws:
+        async with (
+            serving({"test": make_plugin(ws_command=lambda: [greet])}) as server,
+            await server.connect("ada") as ws,
+        ):
             await ws.send('{"cmd": "test.greet", "data": "hello", "req": 7}')
             return json.loads(await ws.recv())
 
@@ -46,9 +49,9 @@ def test_the_path_of_the_websocket_is_a_setting(raw: Raw) -> None:
     asyncio.run(main())
 
 
-def test_two_nodes_of_a_process_share_nothing(plugin: MakePlugin) -> None:
+def test_two_nodes_of_a_process_share_nothing(make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        other_ = serving({"test": plugin(ws_command=lambda: [greet])})
+        other_ = serving({"test": make_plugin(ws_command=lambda: [greet])})
         async with (
             serving({}) as one,
             other_ as other,
@@ -98,11 +101,11 @@ def test_no_access_log(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
     assert "/livez" not in caplog.text
 
 
-def test_plugins_that_cannot_be_served_together_stop_the_node(plugin: MakePlugin) -> None:
+def test_plugins_that_cannot_be_served_together_stop_the_node(make_plugin: MakePlugin) -> None:
     async def main() -> None:
         settings = settings_from({"plugins": {"load": []}})
         codecs = Codecs()
-        both = {name: plugin(ws_command=lambda: [greet]) for name in ("one", "two")}
+        both = {name: make_plugin(ws_command=lambda: [greet]) for name in ("one", "two")}
         Node(settings, load_plugins(settings, both), codecs)
 
     with pytest.raises(PluginError, match=r"test\.greet"):

@@ -11,13 +11,13 @@ from packaging.version import Version
 
 from msanic_core import Context, Identity, command
 from msanic_core.config import settings_from
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.banner import banner
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakePlugin
+    from tests.support.raw_clients import MakePlugin
 
 
 @command("chat.say", id=2001)
@@ -58,10 +58,10 @@ def test_without_plugins() -> None:
     }
 
 
-def test_with_plugins(plugin: MakePlugin) -> None:
+def test_with_plugins(make_plugin: MakePlugin) -> None:
     plugins = {
-        "chat": plugin(ws_command=lambda: [say]),
-        "login": plugin(authenticate=lambda: Identity("ada")),
+        "chat": make_plugin(ws_command=lambda: [say]),
+        "login": make_plugin(authenticate=lambda: Identity("ada")),
     }
     rows = shown(plugins, {"ws": {"path": "/realtime"}})
     assert rows["websocket"] == "ws://127.0.0.1:PORT/realtime"

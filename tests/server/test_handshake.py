@@ -18,7 +18,7 @@ from msanic_core.testing import serving
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 TEXT, CLOSE = 1, 8
 PLUGIN_LOGIN = {"auth": {"mode": "plugin"}}
@@ -138,7 +138,7 @@ def test_what_a_refused_client_sends_is_ignored(raw: Raw, caplog: pytest.LogCapt
     assert not [record for record in caplog.records if record.name == "msanic_core.websocket"]
 
 
-def test_max_connections(plugin: MakePlugin) -> None:
+def test_max_connections(make_plugin: MakePlugin) -> None:
     async def main() -> None:
         async with serving({}, {"ws": {"max_connections": 2}}) as server:
             first, _ = await server.connect("ada"), await server.connect("bob")
@@ -160,7 +160,7 @@ def test_max_connections(plugin: MakePlugin) -> None:
         ("max_connections_per_address", (4505, "too many connections from this address")),
     ],
 )
-def test_logins_under_way_count_as_connections(plugin: MakePlugin, limit: str, refusal: tuple[int, str]) -> None:
+def test_logins_under_way_count_as_connections(make_plugin: MakePlugin, limit: str, refusal: tuple[int, str]) -> None:
     async def main() -> None:
         logging_in, go_on = asyncio.Semaphore(0), asyncio.Event()
 
@@ -170,7 +170,7 @@ def test_logins_under_way_count_as_connections(plugin: MakePlugin, limit: str, r
             return Identity(request.args.get("user"))
 
         settings = {**PLUGIN_LOGIN, "ws": {limit: 3}}
-        async with serving({"login": plugin(authenticate=authenticate)}, settings) as server:
+        async with serving({"login": make_plugin(authenticate=authenticate)}, settings) as server:
             under_way = [asyncio.create_task(server.connect(user)) for user in ("ada", "bob", "eve")]
             for _ in under_way:
                 await logging_in.acquire()
@@ -184,11 +184,11 @@ def test_logins_under_way_count_as_connections(plugin: MakePlugin, limit: str, r
     asyncio.run(main())
 
 
-def test_single_session_replaces_the_older(plugin: MakePlugin) -> None:
+def test_single_session_replaces_the_older(make_plugin: MakePlugin) -> None:
     lost: list[tuple[SessionInfo, OfflineReason]] = []
 
     async def main() -> None:
-        hooks = plugin(ws_offline=lambda session, reason: lost.append((session, reason)))
+        hooks = make_plugin(ws_offline=lambda session, reason: lost.append((session, reason)))
         async with serving({"test": hooks}) as server:
             older = await server.connect("ada")
             newer = await server.connect("ada")
@@ -200,11 +200,11 @@ def test_single_session_replaces_the_older(plugin: MakePlugin) -> None:
     asyncio.run(main())
 
 
-def test_multiple_sessions_have_a_limit(plugin: MakePlugin) -> None:
+def test_multiple_sessions_have_a_limit(make_plugin: MakePlugin) -> None:
     lost: list[SessionInfo] = []
 
     async def main() -> None:
-        hooks = plugin(ws_offline=lambda session: lost.append(session))
+        hooks = make_plugin(ws_offline=lambda session: lost.append(session))
         settings = {"ws": {"sessions": "multi", "max_sessions_per_user": 2}}
         async with serving({"test": hooks}, settings) as server:
             first, second = await server.connect("ada"), await server.connect("ada")

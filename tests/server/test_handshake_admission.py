@@ -21,7 +21,7 @@ from tests.support.admission import Gate, House, SlowEngine
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 JSON = "msanic.v1.json"
 AWAY = StoreUnavailableError("no answer of the store")
@@ -31,7 +31,7 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def opened(plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Open:
+def opened(make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Open:
     @asynccontextmanager
     async def opened_(**ws: Any) -> AsyncIterator[House]:
         monkeypatch.setattr(app, "MemoryEngine", SlowEngine)
@@ -46,7 +46,7 @@ def opened(plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Open:
         def ws_offline(session: SessionInfo, reason: OfflineReason) -> None:
             told.append((session.id, str(reason)))
 
-        async with serving({"test": plugin(ws_online=ws_online, ws_offline=ws_offline)}, {"ws": ws}) as server:
+        async with serving({"test": make_plugin(ws_online=ws_online, ws_offline=ws_offline)}, {"ws": ws}) as server:
             yield House(server, told)
 
     return opened_

@@ -12,7 +12,7 @@ import pytest
 from msanic_core.testing import serving
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Raw
+    from tests.support.raw_clients import Raw
 
 TEXT, BINARY = 1, 2
 

@@ -10,7 +10,7 @@ from msanic_core.testing import serving
 if TYPE_CHECKING:
     import pytest
 
-    from tests.server.conftest import Raw
+    from tests.support.raw_clients import Raw
 
 
 def test_a_server_that_runs_is_live_and_ready(raw: Raw) -> None:

@@ -18,7 +18,7 @@ from msanic_core.testing import serving
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 
 def page(
@@ -52,29 +52,31 @@ def get(raw: Raw, plugins: dict[str, Any], *paths: str, method: str = "GET", bod
 @pytest.mark.parametrize(
     ("prefix", "path"), [(None, "/shop/page"), ("/", "/page"), ("/other", "/other/page"), ("/a/b", "/a/b/page")]
 )
-def test_where_a_blueprint_is_mounted(raw: Raw, plugin: MakePlugin, prefix: str | None, path: str) -> None:
-    plugins = {"shop": plugin(http_blueprint=lambda: page("pages", prefix=prefix))}
+def test_where_a_blueprint_is_mounted(raw: Raw, make_plugin: MakePlugin, prefix: str | None, path: str) -> None:
+    plugins = {"shop": make_plugin(http_blueprint=lambda: page("pages", prefix=prefix))}
     (found, missing) = get(raw, plugins, path, "/nowhere/page")
     assert found == (200, {"page": "pages"})
     assert missing[0] == 404
 
 
-def test_several_blueprints(raw: Raw, plugin: MakePlugin) -> None:
+def test_several_blueprints(raw: Raw, make_plugin: MakePlugin) -> None:
     plugins = {
-        "shop": plugin(http_blueprint=lambda: [page("a", "/a"), page("b", "/b"), page("c", prefix="/c")]),
-        "blog": plugin(http_blueprint=lambda: page("blog", "/a")),
-        "none": plugin(http_blueprint=lambda: []),
-        "methods": plugin(http_blueprint=lambda: [page("get", "/a"), page("post", "/a", methods=("POST",))]),
+        "shop": make_plugin(http_blueprint=lambda: [page("a", "/a"), page("b", "/b"), page("c", prefix="/c")]),
+        "blog": make_plugin(http_blueprint=lambda: page("blog", "/a")),
+        "none": make_plugin(http_blueprint=lambda: []),
+        "methods": make_plugin(http_blueprint=lambda: [page("get", "/a"), page("post", "/a", methods=("POST",))]),
     }
     answers = get(raw, plugins, "/shop/a", "/shop/b", "/c/page", "/blog/a", "/methods/a")
     assert answers == [(200, {"page": name}) for name in ("a", "b", "c", "blog", "get")]
     assert get(raw, plugins, "/methods/a", method="POST") == [(200, {"page": "post"})]
 
 
-def test_a_blueprint_made_at_import_can_be_served_again(raw: Raw, plugin: MakePlugin) -> None:
+def test_a_blueprint_made_at_import_can_be_served_again(raw: Raw, make_plugin: MakePlugin) -> None:
     blueprint = page("pages")
     for _ in range(2):
-        assert get(raw, {"shop": plugin(http_blueprint=lambda: blueprint)}, "/shop/page") == [(200, {"page": "pages"})]
+        assert get(raw, {"shop": make_plugin(http_blueprint=lambda: blueprint)}, "/shop/page") == [
+            (200, {"page": "pages"})
+        ]
 
 
 @pytest.mark.parametrize(
@@ -104,10 +106,10 @@ def test_a_blueprint_made_at_import_can_be_served_again(raw: Raw, plugin: MakePl
     ids=["name", "path", "root", "parameters"],
 )
 def test_clashes_name_both_plugins(
-    plugin: MakePlugin, one: Callable[[], Blueprint], two: Callable[[], Blueprint], message: str
+    make_plugin: MakePlugin, one: Callable[[], Blueprint], two: Callable[[], Blueprint], message: str
 ) -> None:
     async def main() -> None:
-        async with serving({"one": plugin(http_blueprint=one), "two": plugin(http_blueprint=two)}):
+        async with serving({"one": make_plugin(http_blueprint=one), "two": make_plugin(http_blueprint=two)}):
             pass
 
     with pytest.raises(PluginError, match=re.escape(message)) as raised:
@@ -127,9 +129,9 @@ def test_clashes_name_both_plugins(
         (lambda: 1 / 0, "plugin shop: http_blueprint raised ZeroDivisionError: division by zero"),
     ],
 )
-def test_blueprints_that_cannot_be_mounted(plugin: MakePlugin, blueprint: Callable[[], Any], message: str) -> None:
+def test_blueprints_that_cannot_be_mounted(make_plugin: MakePlugin, blueprint: Callable[[], Any], message: str) -> None:
     async def main() -> None:
-        async with serving({"shop": plugin(http_blueprint=blueprint)}):
+        async with serving({"shop": make_plugin(http_blueprint=blueprint)}):
             pass
 
     with pytest.raises(PluginError, match=re.escape(message)) as raised:
@@ -137,14 +139,14 @@ def test_blueprints_that_cannot_be_mounted(plugin: MakePlugin, blueprint: Callab
     assert "shop" in raised.value.packages
 
 
-def failing(plugin: MakePlugin, error: Callable[[], Exception]) -> dict[str, Any]:
+def failing(make_plugin: MakePlugin, error: Callable[[], Exception]) -> dict[str, Any]:
     blueprint = Blueprint("pages")
 
     async def fails(request: Request) -> HTTPResponse:
         raise error()
 
     blueprint.add_route(fails, "/fails")
-    return {"shop": plugin(http_blueprint=lambda: blueprint)}
+    return {"shop": make_plugin(http_blueprint=lambda: blueprint)}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def failing(plugin: MakePlugin, error: Callable[[], Exception]) -> dict[str, Any
 )
 def test_errors_for_clients(
     raw: Raw,
-    plugin: MakePlugin,
+    make_plugin: MakePlugin,
     caplog: pytest.LogCaptureFixture,
     error: Any,
     status: int,
@@ -168,7 +170,7 @@ def test_errors_for_clients(
     hint: str,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        answers = get(raw, failing(plugin, error), "/shop/fails")
+        answers = get(raw, failing(make_plugin, error), "/shop/fails")
     assert answers == [(status, {"code": code, "data": data, "hint": hint})]
     assert not caplog.records
 
@@ -182,10 +184,10 @@ def test_errors_for_clients(
     ],
 )
 def test_errors_that_are_nobodys_business(
-    raw: Raw, plugin: MakePlugin, caplog: pytest.LogCaptureFixture, error: Any, status: int
+    raw: Raw, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture, error: Any, status: int
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        ((found, body),) = get(raw, failing(plugin, error), "/shop/fails?token=SECRET")
+        ((found, body),) = get(raw, failing(make_plugin, error), "/shop/fails?token=SECRET")
     assert (found, body["code"], body["data"]) == (status, 11, None)
     hint = re.fullmatch(r"internal error (\w{12})", body["hint"])
     assert hint, body
@@ -195,8 +197,8 @@ def test_errors_that_are_nobodys_business(
     assert "SECRET" not in caplog.text
 
 
-def test_requests_that_reach_no_route(raw: Raw, plugin: MakePlugin, caplog: pytest.LogCaptureFixture) -> None:
-    plugins = {"shop": plugin(http_blueprint=lambda: page("pages", methods=("GET", "POST")))}
+def test_requests_that_reach_no_route(raw: Raw, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture) -> None:
+    plugins = {"shop": make_plugin(http_blueprint=lambda: page("pages", methods=("GET", "POST")))}
 
     async def main() -> None:
         async with serving(plugins, {"http": {"max_body": 1000}}) as server:
@@ -226,7 +228,7 @@ def test_requests_that_reach_no_route(raw: Raw, plugin: MakePlugin, caplog: pyte
     assert not caplog.records
 
 
-def test_a_route_pushes_to_a_socket(raw: Raw, plugin: MakePlugin) -> None:
+def test_a_route_pushes_to_a_socket(raw: Raw, make_plugin: MakePlugin) -> None:
     blueprint = Blueprint("pages")
 
     @blueprint.post("/notify/<user>")
@@ -236,7 +238,7 @@ def test_a_route_pushes_to_a_socket(raw: Raw, plugin: MakePlugin) -> None:
         return HTTPResponse(json.dumps({"id": message_id, "online": await server.online(user)}))
 
     async def main() -> None:
-        async with serving({"shop": plugin(http_blueprint=lambda: blueprint)}) as server:
+        async with serving({"shop": make_plugin(http_blueprint=lambda: blueprint)}) as server:
             ws = await server.connect("ada")
             async with raw(server.port) as client:
                 body = '{"price": 3}'
@@ -248,7 +250,7 @@ def test_a_route_pushes_to_a_socket(raw: Raw, plugin: MakePlugin) -> None:
     asyncio.run(main())
 
 
-def test_the_blueprints_hook_has_the_server(plugin: MakePlugin) -> None:
+def test_the_blueprints_hook_has_the_server(make_plugin: MakePlugin) -> None:
     given = []
 
     def http_blueprint(server: Server) -> list[Blueprint]:
@@ -256,7 +258,7 @@ def test_the_blueprints_hook_has_the_server(plugin: MakePlugin) -> None:
         return []
 
     async def main() -> None:
-        async with serving({"shop": plugin(http_blueprint=http_blueprint)}) as server:
+        async with serving({"shop": make_plugin(http_blueprint=http_blueprint)}) as server:
             assert given == [server.server]
             assert server.node.app.ctx.msanic is server.server
 

@@ -12,7 +12,7 @@ from sanic import Blueprint, HTTPResponse, Request
 from msanic_core.testing import serving
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakePlugin, Raw, RawClient
+    from tests.support.raw_clients import MakePlugin, Raw, RawClient
 
 HEAD = "GET /livez HTTP/1.1\r\nHost: server.example\r\nX-Drip: "
 
@@ -46,7 +46,7 @@ def test_a_head_that_drips_is_cut_off(raw: Raw, caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one write", "while the first is worked on"])
-def test_a_pipelined_head_that_drips_is_cut_off(raw: Raw, plugin: MakePlugin, together: bool) -> None:
+def test_a_pipelined_head_that_drips_is_cut_off(raw: Raw, make_plugin: MakePlugin, together: bool) -> None:
     async def main() -> None:
         working, go_on = asyncio.Event(), asyncio.Event()
         blueprint = Blueprint("slow")
@@ -57,7 +57,7 @@ def test_a_pipelined_head_that_drips_is_cut_off(raw: Raw, plugin: MakePlugin, to
             await go_on.wait()
             return HTTPResponse("{}")
 
-        plugins = {"slow": plugin(http_blueprint=lambda: blueprint)}
+        plugins = {"slow": make_plugin(http_blueprint=lambda: blueprint)}
         async with serving(plugins, {"http": {"head_timeout": 0.2}}) as server, raw(server.port) as client:
             await client.send("GET /slow/ HTTP/1.1\r\n\r\n" + (HEAD if together else ""))
             await working.wait()

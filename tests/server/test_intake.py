@@ -22,16 +22,16 @@ from tests.support.websockets import TEXT, UNLIMITED, opened
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import MakePlugin, Raw, RawClient
+    from tests.support.raw_clients import MakePlugin, Raw, RawClient
 
 
-def echo_that(look: Callable[[], None], plugin: MakePlugin) -> Any:
+def echo_that(look: Callable[[], None], make_plugin: MakePlugin) -> Any:
     @command("test.echo")
     def echo(ctx: Context, data: Any) -> Any:
         look()
         return data
 
-    return plugin(ws_command=lambda: [echo])
+    return make_plugin(ws_command=lambda: [echo])
 
 
 def send_at_once(clients: list[RawClient], data: str) -> None:
@@ -63,7 +63,7 @@ async def several(server: Any, raw: Raw, stack: AsyncExitStack, count: int) -> l
     return clients
 
 
-def test_everything_is_handled_before_anything_is_answered(raw: Raw, plugin: MakePlugin) -> None:
+def test_everything_is_handled_before_anything_is_answered(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
         clients: list[RawClient] = []
         answered: list[bool] = []
@@ -71,7 +71,7 @@ def test_everything_is_handled_before_anything_is_answered(raw: Raw, plugin: Mak
         def look() -> None:
             answered.append(any(map(has_got_something, clients)))
 
-        async with serving({"echo": echo_that(look, plugin)}, UNLIMITED) as server, AsyncExitStack() as stack:
+        async with serving({"echo": echo_that(look, make_plugin)}, UNLIMITED) as server, AsyncExitStack() as stack:
             clients += await several(server, raw, stack, 5)
             for turn in range(1, 4):
                 send_at_once(clients, f"turn {turn}")
@@ -81,7 +81,7 @@ def test_everything_is_handled_before_anything_is_answered(raw: Raw, plugin: Mak
     asyncio.run(main())
 
 
-def test_much_is_worked_off_before_everything_is_read(raw: Raw, plugin: MakePlugin) -> None:
+def test_much_is_worked_off_before_everything_is_read(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
         sockets: list[socket.socket] = []
         left: list[int] = []
@@ -89,7 +89,7 @@ def test_much_is_worked_off_before_everything_is_read(raw: Raw, plugin: MakePlug
         def look() -> None:
             left.append(sum(map(unread, sockets)))
 
-        async with serving({"echo": echo_that(look, plugin)}, UNLIMITED) as server, AsyncExitStack() as stack:
+        async with serving({"echo": echo_that(look, make_plugin)}, UNLIMITED) as server, AsyncExitStack() as stack:
             clients = await several(server, raw, stack, 20)
             for session in server.node.registry.all():
                 connection: Any = session.socket
@@ -111,10 +111,13 @@ class BrokenReceiver(MessageReceiver):
 
 
 def test_a_connection_that_fails_takes_no_other_with_it(
-    raw: Raw, plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+    raw: Raw, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        async with serving({"echo": echo_that(lambda: None, plugin)}, UNLIMITED) as server, AsyncExitStack() as stack:
+        async with (
+            serving({"echo": echo_that(lambda: None, make_plugin)}, UNLIMITED) as server,
+            AsyncExitStack() as stack,
+        ):
             clients = await several(server, raw, stack, 3)
             connection: Any = server.node.registry.all()[1].socket
             connection._reader.receiver = BrokenReceiver()

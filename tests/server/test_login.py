@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 TEXT, CLOSE = 1, 8
 PLUGIN_LOGIN = {"auth": {"mode": "plugin"}}
@@ -47,17 +47,17 @@ async def user_of(ws: ClientConnection) -> Any:
 
 
 @pytest.mark.parametrize("user", ["ada", "Ада Лавлейс", "a" * 255, "a&b=c"])
-def test_anonymous_users_choose_their_name(plugin: MakePlugin, user: str) -> None:
+def test_anonymous_users_choose_their_name(make_plugin: MakePlugin, user: str) -> None:
     async def main() -> None:
-        async with serving({"test": plugin(ws_command=lambda: [who])}) as server, await server.connect(user) as ws:
+        async with serving({"test": make_plugin(ws_command=lambda: [who])}) as server, await server.connect(user) as ws:
             assert await user_of(ws) == user
 
     asyncio.run(main())
 
 
-def test_anonymous_users_without_a_name_are_guests(plugin: MakePlugin) -> None:
+def test_anonymous_users_without_a_name_are_guests(make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        async with serving({"test": plugin(ws_command=lambda: [who])}) as server:
+        async with serving({"test": make_plugin(ws_command=lambda: [who])}) as server:
             names = {await user_of(await server.connect(name)) for name in (None, None, "")}
             assert len(names) == 3
             assert all(name.startswith("guest-") for name in names)
@@ -85,9 +85,9 @@ def test_names_that_cannot_be(query: dict[str, str], why: str) -> None:
     asyncio.run(main())
 
 
-def test_the_client_id_is_part_of_the_session(plugin: MakePlugin) -> None:
+def test_the_client_id_is_part_of_the_session(make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        hooks = plugin(ws_command=lambda: [who])
+        hooks = make_plugin(ws_command=lambda: [who])
         async with serving({"test": hooks}) as server, await server.connect("ada", client="phone") as ws:
             await ws.send('{"cmd": "test.who"}')
             assert json.loads(await ws.recv())["data"]["client"] == "phone"
@@ -120,12 +120,12 @@ def passes() -> None:
     ],
     ids=["plain", "async", "first answers", "other first answers", "first has no opinion"],
 )
-def test_authenticate(raw: Raw, plugin: MakePlugin, hooks: dict[str, Callable[..., Any]], user: str) -> None:
+def test_authenticate(raw: Raw, make_plugin: MakePlugin, hooks: dict[str, Callable[..., Any]], user: str) -> None:
     """Of several plugins the one that comes last in the alphabet is asked first."""
 
     async def main() -> None:
-        plugins = {name: plugin(authenticate=hook) for name, hook in hooks.items()}
-        plugins["test"] = plugin(ws_command=lambda: [who])
+        plugins = {name: make_plugin(authenticate=hook) for name, hook in hooks.items()}
+        plugins["test"] = make_plugin(ws_command=lambda: [who])
         async with serving(plugins, PLUGIN_LOGIN) as server, raw(server.port) as client:
             await client.send(client.handshake("/ws?token=t0", Authorization="Bearer t1"))
             assert (await client.head())[0] == 101
@@ -176,14 +176,14 @@ async def hangs() -> Identity:
     ],
 )
 def test_a_login_that_fails(
-    plugin: MakePlugin,
+    make_plugin: MakePlugin,
     caplog: pytest.LogCaptureFixture,
     hooks: dict[str, Callable[..., Any]],
     reason: str,
     logged: bool,
 ) -> None:
     async def main() -> None:
-        plugins = {name: plugin(authenticate=hook) for name, hook in hooks.items()}
+        plugins = {name: make_plugin(authenticate=hook) for name, hook in hooks.items()}
         timeout = 0.1 if hangs in hooks.values() else 10.0
         async with serving(plugins, {"auth": {"mode": "plugin", "timeout": timeout}}) as server:
             assert await closed(await server.connect("ada")) == (4501, reason)
@@ -205,22 +205,22 @@ def test_without_a_word_nobody_gets_in() -> None:
     asyncio.run(main())
 
 
-def test_a_reason_is_cut_to_what_a_close_frame_holds(plugin: MakePlugin) -> None:
+def test_a_reason_is_cut_to_what_a_close_frame_holds(make_plugin: MakePlugin) -> None:
     def authenticate() -> None:
         raise AuthenticationError("ö" * 100)
 
     async def main() -> None:
-        async with serving({"login": plugin(authenticate=authenticate)}, PLUGIN_LOGIN) as server:
+        async with serving({"login": make_plugin(authenticate=authenticate)}, PLUGIN_LOGIN) as server:
             assert await closed(await server.connect()) == (4501, "ö" * 61)
 
     asyncio.run(main())
 
 
-def test_a_login_ends_when_its_identity_expires(plugin: MakePlugin) -> None:
+def test_a_login_ends_when_its_identity_expires(make_plugin: MakePlugin) -> None:
     reasons = []
 
     async def main() -> None:
-        hooks = plugin(
+        hooks = make_plugin(
             authenticate=lambda: Identity("ada", expires_at=time.time() - 1),
             ws_offline=lambda reason: reasons.append(reason),
         )
@@ -234,13 +234,13 @@ def test_a_login_ends_when_its_identity_expires(plugin: MakePlugin) -> None:
 
 @pytest.mark.parametrize("error", [StoreUnavailableError, ConnectionRefusedError])
 def test_a_store_that_is_away_is_no_wrong_login(
-    plugin: MakePlugin, caplog: pytest.LogCaptureFixture, error: Callable[[str], Exception]
+    make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture, error: Callable[[str], Exception]
 ) -> None:
     async def authenticate() -> Identity:
         raise error("10.0.0.7 is away")
 
     async def main() -> None:
-        async with serving({"login": plugin(authenticate=authenticate)}, PLUGIN_LOGIN) as server:
+        async with serving({"login": make_plugin(authenticate=authenticate)}, PLUGIN_LOGIN) as server:
             assert await closed(await server.connect()) == (1013, "nobody can be logged in now")
 
     with caplog.at_level(logging.WARNING):
@@ -302,7 +302,7 @@ def texts(record: logging.LogRecord) -> str:
     return logging.Formatter().format(record) + repr(record.args) + repr(record.__dict__.get("request"))
 
 
-def test_tokens_never_reach_the_log(raw: Raw, plugin: MakePlugin, caplog: pytest.LogCaptureFixture) -> None:
+def test_tokens_never_reach_the_log(raw: Raw, make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         hanging = asyncio.Event()
         blueprint = Blueprint("pages")
@@ -322,7 +322,7 @@ def test_tokens_never_reach_the_log(raw: Raw, plugin: MakePlugin, caplog: pytest
                     await asyncio.Event().wait()
             return Identity("ada")
 
-        plugins = {"pages": plugin(authenticate=authenticate, http_blueprint=lambda: blueprint)}
+        plugins = {"pages": make_plugin(authenticate=authenticate, http_blueprint=lambda: blueprint)}
         settings = {**PLUGIN_LOGIN, "http": {"head_timeout": 0.2}, "ws": {"handshake_time": "off"}}
         secret: dict[str, Any] = {"Authorization": "Bearer SECRET", "Cookie": "session=SECRET"}
         async with serving(plugins, settings) as server:

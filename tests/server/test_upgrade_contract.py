@@ -29,7 +29,7 @@ from msanic_core.testing import serving
 from msanic_core.wire import reader
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 UPGRADE = "an upgrade moved something that is not public: see the docstring of this file"
 KEY = "AAECAwQFBgcICQoLDA0ODw=="
@@ -69,7 +69,7 @@ def test_the_mask_is_applied_in_compiled_code() -> None:
     assert vars(reader)["apply_mask"] is speedups.apply_mask, UPGRADE
 
 
-def test_what_sanic_keeps_of_a_connection_that_was_taken_over(plugin: MakePlugin) -> None:
+def test_what_sanic_keeps_of_a_connection_that_was_taken_over(make_plugin: MakePlugin) -> None:
     async def main() -> None:
         seen: list[tuple[Any, asyncio.Task[Any]]] = []
 
@@ -84,7 +84,7 @@ def test_what_sanic_keeps_of_a_connection_that_was_taken_over(plugin: MakePlugin
 
         settings = {"auth": {"mode": "plugin"}}
         async with (
-            serving({"login": plugin(authenticate=authenticate)}, settings) as server,
+            serving({"login": make_plugin(authenticate=authenticate)}, settings) as server,
             await server.connect() as ws,
         ):
             protocol, task = seen.pop()
@@ -111,10 +111,10 @@ def test_an_open_connection_does_not_keep_its_request() -> None:
     asyncio.run(main())
 
 
-def test_an_ended_connection_is_freed_without_the_garbage_collector(raw: Raw, plugin: MakePlugin) -> None:
+def test_an_ended_connection_is_freed_without_the_garbage_collector(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
         lost = asyncio.Event()
-        hooks = plugin(ws_offline=lambda: lost.set())
+        hooks = make_plugin(ws_offline=lambda: lost.set())
         async with serving({"hooks": hooks}, {"ws": {"close_timeout": 0.01}}) as server:
             ws = await server.connect("ada")
             session = server.node.registry.all()[0]
@@ -136,7 +136,7 @@ def test_an_ended_connection_is_freed_without_the_garbage_collector(raw: Raw, pl
     asyncio.run(main())
 
 
-def test_no_timer_of_sanic_closes_a_websocket(raw: Raw, plugin: MakePlugin) -> None:
+def test_no_timer_of_sanic_closes_a_websocket(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
         logging_in, go_on = asyncio.Event(), asyncio.Event()
 
@@ -146,7 +146,7 @@ def test_no_timer_of_sanic_closes_a_websocket(raw: Raw, plugin: MakePlugin) -> N
             return Identity("ada")
 
         settings = {"auth": {"mode": "plugin"}}
-        async with serving({"login": plugin(authenticate=authenticate)}, settings) as server:
+        async with serving({"login": make_plugin(authenticate=authenticate)}, settings) as server:
             server.node.app.config.update(TINY_TIMEOUTS)
             async with raw(server.port) as client:
                 await client.send(client.handshake())
@@ -169,7 +169,7 @@ def test_no_timer_of_sanic_closes_a_websocket(raw: Raw, plugin: MakePlugin) -> N
 
 
 @pytest.mark.parametrize("count", [1, 40, 400])
-def test_what_came_with_the_handshake_is_not_lost(raw: Raw, plugin: MakePlugin, count: int) -> None:
+def test_what_came_with_the_handshake_is_not_lost(raw: Raw, make_plugin: MakePlugin, count: int) -> None:
     async def main() -> None:
         async with serving({}) as server, raw(server.port) as client:
             commands = (json.dumps({"cmd": 1001, "data": ["x" * 150, number]}) for number in range(count))
@@ -181,7 +181,7 @@ def test_what_came_with_the_handshake_is_not_lost(raw: Raw, plugin: MakePlugin, 
 
 
 @pytest.mark.parametrize("count", [1, 40, 2000])
-def test_what_comes_during_the_login_is_not_lost(raw: Raw, plugin: MakePlugin, count: int) -> None:
+def test_what_comes_during_the_login_is_not_lost(raw: Raw, make_plugin: MakePlugin, count: int) -> None:
     async def main() -> None:
         logging_in, go_on = asyncio.Event(), asyncio.Event()
 
@@ -192,7 +192,7 @@ def test_what_comes_during_the_login_is_not_lost(raw: Raw, plugin: MakePlugin, c
 
         settings = {"auth": {"mode": "plugin"}, "ws": {"rate": 0}}
         async with (
-            serving({"login": plugin(authenticate=authenticate)}, settings) as server,
+            serving({"login": make_plugin(authenticate=authenticate)}, settings) as server,
             raw(server.port) as client,
         ):
             commands = (json.dumps({"cmd": 1001, "data": ["x" * 150, number]}) for number in range(count))
@@ -263,7 +263,7 @@ def test_handshakes_of_browsers(raw: Raw, headers: dict[str, str]) -> None:
     asyncio.run(main())
 
 
-def test_the_handler_answers_over_http_when_it_does_not_upgrade(raw: Raw, plugin: MakePlugin) -> None:
+def test_the_handler_answers_over_http_when_it_does_not_upgrade(raw: Raw, make_plugin: MakePlugin) -> None:
     """The route's handler may return a response or nothing: Sanic allows that to what has the mark `is_websocket`."""
 
     async def main() -> None:
@@ -272,7 +272,7 @@ def test_the_handler_answers_over_http_when_it_does_not_upgrade(raw: Raw, plugin
 
         settings = {"auth": {"mode": "plugin"}}
         async with (
-            serving({"login": plugin(authenticate=authenticate)}, settings) as server,
+            serving({"login": make_plugin(authenticate=authenticate)}, settings) as server,
             raw(server.port) as client,
         ):
             assert (await client.request("GET", "/ws"))[0] == 426

@@ -14,7 +14,7 @@ from msanic_core.testing import serving
 from tests.support.websockets import CLOSE, HELD, PING, PONG, TEXT, Ends, echoing, flood, opened
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 
 def test_a_client_that_never_answers_the_close_frame_is_cut(raw: Raw, ends: Ends) -> None:
@@ -29,11 +29,13 @@ def test_a_client_that_never_answers_the_close_frame_is_cut(raw: Raw, ends: Ends
     asyncio.run(main())
 
 
-def test_a_client_that_does_not_even_read_is_cut(raw: Raw, ends: Ends, plugin: MakePlugin) -> None:
+def test_a_client_that_does_not_even_read_is_cut(raw: Raw, ends: Ends, make_plugin: MakePlugin) -> None:
     """The close frame waits behind data that nobody takes."""
 
     async def main() -> None:
-        server_ = serving({"ends": ends.plugin, "echo": echoing(plugin)}, {"ws": {"rate": 0, "close_timeout": 0.1}})
+        server_ = serving(
+            {"ends": ends.plugin, "echo": echoing(make_plugin)}, {"ws": {"rate": 0, "close_timeout": 0.1}}
+        )
         async with server_ as server, raw(server.port, 4096) as client:
             await opened(server, client)
             connection = server.node.registry.all()[0].socket
@@ -99,7 +101,7 @@ def test_a_connection_that_ends_without_a_close_frame(raw: Raw, ends: Ends, way:
 
 
 def test_a_connection_that_ends_before_the_session_begins_is_no_session(
-    raw: Raw, ends: Ends, plugin: MakePlugin
+    raw: Raw, ends: Ends, make_plugin: MakePlugin
 ) -> None:
     async def main() -> None:
         logging_in, cancelled = asyncio.Event(), asyncio.Event()
@@ -112,7 +114,7 @@ def test_a_connection_that_ends_before_the_session_begins_is_no_session(
                 cancelled.set()
             raise AssertionError
 
-        plugins = {"ends": ends.plugin, "login": plugin(authenticate=authenticate)}
+        plugins = {"ends": ends.plugin, "login": make_plugin(authenticate=authenticate)}
         async with serving(plugins, {"auth": {"mode": "plugin"}}) as server, raw(server.port) as client:
             await client.send(client.handshake())
             await logging_in.wait()
@@ -162,9 +164,9 @@ def test_a_violation_ends_the_session_with_its_reason(raw: Raw, ends: Ends, viol
     asyncio.run(main())
 
 
-def test_nothing_is_pushed_after_the_close_frame_of_a_violation(raw: Raw, plugin: MakePlugin) -> None:
+def test_nothing_is_pushed_after_the_close_frame_of_a_violation(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        async with serving({"echo": echoing(plugin)}) as server, raw(server.port) as client:
+        async with serving({"echo": echoing(make_plugin)}) as server, raw(server.port) as client:
             await opened(server, client)
             echo = client.frame(TEXT, '{"cmd": "test.echo"}')
             await client.send(echo + echo + b"\x83\x80\0\0\0\0")
@@ -183,7 +185,7 @@ def test_nothing_is_pushed_after_the_close_frame_of_a_violation(raw: Raw, plugin
     "refused", [b"\x88\x82\0\0\0\0\x03\xe7", b"\x88\x81\0\0\0\0\x03"], ids=["close code", "half a close code"]
 )
 def test_nothing_is_worked_on_after_the_close_frame_of_a_violation(
-    raw: Raw, plugin: MakePlugin, refused: bytes
+    raw: Raw, make_plugin: MakePlugin, refused: bytes
 ) -> None:
     worked_on = []
 
@@ -192,7 +194,7 @@ def test_nothing_is_worked_on_after_the_close_frame_of_a_violation(
         worked_on.append(data)
 
     async def main() -> None:
-        async with serving({"test": plugin(ws_command=lambda: [work])}) as server, raw(server.port) as client:
+        async with serving({"test": make_plugin(ws_command=lambda: [work])}) as server, raw(server.port) as client:
             await opened(server, client)
             await client.send(refused)
             assert (await client.close_frame())[0] == 1002

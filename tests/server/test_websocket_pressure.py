@@ -15,13 +15,13 @@ from msanic_core.testing import serving
 from tests.support.websockets import CLOSE, HELD, PING, PONG, TEXT, UNLIMITED, Ends, echoing, flood, opened
 
 if TYPE_CHECKING:
-    from tests.server.conftest import MakePlugin, Raw
+    from tests.support.raw_clients import MakePlugin, Raw
 
 
 @pytest.mark.parametrize("kind", ["pings", "small commands", "big commands"])
-def test_a_client_that_floods_and_never_reads_is_held_back(raw: Raw, plugin: MakePlugin, kind: str) -> None:
+def test_a_client_that_floods_and_never_reads_is_held_back(raw: Raw, make_plugin: MakePlugin, kind: str) -> None:
     async def main() -> None:
-        async with serving({"echo": echoing(plugin)}, UNLIMITED) as server, raw(server.port, 4096) as client:
+        async with serving({"echo": echoing(make_plugin)}, UNLIMITED) as server, raw(server.port, 4096) as client:
             await opened(server, client)
             session = server.node.registry.all()[0]
             data = {
@@ -37,9 +37,9 @@ def test_a_client_that_floods_and_never_reads_is_held_back(raw: Raw, plugin: Mak
     asyncio.run(main())
 
 
-def test_a_client_that_takes_nothing_is_closed_as_slow(raw: Raw, ends: Ends, plugin: MakePlugin) -> None:
+def test_a_client_that_takes_nothing_is_closed_as_slow(raw: Raw, ends: Ends, make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        plugins = {"ends": ends.plugin, "echo": echoing(plugin)}
+        plugins = {"ends": ends.plugin, "echo": echoing(make_plugin)}
         async with serving(plugins, {"ws": {"outbox_stall": 0.3}}) as server, raw(server.port, 4096) as client:
             await opened(server, client)
             command = client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": "x" * 60_000}))
@@ -52,9 +52,9 @@ def test_a_client_that_takes_nothing_is_closed_as_slow(raw: Raw, ends: Ends, plu
     asyncio.run(main())
 
 
-def test_a_client_that_reads_again_in_time_gets_everything(raw: Raw, plugin: MakePlugin) -> None:
+def test_a_client_that_reads_again_in_time_gets_everything(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        async with serving({"echo": echoing(plugin)}, UNLIMITED) as server, raw(server.port, 4096) as client:
+        async with serving({"echo": echoing(make_plugin)}, UNLIMITED) as server, raw(server.port, 4096) as client:
             await opened(server, client)
             count = 4000
             frames = b"".join(
@@ -71,11 +71,11 @@ def test_a_client_that_reads_again_in_time_gets_everything(raw: Raw, plugin: Mak
     asyncio.run(main())
 
 
-def test_a_full_queue_holds_the_client_back_and_loses_nothing(raw: Raw, plugin: MakePlugin) -> None:
+def test_a_full_queue_holds_the_client_back_and_loses_nothing(raw: Raw, make_plugin: MakePlugin) -> None:
     limits = {"ws": {"queue": 4, "rate": 0, "ping_interval": 0.05, "ping_timeout": 0.05}}
 
     async def main() -> None:
-        echo = echoing(plugin)
+        echo = echoing(make_plugin)
         async with serving({"echo": echo}, limits) as server, raw(server.port, 4096) as client:
             await opened(server, client)
             session = server.node.registry.all()[0]
@@ -99,9 +99,9 @@ def segments(sock: socket.socket) -> int:
     return int(struct.unpack_from("I", info, 152)[0])
 
 
-def test_commands_of_one_read_are_answered_in_one_write(raw: Raw, plugin: MakePlugin) -> None:
+def test_commands_of_one_read_are_answered_in_one_write(raw: Raw, make_plugin: MakePlugin) -> None:
     async def main() -> None:
-        async with serving({"echo": echoing(plugin)}) as server, raw(server.port) as client:
+        async with serving({"echo": echoing(make_plugin)}) as server, raw(server.port) as client:
             await opened(server, client)
             before = segments(client.socket)
             commands = [client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": number})) for number in range(16)]
@@ -130,11 +130,11 @@ def test_pushes_of_one_turn_of_the_loop_leave_in_one_write(raw: Raw) -> None:
     asyncio.run(main())
 
 
-def test_not_even_one_read_brings_more_commands_than_may_wait(raw: Raw, plugin: MakePlugin) -> None:
+def test_not_even_one_read_brings_more_commands_than_may_wait(raw: Raw, make_plugin: MakePlugin) -> None:
     """Many small commands fit into one read; those behind the full line stay bytes, and come in order later."""
 
     async def main() -> None:
-        plugins = {"echo": echoing(plugin)}
+        plugins = {"echo": echoing(make_plugin)}
         async with (
             serving(plugins, {"ws": {"rate": 0, "queue": 4}}) as server,
             raw(server.port) as client,

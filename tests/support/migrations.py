@@ -11,7 +11,7 @@ from msanic_core.config import settings_from
 from msanic_core.db.database import Database
 from msanic_core.db.migration.migrator import Migrator
 from msanic_core.db.migration.writer import write_migrations
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from tests.support.model_packages import import_package
 
 

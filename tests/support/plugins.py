@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from msanic_core.errors import PluginError
-from msanic_core.plugins import Plugin, PluginSet, State
+from msanic_core.plugins.loading import Plugin, PluginSet, State
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]

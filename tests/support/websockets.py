@@ -13,7 +13,7 @@ from msanic_core.testing import TestServer
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
-    from tests.server.conftest import MakePlugin, RawClient
+    from tests.support.raw_clients import MakePlugin, RawClient
 
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
@@ -23,14 +23,14 @@ UNLIMITED = {"ws": {"rate": 0}}
 class Ends:
     """Collects the reasons for which sessions end."""
 
-    def __init__(self, plugin: MakePlugin) -> None:
+    def __init__(self, make_plugin: MakePlugin) -> None:
         reasons: asyncio.Queue[OfflineReason] = asyncio.Queue()
 
         def ws_offline(reason: OfflineReason) -> None:
             reasons.put_nowait(reason)
 
         self._reasons = reasons
-        self.plugin = plugin(ws_offline=ws_offline)
+        self.plugin = make_plugin(ws_offline=ws_offline)
 
     async def next(self) -> OfflineReason:
         async with asyncio.timeout(10):
@@ -40,7 +40,7 @@ class Ends:
         return self._reasons.empty()
 
 
-def echoing(plugin: MakePlugin) -> SimpleNamespace:
+def echoing(make_plugin: MakePlugin) -> SimpleNamespace:
     """A plugin with `test.echo`, which answers at once, and `test.wait`, which waits for `go_on`."""
     go_on = asyncio.Event()
 
@@ -53,7 +53,7 @@ def echoing(plugin: MakePlugin) -> SimpleNamespace:
         await go_on.wait()
         return data
 
-    made = plugin(ws_command=lambda: [echo, wait])
+    made = make_plugin(ws_command=lambda: [echo, wait])
     made.go_on = go_on
     return made
 

@@ -13,7 +13,7 @@ from msanic_core.db.database import Database
 from msanic_core.db.migration.writer import write_migrations
 from msanic_core.errors import MigrationError
 from msanic_core.hookspecs import hookimpl
-from msanic_core.plugins import load_plugins
+from msanic_core.plugins.loading import load_plugins
 from tests.support.migrations import make, migrate
 from tests.support.model_packages import write_models
 

@@ -15,7 +15,9 @@ from msanic_core import hookspecs
 from msanic_core.commands.declaration import AnyCommand
 from msanic_core.commands.signature import signature_of
 from msanic_core.config.sources import same_name
-from msanic_core.declarations import (
+from msanic_core.errors import PluginError
+from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
+from msanic_core.plugins.declarations import (
     Implementation,
     commands_of,
     fail_clashes,
@@ -24,9 +26,7 @@ from msanic_core.declarations import (
     read_commands,
     read_settings,
 )
-from msanic_core.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover
-from msanic_core.errors import PluginError
-from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
+from msanic_core.plugins.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover
 
 if TYPE_CHECKING:
     from msanic_core.db.apps import PluginApp

@@ -15,14 +15,14 @@ from msanic_core.testing import serving
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import MakePlugin
+    from tests.support.raw_clients import MakePlugin
 
 
 class OwnSettings(msgspec.Struct):
     colour: str = "red"
 
 
-def test_hooks_get_what_they_ask_for(plugin: MakePlugin) -> None:
+def test_hooks_get_what_they_ask_for(make_plugin: MakePlugin) -> None:
     calls: dict[str, tuple[Any, ...]] = {}
     done = asyncio.Event()
 
@@ -41,7 +41,7 @@ def test_hooks_get_what_they_ask_for(plugin: MakePlugin) -> None:
         calls["stop"] = (server,)
 
     async def main() -> Server:
-        hooks = plugin(
+        hooks = make_plugin(
             plugin_settings=lambda: OwnSettings,
             server_start=server_start,
             ws_online=ws_online,
@@ -74,14 +74,14 @@ def fails() -> None:
 
 
 @pytest.mark.parametrize("server_start", [fails, fails_late])
-def test_server_start_that_raises_stops_the_start(plugin: MakePlugin, server_start: Callable[[], Any]) -> None:
+def test_server_start_that_raises_stops_the_start(make_plugin: MakePlugin, server_start: Callable[[], Any]) -> None:
     started = []
 
     async def main() -> None:
         plugins = {
-            "last": plugin(server_start=lambda: started.append("last")),
-            "broken": plugin(server_start=lambda: server_start()),
-            "above": plugin(server_start=lambda: started.append("above")),
+            "last": make_plugin(server_start=lambda: started.append("last")),
+            "broken": make_plugin(server_start=lambda: server_start()),
+            "above": make_plugin(server_start=lambda: started.append("above")),
         }
         async with serving(plugins):
             pytest.fail("the server started")
@@ -94,15 +94,15 @@ def test_server_start_that_raises_stops_the_start(plugin: MakePlugin, server_sta
 
 @pytest.mark.parametrize("server_stop", [fails, fails_late])
 def test_server_stop_that_raises_is_logged_and_the_others_are_called(
-    plugin: MakePlugin, caplog: pytest.LogCaptureFixture, server_stop: Callable[[], Any]
+    make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture, server_stop: Callable[[], Any]
 ) -> None:
     stopped = []
 
     async def main() -> None:
         plugins = {
-            "last": plugin(server_stop=lambda: stopped.append("last")),
-            "broken": plugin(server_stop=lambda: server_stop()),
-            "above": plugin(server_stop=lambda: stopped.append("above")),
+            "last": make_plugin(server_stop=lambda: stopped.append("last")),
+            "broken": make_plugin(server_stop=lambda: server_stop()),
+            "above": make_plugin(server_stop=lambda: stopped.append("above")),
         }
         async with serving(plugins):
             pass
@@ -113,7 +113,7 @@ def test_server_stop_that_raises_is_logged_and_the_others_are_called(
     assert [record.getMessage() for record in caplog.records] == ["plugin broken: server_stop raised"]
 
 
-def test_server_stop_that_hangs_is_cancelled(plugin: MakePlugin, caplog: pytest.LogCaptureFixture) -> None:
+def test_server_stop_that_hangs_is_cancelled(make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture) -> None:
     cancelled = []
 
     async def server_stop() -> None:
@@ -123,7 +123,7 @@ def test_server_stop_that_hangs_is_cancelled(plugin: MakePlugin, caplog: pytest.
             cancelled.append(True)
 
     async def main() -> None:
-        async with serving({"probe": plugin(server_stop=server_stop)}, {"server": {"drain_timeout": 0.1}}):
+        async with serving({"probe": make_plugin(server_stop=server_stop)}, {"server": {"drain_timeout": 0.1}}):
             pass
 
     with caplog.at_level(logging.WARNING):
@@ -135,7 +135,7 @@ def test_server_stop_that_hangs_is_cancelled(plugin: MakePlugin, caplog: pytest.
 
 
 def test_ws_online_that_raises_or_hangs_does_not_end_the_session(
-    plugin: MakePlugin, caplog: pytest.LogCaptureFixture
+    make_plugin: MakePlugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     called = asyncio.Event()
 
@@ -144,9 +144,9 @@ def test_ws_online_that_raises_or_hangs_does_not_end_the_session(
 
     async def main() -> None:
         plugins = {
-            "c": plugin(ws_online=fails),
-            "b": plugin(ws_online=hangs),
-            "a": plugin(ws_online=lambda: called.set()),
+            "c": make_plugin(ws_online=fails),
+            "b": make_plugin(ws_online=hangs),
+            "a": make_plugin(ws_online=lambda: called.set()),
         }
         settings = {"offline": {"yield_after": 0.05, "cancel_after": 0.1}}
         async with serving(plugins, settings) as server, await server.connect("ada") as ws:

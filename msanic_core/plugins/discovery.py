@@ -13,7 +13,7 @@ import msgspec
 
 from msanic_core.commands.declaration import AnyCommand
 from msanic_core.errors import PluginError
-from msanic_core.requirement import CORE, running_version, version_needed
+from msanic_core.plugins.requirement import CORE, running_version, version_needed
 
 GROUP = "msanic_core"
 

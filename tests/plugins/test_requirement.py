@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from msanic_core.requirement import version_needed
+from msanic_core.plugins.requirement import version_needed
 
 RELEASES = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(lambda numbers: ".".join(map(str, numbers)))
 VERSIONS = st.one_of(RELEASES, st.builds("{}{}".format, RELEASES, st.sampled_from(["a1", "rc2", ".dev3", ".post1"])))

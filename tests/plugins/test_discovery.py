@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from msanic_core.discovery import Plugin, State, block_hint, did_you_mean, discover, one_line
 from msanic_core.errors import PluginError
+from msanic_core.plugins.discovery import Plugin, State, block_hint, did_you_mean, discover, one_line
 
 Install = Callable[..., str]
 

@@ -1,4 +1,4 @@
-"""What tests of the server share: a client that sends raw bytes, and plugins made of functions."""
+"""A client that sends raw bytes, and plugins made of functions: for tests of sockets, logins and routes."""
 
 import asyncio
 import json
@@ -9,10 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from msanic_core import hookimpl
-from tests.support.websockets import Ends
 
 BOUND = 10.0
 """Seconds that anything may take which is expected to happen."""
@@ -129,46 +126,21 @@ Raw = Callable[..., AbstractAsyncContextManager[RawClient]]
 MakePlugin = Callable[..., SimpleNamespace]
 
 
-@pytest.fixture
-def raw() -> Raw:
+@asynccontextmanager
+async def connect_raw(port: int, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
     """Connect to a port; `receive_buffer`: bytes the kernel holds for the client, by default as many as it likes."""
-
-    @asynccontextmanager
-    async def connect(port: int, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
-        sock = socket.socket()
-        sock.setblocking(False)
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=sock)
-        try:
-            yield RawClient(sock, reader, writer)
-        finally:
-            writer.transport.abort()
-
-    return connect
-
-
-@pytest.fixture
-def ipv6_loopback() -> str:
-    """The address, where there is IPv6."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=sock)
     try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError as error:
-        pytest.skip(f"no IPv6 here: {error}")
-    return "::1"
+        yield RawClient(sock, reader, writer)
+    finally:
+        writer.transport.abort()
 
 
-@pytest.fixture
-def plugin() -> MakePlugin:
-    """Make a plugin of hook functions: `plugin(ws_command=lambda: [...])`."""
-
-    def make(**hooks: Callable[..., Any]) -> SimpleNamespace:
-        return _Plugin(**{name: hookimpl(function) for name, function in hooks.items()})
-
-    return make
-
-
-@pytest.fixture
-def ends(plugin: MakePlugin) -> Ends:
-    return Ends(plugin)
+def make_plugin_of(**hooks: Callable[..., Any]) -> SimpleNamespace:
+    """Make a plugin of hook functions: `make_plugin_of(ws_command=lambda: [...])`."""
+    return _Plugin(**{name: hookimpl(function) for name, function in hooks.items()})

@@ -6,7 +6,7 @@ import pytest
 
 from msanic_core.errors import PluginError
 from msanic_core.hookspecs import hookimpl
-from msanic_core.plugins import State
+from msanic_core.plugins.loading import State
 from tests.support.plugins import BLOCK, HOOKS, Install, Load, answers, error_of, named
 
 

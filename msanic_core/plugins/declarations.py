@@ -10,7 +10,7 @@ import msgspec
 from msanic_core.commands.clashes import describe_clash, find_clashes
 from msanic_core.commands.declaration import AnyCommand, Command
 from msanic_core.config.sources import same_name
-from msanic_core.discovery import Plugin, State, block_hint, did_you_mean, one_line
+from msanic_core.plugins.discovery import Plugin, State, block_hint, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from msanic_core.db.apps import PluginApp
