@@ -1,6 +1,6 @@
 """The exceptions of the project. All but programming errors descend from `MsanicError`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 TRY_AGAIN = "something that the server needs is away, try again"
 """What clients are told of Redis and the database: where these are is nobody's business."""
@@ -95,3 +95,11 @@ class RefusedError(MsanicError):
         super().__init__(f"{'HTTP ' if code < _FIRST_CLOSE_CODE else ''}{code} {reason}".rstrip())
         self.code = code
         self.reason = reason
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

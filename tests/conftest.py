@@ -16,7 +16,8 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.config import settings_from
-from msanic_core.plugins.loading import PluginSet, load_plugins
+from msanic_core.plugins.loading import load_plugins
+from msanic_core.plugins.plugin import PluginSet
 from msanic_core.wire import Codecs
 
 pytest.register_assert_rewrite("tests.support")

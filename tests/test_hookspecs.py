@@ -26,7 +26,8 @@ from msanic_core.engine.memory import MemoryEngine
 from msanic_core.errors import AuthenticationError
 from msanic_core.identity import Identity
 from msanic_core.plugins.calling import caller
-from msanic_core.plugins.loading import PluginSet, State, load_plugins
+from msanic_core.plugins.loading import load_plugins
+from msanic_core.plugins.plugin import PluginSet, PluginState
 from msanic_core.session.registry import Registry
 from msanic_core.wire import Push
 
@@ -133,7 +134,7 @@ def test_a_hook_is_documented_and_typed(hook: str) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_example_is_a_working_plugin(hook: str) -> None:
     (plugin,) = [each for each in loaded(hook).plugins if each.name == "example"]
-    assert (plugin.state, plugin.hooks) == (State.ACTIVE, (hook,))
+    assert (plugin.state, plugin.hooks) == (PluginState.ACTIVE, (hook,))
 
 
 def test_the_example_of_ws_command_answers() -> None:

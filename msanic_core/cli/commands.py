@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def type_name(data_type: Any) -> str | None:
     """Name the type of a command's data as its author wrote it; None if the command takes none."""
-    from msanic_core.commands.declaration import NO_DATA
+    from msanic_core.commands.signature import NO_DATA
 
     if data_type is NO_DATA:
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from msanic_core.config.load import Origins
     from msanic_core.config.sections import Settings
-    from msanic_core.plugins.loading import PluginSet
+    from msanic_core.plugins.plugin import PluginSet
 
 _FLAGS = {
     "--host": ("server.host", "address to listen on"),

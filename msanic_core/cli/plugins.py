@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msanic_core.cli import options, output
 
 if TYPE_CHECKING:
-    from msanic_core.plugins.loading import PluginSet
+    from msanic_core.plugins.plugin import PluginSet
 
 SUMMARY = "list the installed plugins"
 

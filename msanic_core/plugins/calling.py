@@ -10,7 +10,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.context import Server
 from msanic_core.engine.base import SessionInfo
 from msanic_core.errors import PluginError
-from msanic_core.plugins.loading import Implementation, PluginSet
+from msanic_core.plugins.plugin import Implementation, PluginSet
 from msanic_core.session.offline import OfflineHook
 
 log = logging.getLogger("msanic_core.hooks")

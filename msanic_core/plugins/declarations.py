@@ -1,8 +1,7 @@
 """What plugins declare in their plain hooks, settings, commands and models, read and checked while they are loaded."""
 
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,33 +9,16 @@ import msgspec
 from msanic_core.commands.clashes import describe_clash, find_clashes
 from msanic_core.commands.declaration import AnyCommand, Command
 from msanic_core.config.sources import same_name
-from msanic_core.plugins.discovery import Plugin, State, block_hint, did_you_mean, one_line
+from msanic_core.errors import did_you_mean
+from msanic_core.plugins.plugin import Implementation, Plugin, PluginState, block_hint, one_line
 
 if TYPE_CHECKING:
     from msanic_core.db.apps import PluginApp
 
 
-@dataclass(slots=True, frozen=True, eq=False)
-class Implementation:
-    """One plugin's function for one hook, and the names of the arguments it takes."""
-
-    plugin: Plugin
-    function: Callable[..., Any]
-    arguments: tuple[str, ...]
-
-    def call(self, **available: Any) -> Any:
-        """Call the function with those of the arguments that it takes; returns what it returns, awaitable or not.
-
-        `settings` need not be given: it is the plugin's own. Raises `KeyError` if the function takes an argument that
-        was not given.
-        """
-        available["settings"] = self.plugin.settings
-        return self.function(*[available[name] for name in self.arguments])
-
-
 def read_settings(plugin: Plugin, implementations: Iterable[Implementation], table: Mapping[str, Any] | None) -> None:
     """Check a plugin's table against the type that its `plugin_settings` gives; the result is `plugin.settings`."""
-    if plugin.state is not State.ACTIVE:
+    if plugin.state is not PluginState.ACTIVE:
         return
     declared = [each for each in implementations if each.plugin is plugin]
     section = f"[plugins.{plugin.name}]"
@@ -80,7 +62,7 @@ def ownerless_tables(tables: Iterable[str], names: list[str]) -> list[str]:
 def read_commands(implementation: Implementation) -> None:
     """Add to `plugin.commands` those that a `ws_command` returns."""
     plugin = implementation.plugin
-    if plugin.state is not State.ACTIVE:
+    if plugin.state is not PluginState.ACTIVE:
         return
     try:
         commands = implementation.call()
@@ -109,7 +91,7 @@ def fail_clashes(plugins: Sequence[Plugin]) -> None:
 
 def commands_of(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
     """Return the commands of those that are active, each with its plugin's name before it."""
-    return [(plugin.name, each) for plugin in plugins if plugin.state is State.ACTIVE for each in plugin.commands]
+    return [(plugin.name, each) for plugin in plugins if plugin.state is PluginState.ACTIVE for each in plugin.commands]
 
 
 def read_apps(implementations: Iterable[Implementation]) -> tuple["PluginApp", ...]:
@@ -129,12 +111,12 @@ def read_apps(implementations: Iterable[Implementation]) -> tuple["PluginApp", .
         error = f"{' and '.join(plugin.label for plugin in concerned)}: {fault.what}; {hint}"
         for plugin in concerned:
             plugin.fail_together(error)
-    return tuple(app for app in apps if not app.plugin or by_name[app.plugin].state is State.ACTIVE)
+    return tuple(app for app in apps if not app.plugin or by_name[app.plugin].state is PluginState.ACTIVE)
 
 
 def _read_models(implementation: Implementation) -> list[types.ModuleType]:
     plugin = implementation.plugin
-    if plugin.state is not State.ACTIVE:
+    if plugin.state is not PluginState.ACTIVE:
         return []
     try:
         given = implementation.call()

@@ -3,90 +3,18 @@
 import importlib.metadata
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, PackageMetadata
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-import msgspec
-
-from msanic_core.commands.declaration import AnyCommand
-from msanic_core.errors import PluginError
+from msanic_core.config.sections import PluginsSettings
+from msanic_core.errors import PluginError, did_you_mean
+from msanic_core.plugins.plugin import Plugin, PluginState, block_hint, one_line
 from msanic_core.plugins.requirement import CORE, running_version, version_needed
 
 GROUP = "msanic_core"
 
 log = logging.getLogger("msanic_core.plugins")
-
-
-class State(StrEnum):
-    """What became of an installed plugin."""
-
-    ACTIVE = "active"
-    BLOCKED = "blocked"
-    """The configuration leaves it out; it was not imported."""
-    BROKEN = "broken"
-
-
-@dataclass(slots=True, eq=False)
-class Plugin:
-    """What is known of one plugin, whether it runs or not.
-
-    `name`: of its entry point. `package` and `version`: of the distribution it comes in, "" for a plugin given
-    directly. `error`: for a broken one, a line that says what is wrong and how to mend it. `module`: where its hooks
-    are, as in the entry point: "module" or "module:object". `hooks`: the names of those it implements. `settings`: its
-    own, checked; None if it declares none.
-    """
-
-    name: str
-    package: str = ""
-    version: str = ""
-    state: State = State.ACTIVE
-    error: str = ""
-    module: str = ""
-    hooks: tuple[str, ...] = ()
-    commands: tuple[AnyCommand, ...] = ()
-    settings: msgspec.Struct | None = None
-
-    @property
-    def label(self) -> str:
-        """How to call it in a message: package and version, or the plugin's name if it comes in none."""
-        return f"{self.package} {self.version}".rstrip() if self.package else f"plugin {self.name!r}"
-
-    def fail(self, what: str) -> None:
-        """Mark it as broken, with an error that starts with the label. The first error stays."""
-        self.fail_together(f"{self.label}: {what}")
-
-    def fail_together(self, error: str) -> None:
-        """Mark it as broken, with an error that names other plugins too. The first error stays."""
-        if self.state is not State.BROKEN:
-            self.state = State.BROKEN
-            self.error = error
-
-
-class PluginsSection(Protocol):
-    """The part of the configuration that says which plugins are wanted, by the names of their entry points."""
-
-    @property
-    def load(self) -> Collection[str] | None:
-        """The only ones to load; None: all that are installed."""
-
-    @property
-    def block(self) -> Collection[str]:
-        """Those not to load."""
-
-
-class PluginSettings(Protocol):
-    """What loading plugins needs of the server's settings."""
-
-    @property
-    def plugins(self) -> PluginsSection:
-        """Which plugins are wanted."""
-
-    @property
-    def plugin_tables(self) -> Mapping[str, Mapping[str, Any]]:
-        """The tables [plugins.NAME], by name, as they were read."""
 
 
 class Discovery(NamedTuple):
@@ -101,7 +29,7 @@ class _Installed(NamedTuple):
     metadata: PackageMetadata | None
 
 
-def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
+def discover(section: PluginsSettings, extra: Mapping[str, object]) -> Discovery:
     """Find the installed plugins and import those that are wanted.
 
     `extra`: plugins given directly, name to module or other object. They are always loaded, and one that is installed
@@ -123,7 +51,7 @@ def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
         namespace = None
         if name in section.block or (section.load is not None and name not in section.load):
             for plugin in plugins:
-                plugin.state = State.BLOCKED
+                plugin.state = PluginState.BLOCKED
         elif len(plugins) > 1:
             _fail_repeated(plugins)
         else:
@@ -132,27 +60,6 @@ def discover(section: PluginsSection, extra: Mapping[str, object]) -> Discovery:
     found.sort(key=lambda each: (each[0].name, each[0].label))
     names = [plugin.name for plugin, _ in found]
     return Discovery(found, [_not_installed(name, names) for name in section.load or () if name not in names])
-
-
-def block_hint(name: str) -> str:
-    """Return how to leave a plugin out, as part of a sentence."""
-    return f'block it with [plugins] block = ["{name}"]'
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
-    import difflib
-
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an exception says in one line, with its type unless the core raised it on purpose."""
-    text = " ".join(str(error).split())
-    if isinstance(error, PluginError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _record(installed: _Installed) -> Plugin:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from msanic_core import hookspecs
-from msanic_core.commands.declaration import AnyCommand
 from msanic_core.commands.signature import signature_of
+from msanic_core.config.sections import Settings
 from msanic_core.config.sources import same_name
-from msanic_core.errors import PluginError
+from msanic_core.errors import did_you_mean
 from msanic_core.hookspecs import PLAIN_HOOKS, PROJECT
 from msanic_core.plugins.declarations import (
-    Implementation,
     commands_of,
     fail_clashes,
     ownerless_tables,
@@ -26,57 +25,14 @@ from msanic_core.plugins.declarations import (
     read_commands,
     read_settings,
 )
-from msanic_core.plugins.discovery import Plugin, PluginSettings, State, block_hint, did_you_mean, discover
+from msanic_core.plugins.discovery import discover
+from msanic_core.plugins.plugin import Implementation, Plugin, PluginSet, PluginState, block_hint
 
 if TYPE_CHECKING:
-    from msanic_core.db.apps import PluginApp
-
-__all__ = ["Implementation", "Plugin", "PluginSet", "PluginSettings", "State", "load_plugins"]
+    pass
 
 
-class PluginSet:
-    """What came of loading: the plugins, their commands, models and hook functions, and the problems."""
-
-    __slots__ = ("_implementations", "apps", "commands", "plugins", "problems")
-
-    def __init__(
-        self,
-        plugins: Iterable[Plugin],
-        commands: Iterable[tuple[str, AnyCommand]],
-        implementations: Mapping[str, Iterable[Implementation]],
-        problems: Iterable[str],
-        apps: "Iterable[PluginApp]" = (),
-    ) -> None:
-        self.plugins = tuple(plugins)
-        """All that were found, by name, blocked and broken ones included."""
-        self.commands = tuple(sorted(commands, key=lambda each: each[1].name))
-        """The commands of the active ones, by name, each with the name of its plugin before it."""
-        self.apps = tuple(apps)
-        """The models of the active ones, and before them the core's own; empty if no plugin has any."""
-        self.problems = tuple(problems)
-        """A line each; those that concern one plugin are its `error` as well."""
-        self._implementations = {
-            hook: tuple(each for each in functions if each.plugin.state is State.ACTIVE)
-            for hook, functions in implementations.items()
-        }
-
-    def implementations(self, hook: str) -> tuple[Implementation, ...]:
-        """Return the active plugins' functions for a hook, the core's or a plugin's own, in the order to call them.
-
-        Raises `LookupError` if there is no hook of that name.
-        """
-        if hook not in self._implementations:
-            raise LookupError(f"there is no hook {hook!r}{did_you_mean(hook, self._implementations)}")
-        return self._implementations[hook]
-
-    def check(self) -> None:
-        """Raise `PluginError` with every problem, a line each, if there is one."""
-        if self.problems:
-            packages = {each.package for each in self.plugins if each.state is State.BROKEN and each.package}
-            raise PluginError("\n".join(self.problems), sorted(packages))
-
-
-def load_plugins(settings: PluginSettings, extra: Mapping[str, object] | None = None) -> PluginSet:
+def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) -> PluginSet:
     """Find the installed plugins, load those the settings want, and check and collect what they declare.
 
     `extra`: more plugins, name to module or other object with the hook functions; they are loaded whatever the
@@ -95,7 +51,7 @@ def load_plugins(settings: PluginSettings, extra: Mapping[str, object] | None = 
     problems.extend(ownerless_tables(settings.plugin_tables, [plugin.name for plugin in plugins]))
     fail_clashes(plugins)
     apps = read_apps(implementations["db_models"])
-    broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.state is State.BROKEN)
+    broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.state is PluginState.BROKEN)
     return PluginSet(plugins, commands_of(plugins), implementations, [*broken, *problems], apps)
 
 
@@ -169,7 +125,7 @@ class _Registration:
             plugin.fail(f"its plugin {plugin.name!r} is the same object as the plugin {other!r}; keep one of the two")
         if not hooks and not any(owner is plugin for owner, _ in self._specs.values()):
             plugin.fail(f"{plugin.module} has no hook function; mark them with @hookimpl, or name another module")
-        if plugin.state is State.ACTIVE:
+        if plugin.state is PluginState.ACTIVE:
             self._manager.register(namespace, plugin.name)
 
     def _fault(self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> str:

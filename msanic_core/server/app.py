@@ -22,7 +22,7 @@ from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.http.endpoint import Endpoints
 from msanic_core.plugins import calling
-from msanic_core.plugins.loading import PluginSet
+from msanic_core.plugins.plugin import PluginSet
 from msanic_core.server.handshake import Handshake, welcome
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import ERROR_FORMAT, mount, prepare

@@ -19,7 +19,7 @@ from msanic_core.http.envelope import JSON
 from msanic_core.http.errors import answer_error
 from msanic_core.http.openapi import DocumentedRoute, make_document
 from msanic_core.http.path import parameters_in
-from msanic_core.plugins.loading import Implementation
+from msanic_core.plugins.plugin import Implementation
 
 ERROR_FORMAT = "json"
 """Of the core's own routes. Where a route says none, Sanic reads the handler's source for it, which takes its time."""

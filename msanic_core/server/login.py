@@ -18,7 +18,7 @@ from msanic_core.engine.base import Engine
 from msanic_core.errors import AuthenticationError, StoreUnavailableError
 from msanic_core.identity import Identity, check_name
 from msanic_core.plugins import calling
-from msanic_core.plugins.loading import Implementation
+from msanic_core.plugins.plugin import Implementation
 
 log = logging.getLogger("msanic_core.login")
 

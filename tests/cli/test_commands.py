@@ -7,7 +7,7 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.cli.commands import type_name
-from msanic_core.commands.declaration import NO_DATA
+from msanic_core.commands.signature import NO_DATA
 
 Install = Callable[[str, str], None]
 

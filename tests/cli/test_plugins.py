@@ -5,7 +5,7 @@ import pytest
 
 from msanic_core.cli import main
 from msanic_core.cli.plugins import NONE_INSTALLED, as_text
-from msanic_core.plugins.loading import PluginSet
+from msanic_core.plugins.plugin import PluginSet
 
 Install = Callable[[str, str], None]
 

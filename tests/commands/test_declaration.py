@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from msanic_core.commands.declaration import NO_DATA, AnyCommand, Command, command
+from msanic_core.commands.declaration import AnyCommand, Command, command
+from msanic_core.commands.signature import NO_DATA
 from msanic_core.errors import PluginError
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from msanic_core.config import settings_from
 from msanic_core.hookspecs import hookimpl
-from msanic_core.plugins.loading import PluginSet, load_plugins
+from msanic_core.plugins.loading import load_plugins
+from msanic_core.plugins.plugin import PluginSet
 from tests.support.model_packages import WriteModels
 
 NOTE = """

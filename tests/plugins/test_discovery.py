@@ -1,38 +1,33 @@
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from msanic_core.errors import PluginError
-from msanic_core.plugins.discovery import Plugin, State, block_hint, did_you_mean, discover, one_line
+from msanic_core.config.sections import PluginsSettings
+from msanic_core.plugins.discovery import discover
+from msanic_core.plugins.plugin import Plugin, PluginState
 
 Install = Callable[..., str]
 
 
-class Section(NamedTuple):
-    load: Sequence[str] | None = None
-    block: Sequence[str] = ()
-
-
-def the_only(section: Section = Section()) -> Plugin:  # noqa: B008 - immutable
+def the_only(section: PluginsSettings = PluginsSettings()) -> Plugin:  # noqa: B008 - frozen
     (plugin,) = [plugin for plugin, _ in discover(section, {}).found]
     return plugin
 
 
 def test_an_installed_plugin_is_found_and_imported(install: Install) -> None:
     module = install("msanic-chat", "1.2", "chat", "VALUE = 7")
-    ((plugin, namespace),) = discover(Section(), {}).found
+    ((plugin, namespace),) = discover(PluginsSettings(), {}).found
     assert (plugin.name, plugin.package, plugin.version, plugin.module) == ("chat", "msanic-chat", "1.2", module)
-    assert (plugin.state, plugin.error, plugin.label) == (State.ACTIVE, "", "msanic-chat 1.2")
+    assert (plugin.state, plugin.error, plugin.label) == (PluginState.ACTIVE, "", "msanic-chat 1.2")
     assert namespace is sys.modules[module]
 
 
 def test_an_entry_point_can_name_an_object(install: Install) -> None:
     module = install("msanic-chat", "1.2", "chat", "class Chat:\n    pass\nplugin = Chat()", attribute="plugin")
-    ((plugin, namespace),) = discover(Section(), {}).found
+    ((plugin, namespace),) = discover(PluginsSettings(), {}).found
     assert plugin.module == f"{module}:plugin"
     assert namespace is sys.modules[module].plugin
 
@@ -40,19 +35,24 @@ def test_an_entry_point_can_name_an_object(install: Install) -> None:
 def test_plugins_come_in_the_order_of_their_names(install: Install) -> None:
     for package, name in (("a", "zoo"), ("b", "chat"), ("c", "news")):
         install(package, "1", name)
-    assert [plugin.name for plugin, _ in discover(Section(), {}).found] == ["chat", "news", "zoo"]
+    assert [plugin.name for plugin, _ in discover(PluginsSettings(), {}).found] == ["chat", "news", "zoo"]
 
 
 @pytest.mark.parametrize(
     "section",
-    [Section(block=["chat"]), Section(load=[]), Section(load=["news"]), Section(load=["chat"], block=["chat"])],
+    [
+        PluginsSettings(block=["chat"]),
+        PluginsSettings(load=[]),
+        PluginsSettings(load=["news"]),
+        PluginsSettings(load=["chat"], block=["chat"]),
+    ],
 )
-def test_what_is_not_wanted_is_listed_but_not_imported(section: Section, install: Install) -> None:
+def test_what_is_not_wanted_is_listed_but_not_imported(section: PluginsSettings, install: Install) -> None:
     module = install("msanic-chat", "1.2", "chat", "raise AssertionError('imported')")
     install("msanic-news", "1", "news")
     found = dict(zip(("chat", "news"), discover(section, {}).found, strict=True))
     plugin, namespace = found["chat"]
-    assert (plugin.state, plugin.error, namespace) == (State.BLOCKED, "", None)
+    assert (plugin.state, plugin.error, namespace) == (PluginState.BLOCKED, "", None)
     assert (plugin.package, plugin.version) == ("msanic-chat", "1.2")
     assert module not in sys.modules
 
@@ -60,13 +60,16 @@ def test_what_is_not_wanted_is_listed_but_not_imported(section: Section, install
 def test_only_those_in_the_list_are_loaded(install: Install) -> None:
     install("msanic-chat", "1.2", "chat")
     install("msanic-news", "1", "news")
-    found = discover(Section(load=["news"]), {}).found
-    assert {plugin.name: plugin.state for plugin, _ in found} == {"chat": State.BLOCKED, "news": State.ACTIVE}
+    found = discover(PluginsSettings(load=["news"]), {}).found
+    assert {plugin.name: plugin.state for plugin, _ in found} == {
+        "chat": PluginState.BLOCKED,
+        "news": PluginState.ACTIVE,
+    }
 
 
 def test_a_name_in_the_list_that_is_not_installed(install: Install) -> None:
     install("msanic-chat", "1.2", "chat")
-    assert discover(Section(load=["caht", "chat", "xyz"]), {}).problems == [
+    assert discover(PluginsSettings(load=["caht", "chat", "xyz"]), {}).problems == [
         "[plugins] load names 'caht', which is not installed; install it or take it out of the list; "
         "did you mean 'chat'?",
         "[plugins] load names 'xyz', which is not installed; install it or take it out of the list",
@@ -76,7 +79,7 @@ def test_a_name_in_the_list_that_is_not_installed(install: Install) -> None:
 def test_a_module_that_needs_what_is_missing(install: Install) -> None:
     install("msanic-chat", "1.2", "chat", "import no_such_module_anywhere")
     plugin = the_only()
-    assert plugin.state is State.BROKEN
+    assert plugin.state is PluginState.BROKEN
     assert plugin.error == (
         "msanic-chat 1.2: cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'; "
         'install what it needs or block it with [plugins] block = ["chat"]'
@@ -96,7 +99,7 @@ def test_a_module_that_needs_what_is_missing(install: Install) -> None:
 def test_a_module_that_fails(source: str, what: str, install: Install) -> None:
     install("msanic-chat", "1.2", "chat", source)
     plugin = the_only()
-    assert plugin.state is State.BROKEN
+    assert plugin.state is PluginState.BROKEN
     assert plugin.error.startswith(f"msanic-chat 1.2: cannot be imported: {what}")
     assert plugin.error.endswith('; repair it or block it with [plugins] block = ["chat"]')
     assert "\n" not in plugin.error
@@ -125,21 +128,21 @@ def test_a_wrong_declaration_says_itself_what_to_do(install: Install) -> None:
 def test_control_c_while_importing_is_not_held_back(install: Install) -> None:
     install("msanic-chat", "1.2", "chat", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
-        discover(Section(), {})
+        discover(PluginsSettings(), {})
 
 
 def test_one_that_is_broken_does_not_hide_the_others(install: Install) -> None:
     install("msanic-chat", "1.2", "chat", "raise ValueError")
     install("msanic-news", "1", "news")
-    found = discover(Section(), {}).found
+    found = discover(PluginsSettings(), {}).found
     assert [(plugin.name, plugin.state) for plugin, _ in found] == [("chat", "broken"), ("news", "active")]
 
 
 def test_two_packages_with_one_name(install: Install) -> None:
     modules = [install("msanic-chat", "1.2", "chat"), install("other-chat", "3", "chat")]
-    found = discover(Section(), {}).found
+    found = discover(PluginsSettings(), {}).found
     assert [(plugin.package, namespace) for plugin, namespace in found] == [("msanic-chat", None), ("other-chat", None)]
-    assert {plugin.state for plugin, _ in found} == {State.BROKEN}
+    assert {plugin.state for plugin, _ in found} == {PluginState.BROKEN}
     assert {plugin.error for plugin, _ in found} == {
         "msanic-chat 1.2 and other-chat 3: each has a plugin named 'chat'; uninstall all but one of them"
     }
@@ -149,7 +152,7 @@ def test_two_packages_with_one_name(install: Install) -> None:
 def test_two_packages_with_one_name_that_is_blocked(install: Install) -> None:
     install("msanic-chat", "1.2", "chat")
     install("other-chat", "3", "chat")
-    assert {plugin.state for plugin, _ in discover(Section(block=["chat"]), {}).found} == {State.BLOCKED}
+    assert {plugin.state for plugin, _ in discover(PluginsSettings(block=["chat"]), {}).found} == {PluginState.BLOCKED}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_a_plugin_for_another_version_of_the_core(requirement: str, install: Ins
     install("msanic-core", "0.5.1", "")
     module = install("msanic-chat", "1.2", "chat", requires=["msgspec", requirement])
     plugin = the_only()
-    assert plugin.state is State.BROKEN
+    assert plugin.state is PluginState.BROKEN
     assert plugin.error.startswith("msanic-chat 1.2: needs msanic-core")
     assert "and this is msanic-core 0.5.1; install a release of msanic-chat that fits, with" in plugin.error
     assert "pip install --upgrade msanic-chat" in plugin.error
@@ -192,10 +195,10 @@ def test_a_core_of_unknown_version_takes_every_plugin(install: Install) -> None:
 def test_plugins_given_directly_need_no_package(install: Install) -> None:
     install("msanic-news", "1", "news")
     given = types.ModuleType("given")
-    found = discover(Section(load=[], block=["chat"]), {"chat": given, "other": object()}).found
+    found = discover(PluginsSettings(load=[], block=["chat"]), {"chat": given, "other": object()}).found
     assert [(plugin.name, plugin.state, plugin.module) for plugin, _ in found if plugin.name != "news"] == [
-        ("chat", State.ACTIVE, "given"),
-        ("other", State.ACTIVE, "object"),
+        ("chat", PluginState.ACTIVE, "given"),
+        ("other", PluginState.ACTIVE, "object"),
     ]
     assert found[0][1] is given
     assert (found[0][0].package, found[0][0].label) == ("", "plugin 'chat'")
@@ -204,7 +207,7 @@ def test_plugins_given_directly_need_no_package(install: Install) -> None:
 def test_a_plugin_given_directly_takes_the_place_of_an_installed_one(install: Install) -> None:
     module = install("msanic-chat", "1.2", "chat")
     given = types.ModuleType("given")
-    found = discover(Section(load=["chat"]), {"chat": given})
+    found = discover(PluginsSettings(load=["chat"]), {"chat": given})
     assert [(plugin.module, namespace) for plugin, namespace in found.found] == [("given", given)]
     assert found.problems == []
     assert module not in sys.modules
@@ -214,19 +217,3 @@ def test_metadata_without_a_name(install: Install, tmp_path: Path) -> None:
     module = install("msanic-chat", "1.2", "chat")
     next(tmp_path.rglob("METADATA")).write_text("Metadata-Version: 2.1\n")
     assert the_only().label == f"(a package without a name, of {module})"
-
-
-def test_the_first_error_stays() -> None:
-    plugin = Plugin("chat", "msanic-chat", "1.2")
-    plugin.fail("first")
-    plugin.fail("second")
-    assert plugin.error == "msanic-chat 1.2: first"
-
-
-def test_texts() -> None:
-    assert block_hint("chat") == 'block it with [plugins] block = ["chat"]'
-    assert did_you_mean("caht", ["chat", "news"]) == "; did you mean 'chat'?"
-    assert did_you_mean("xyz", ["chat"]) == ""
-    assert one_line(ValueError("a\n  b")) == "ValueError: a b"
-    assert one_line(ValueError()) == "ValueError"
-    assert one_line(PluginError("a b")) == "a b"

@@ -6,7 +6,7 @@ import pytest
 
 from msanic_core.errors import PluginError
 from msanic_core.hookspecs import hookimpl
-from msanic_core.plugins.loading import State
+from msanic_core.plugins.plugin import PluginState
 from tests.support.plugins import BLOCK, HOOKS, Install, Load, answers, error_of, named
 
 
@@ -32,7 +32,12 @@ def test_an_installed_plugin_is_loaded(install: Install, load: Load) -> None:
     plugins = load()
     plugins.check()
     (plugin,) = plugins.plugins
-    assert (plugin.package, plugin.version, plugin.state, plugin.error) == ("msanic-chat", "1.2", State.ACTIVE, "")
+    assert (plugin.package, plugin.version, plugin.state, plugin.error) == (
+        "msanic-chat",
+        "1.2",
+        PluginState.ACTIVE,
+        "",
+    )
     assert plugin.hooks == ("ws_command", "ws_offline")
     assert [each.name for each in plugin.commands] == ["chat.say"]
     assert plugin.settings is None
@@ -66,7 +71,7 @@ def test_a_blocked_plugin_is_listed_and_contributes_nothing(install: Install, lo
     install("msanic-chat", "1.2", "chat", "raise AssertionError('imported')")
     plugins = load({"block": ["chat"], "chat": {"kept": "for later"}})
     plugins.check()
-    assert named(plugins, "chat").state is State.BLOCKED
+    assert named(plugins, "chat").state is PluginState.BLOCKED
 
 
 def test_what_a_plugin_lacks_to_be_imported(install: Install, load: Load) -> None:
@@ -89,7 +94,7 @@ def test_tables_and_names_of_plugins_that_are_not_installed(install: Install, lo
         "[plugins] load names 'news', which is not installed; install it or take it out of the list",
         "[plugins.caht] is for a plugin that is not installed; install it or take the table out; did you mean 'chat'?",
     )
-    assert named(plugins, "chat").state is State.ACTIVE
+    assert named(plugins, "chat").state is PluginState.ACTIVE
     with pytest.raises(PluginError, match=r"news.*\n.*caht"):
         plugins.check()
 
