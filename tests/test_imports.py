@@ -26,7 +26,6 @@ ROOMS: dict[str, set[str]] = {
     "hookspecs": {"codes", "identity", "engine", "commands", "context"},
     "plugins": {"codes", "errors", "config", "wire", "engine", "db", "session", "commands", "context", "hookspecs"},
     "dispatch": {"codes", "errors", "wire", "db", "engine", "session", "commands", "context"},
-    "system": {"codes", "errors", "engine", "session", "commands", "context"},
     "http": {"codes", "errors", "identity", "wire", "db", "commands"},
 }
 ROOMS["server"] = set(ROOMS)
@@ -56,8 +55,8 @@ HOMES: dict[str, set[str]] = {
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
     "mypy_extensions": {"dispatch", "session", "wire"},
-    "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "engine", "http", "identity", "plugins",
-                "server", "session", "system", "testing", "wire"},
+    "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "dispatch", "engine", "http", "identity",
+                "plugins", "server", "session", "testing", "wire"},
 }  # fmt: skip
 
 

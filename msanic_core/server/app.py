@@ -17,7 +17,9 @@ from msanic_core.config.sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox
-from msanic_core.dispatch import Dispatcher
+from msanic_core.dispatch.core_commands import system_commands
+from msanic_core.dispatch.dispatcher import Dispatcher
+from msanic_core.dispatch.runner import Runner
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.http.endpoint import Endpoints
@@ -34,8 +36,6 @@ from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
-from msanic_core.session.runner import Runner
-from msanic_core.system import system_commands
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:

@@ -1,9 +1,8 @@
 """The parts of a node that sessions need, the real ones, without a network."""
 
 import asyncio
-import gc
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +19,6 @@ from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Receiver, Session, SessionLimits
 from msanic_core.wire import Codec, Codecs, Push
-from tests.support.runner import LOOPS, Bench, Run
 
 POLICY = SessionPolicy(100)
 
@@ -162,23 +160,3 @@ def sent() -> Callable[[Session], list[dict[str, Any]]]:
         return list(parse(b"".join(socket.writes)))
 
     return sent_
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Run:
-    """`run(test)` runs `await test(bench)` in a new loop of each kind."""
-
-    def run_(test: Callable[[Bench], Awaitable[None]]) -> None:
-        async def main() -> None:
-            bench = Bench()
-            await test(bench)
-            await bench.runner.stop(0.0)
-            await asyncio.sleep(0)
-            assert asyncio.all_tasks() == {asyncio.current_task()}, "every carrier has ended"
-            assert not bench.complaints
-            gc.collect()
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            runner.run(main())
-
-    return run_

@@ -6,8 +6,8 @@ from typing import Any
 
 import uvloop
 
-from msanic_core.session.carrier import Carrier
-from msanic_core.session.runner import Runner
+from msanic_core.dispatch.carrier import Carrier
+from msanic_core.dispatch.runner import Runner
 
 Work = Coroutine[Any, Any, Any]
 Outcome = tuple[Any, BaseException | None]

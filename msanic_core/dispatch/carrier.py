@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from msanic_core.session.stepping import Suspended, drive, live
+from msanic_core.dispatch.stepping import Suspended, drive, live
 
 if TYPE_CHECKING:
-    from msanic_core.session.runner import Runner
+    from msanic_core.dispatch.runner import Runner
 
 Done = Callable[[Any, BaseException | None], None]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from msanic_core.session.carrier import Carrier
-from msanic_core.session.runner import Runner
+from msanic_core.dispatch.carrier import Carrier
+from msanic_core.dispatch.runner import Runner
 from tests.support.runner import LOOPS, Bench, Run, finish_at_once, forever, wait_and_return
 
 each_loop = pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)

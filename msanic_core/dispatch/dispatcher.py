@@ -15,10 +15,10 @@ from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.commands.map import Bound, CommandMap
 from msanic_core.context import Context, Server
 from msanic_core.db.faults import DatabaseFault, fault_of
+from msanic_core.dispatch.carrier import Carrier
+from msanic_core.dispatch.runner import Runner
 from msanic_core.engine.base import Engine
 from msanic_core.errors import TRY_AGAIN, CommandError, StoreUnavailableError
-from msanic_core.session.carrier import Carrier
-from msanic_core.session.runner import Runner
 from msanic_core.session.session import Receiver, Session
 from msanic_core.wire import (
     REJECT_COMMAND,

@@ -12,8 +12,8 @@ from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any, Final
 
-from msanic_core.session.carrier import Carrier, Done
-from msanic_core.session.stepping import Suspended
+from msanic_core.dispatch.carrier import Carrier, Done
+from msanic_core.dispatch.stepping import Suspended
 
 _enter_task: Final = asyncio._enter_task
 _leave_task: Final = asyncio._leave_task

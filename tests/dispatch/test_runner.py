@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from msanic_core.session.runner import Runner
+from msanic_core.dispatch.runner import Runner
 from tests.support.runner import Bench, Run, wait_and_raise, wait_and_return
 
 

@@ -13,7 +13,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from msanic_core.session.carrier import Carrier
+    from msanic_core.dispatch.carrier import Carrier
 
 Outcome = tuple[Any, BaseException | None]
 """What a coroutine ended with, result or exception. What it waits for is never a tuple: a future, or None."""
