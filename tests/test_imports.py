@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "hookspecs": {"codes", "identity", "engine", "commands", "context"},
     "plugins": {"codes", "errors", "config", "wire", "engine", "db", "session", "commands", "context", "hookspecs"},
     "dispatch": {"codes", "errors", "wire", "db", "engine", "session", "commands", "context"},
+    "transport": {"codes", "wire", "session"},
     "http": {"codes", "errors", "identity", "wire", "db", "commands"},
 }
 ROOMS["server"] = set(ROOMS)
@@ -38,7 +39,7 @@ ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main_
 
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
 HOMES: dict[str, set[str]] = {
-    "sanic": {"http", "server", "testing"},
+    "sanic": {"http", "server", "testing", "transport"},
     "sanic_routing": {"server"},
     "aiofastnet": {"server"},
     "uvloop": {"server"},

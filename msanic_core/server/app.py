@@ -28,7 +28,7 @@ from msanic_core.plugins.plugin import PluginSet
 from msanic_core.server.handshake import Handshake, welcome
 from msanic_core.server.health import health_routes
 from msanic_core.server.http import ERROR_FORMAT, mount, prepare
-from msanic_core.server.intake import Intake
+from msanic_core.transport.intake import Intake
 from msanic_core.server.login import Login
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits

@@ -22,9 +22,9 @@ from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolic
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http.envelope import reply
 from msanic_core.identity import Identity
-from msanic_core.server.intake import Intake
+from msanic_core.transport.intake import Intake
 from msanic_core.server.login import Login, Refusal
-from msanic_core.server.websocket import Connection, take_over
+from msanic_core.transport.websocket import Connection, take_over
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry

@@ -10,7 +10,7 @@ from msanic_core.wire import MessageReceiver
 
 
 class Socket(Protocol):
-    """What a session needs of its connection; `server/websocket.py` has the real one."""
+    """What a session needs of its connection; `transport/websocket.py` has the real one."""
 
     def write(self, data: bytes) -> None:
         """Hand complete frames to the kernel, or to the transport's buffer where it takes no more."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from msanic_core.server.listener import bind
+from msanic_core.transport.listener import bind
 from msanic_core.server.worker_process import WorkerProcess
 
 READY = """

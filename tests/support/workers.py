@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from msanic_core.server.listener import bind
+from msanic_core.transport.listener import bind
 from msanic_core.server.supervisor import Limits, Supervisor, log
 
 SOURCE = """

@@ -13,7 +13,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from msanic_core.server.websocket import Connection
+    from msanic_core.transport.websocket import Connection
     from msanic_core.session.outbox import Flusher
 
 log = logging.getLogger("msanic_core.websocket")

@@ -1,7 +1,7 @@
 """Sanic's HTTP protocol with what it lacks: a limit for the whole request head, and a way to let its socket go.
 
 Not public, of Sanic 25.12: `recv_buffer`, `connections`, `transport`, `close`, `abort`, `http.stage` and
-`_callback_check_timeouts` of its `HttpProtocol`; `tests/server/test_upgrade_contract.py` fails when an upgrade moves
+`_callback_check_timeouts` of its `HttpProtocol`; `tests/transport/test_sanic_contract.py` fails when an upgrade moves
 one of them.
 """
 

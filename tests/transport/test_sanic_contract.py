@@ -1,7 +1,7 @@
 """What the server relies on in Sanic 25.12 and websockets although it is not public API.
 
 One of these tests red after an upgrade means: read what changed there, then the docstrings of
-`msanic_core.server.websocket.take_over` and of `msanic_core.server.http_connection`, and mend those before this file.
+`msanic_core.transport.websocket.take_over` and of `msanic_core.transport.http_connection`, and mend those before this file.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from websockets import speedups, utils
 
 from msanic_core import AuthenticationError, Identity, SessionInfo
 from msanic_core.engine.base import SessionPolicy
-from msanic_core.server.http_connection import HttpConnection
-from msanic_core.server.websocket import Connection
+from msanic_core.transport.http_connection import HttpConnection
+from msanic_core.transport.websocket import Connection
 from msanic_core.testing import serving
 from msanic_core.wire import reader
 
