@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "plugins": {"codes", "errors", "config", "wire", "engine", "db", "session", "commands", "context", "hookspecs"},
     "dispatch": {"codes", "errors", "wire", "db", "engine", "session", "commands", "context"},
     "transport": {"codes", "wire", "session"},
-    "http": {"codes", "errors", "identity", "wire", "db", "commands"},
+    "http": {"codes", "errors", "identity", "config", "wire", "engine", "db", "commands", "context", "plugins"},
 }
 ROOMS["server"] = set(ROOMS)
 ROOMS["client"] = {"codes", "errors", "wire"}
@@ -40,7 +40,7 @@ ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main_
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
 HOMES: dict[str, set[str]] = {
     "sanic": {"http", "server", "testing", "transport"},
-    "sanic_routing": {"server"},
+    "sanic_routing": {"http"},
     "aiofastnet": {"server"},
     "uvloop": {"server"},
     "phonenumbers": {"constraints"},

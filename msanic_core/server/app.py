@@ -23,12 +23,11 @@ from msanic_core.dispatch.runner import Runner
 from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory import MemoryEngine
 from msanic_core.http.endpoint import Endpoints
+from msanic_core.http.health import health_routes
+from msanic_core.http.mounting import ERROR_FORMAT, mount, prepare
 from msanic_core.plugins import calling
 from msanic_core.plugins.plugin import PluginSet
 from msanic_core.server.handshake import Handshake, welcome
-from msanic_core.server.health import health_routes
-from msanic_core.server.http import ERROR_FORMAT, mount, prepare
-from msanic_core.transport.intake import Intake
 from msanic_core.server.login import Login
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
@@ -36,6 +35,7 @@ from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
+from msanic_core.transport.intake import Intake
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:

@@ -22,14 +22,14 @@ from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolic
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http.envelope import reply
 from msanic_core.identity import Identity
-from msanic_core.transport.intake import Intake
 from msanic_core.server.login import Login, Refusal
-from msanic_core.transport.websocket import Connection, take_over
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Receiver, Session, SessionLimits
+from msanic_core.transport.intake import Intake
+from msanic_core.transport.websocket import Connection, take_over
 from msanic_core.wire import REJECT_COMMAND, SUBPROTOCOL_NAMES, Codec, Codecs, Push
 
 log = logging.getLogger("msanic_core.handshake")

@@ -14,8 +14,8 @@ from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.banner import banner
 from msanic_core.server.lifecycle import RunningNode
-from msanic_core.transport.listener import bind
 from msanic_core.server.worker import Worker
+from msanic_core.transport.listener import bind
 from msanic_core.wire import Codecs
 
 log = logging.getLogger("msanic_core")

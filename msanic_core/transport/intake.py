@@ -13,8 +13,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from msanic_core.transport.websocket import Connection
     from msanic_core.session.outbox import Flusher
+    from msanic_core.transport.websocket import Connection
 
 log = logging.getLogger("msanic_core.websocket")
 

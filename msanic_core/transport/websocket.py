@@ -15,9 +15,9 @@ from typing import cast
 from sanic import Request
 
 from msanic_core.codes import CloseCode, OfflineReason
+from msanic_core.session.socket import SocketReceiver
 from msanic_core.transport.http_connection import HttpConnection
 from msanic_core.transport.intake import Intake
-from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import CLOSE, PING, PONG, MessageReader, ProtocolViolation, parse_close, server_frame
 
 log = logging.getLogger("msanic_core.websocket")

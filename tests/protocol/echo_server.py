@@ -13,12 +13,12 @@ import uvloop
 from sanic import Request, Sanic
 
 from msanic_core.codes import OfflineReason
+from msanic_core.session.outbox import Flusher
+from msanic_core.session.socket import SocketReceiver
 from msanic_core.transport.http_connection import HttpConnection
 from msanic_core.transport.intake import Intake
 from msanic_core.transport.listener import bind
 from msanic_core.transport.websocket import Connection, take_over
-from msanic_core.session.outbox import Flusher
-from msanic_core.session.socket import SocketReceiver
 from msanic_core.wire import BINARY, TEXT, server_frame
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {

@@ -18,8 +18,8 @@ from msanic_core.config import settings_from
 from msanic_core.plugins.loading import load_plugins
 from msanic_core.server.app import Node
 from msanic_core.server.lifecycle import RunningNode
-from msanic_core.transport.listener import bind
 from msanic_core.testing import serving
+from msanic_core.transport.listener import bind
 from msanic_core.wire import Codecs
 from tests.support.raw_clients import Raw
 

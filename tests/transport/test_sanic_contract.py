@@ -23,9 +23,9 @@ from websockets import speedups, utils
 
 from msanic_core import AuthenticationError, Identity, SessionInfo
 from msanic_core.engine.base import SessionPolicy
+from msanic_core.testing import serving
 from msanic_core.transport.http_connection import HttpConnection
 from msanic_core.transport.websocket import Connection
-from msanic_core.testing import serving
 from msanic_core.wire import reader
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import msgspec
 from sanic import Blueprint, HTTPResponse, Request
 
 from msanic_core.engine.base import Engine
-from msanic_core.server.http import ERROR_FORMAT
+from msanic_core.http.mounting import ERROR_FORMAT
 
 
 def health_routes(engine: Engine, accepting: Callable[[], bool]) -> Blueprint:
