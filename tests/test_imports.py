@@ -28,21 +28,24 @@ ROOMS: dict[str, set[str]] = {
     "dispatch": {"codes", "errors", "wire", "db", "engine", "session", "commands", "context"},
     "transport": {"codes", "wire", "session"},
     "http": {"codes", "errors", "identity", "config", "wire", "engine", "db", "commands", "context", "plugins"},
-}
-ROOMS["server"] = set(ROOMS)
+    "admission": {"codes", "errors", "identity", "config", "wire", "engine", "db", "session", "context", "plugins",
+                  "transport", "http"},
+}  # fmt: skip
+ROOMS["node"] = set(ROOMS)
+ROOMS["process"] = {*ROOMS}
 ROOMS["client"] = {"codes", "errors", "wire"}
-ROOMS["testing"] = {*ROOMS, "server"}
-ROOMS["cli"] = {*ROOMS, "server"} - {"testing"}
+ROOMS["testing"] = {*ROOMS} - {"client"}
+ROOMS["cli"] = {*ROOMS} - {"testing"}
 ROOMS["__main__"] = {"cli"}
-ROOMS["__init__"] = set(ROOMS) - {"server", "client", "testing", "cli", "__main__"}
+ROOMS["__init__"] = set(ROOMS) - {"transport", "admission", "node", "process", "client", "testing", "cli", "__main__"}
 
 
 # Packages that are used in some rooms only, at run time; types may be imported for type checkers anywhere.
 HOMES: dict[str, set[str]] = {
-    "sanic": {"http", "server", "testing", "transport"},
+    "sanic": {"admission", "http", "node", "testing", "transport"},
     "sanic_routing": {"http"},
-    "aiofastnet": {"server"},
-    "uvloop": {"server"},
+    "aiofastnet": {"node"},
+    "uvloop": {"process"},
     "phonenumbers": {"constraints"},
     "tortoise": {"db", "testing"},
     "pypika_tortoise": {"db"},
@@ -57,7 +60,7 @@ HOMES: dict[str, set[str]] = {
     "packaging": {"plugins"},
     "mypy_extensions": {"dispatch", "session", "wire"},
     "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "dispatch", "engine", "http", "identity",
-                "plugins", "server", "session", "testing", "wire"},
+                "plugins", "session", "testing", "wire"},
 }  # fmt: skip
 
 

@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve; the exit code is the server's, or 1 if it cannot listen."""
-    from msanic_core.server.worker import STOP_MARGIN, Worker
+    from msanic_core.process.worker import STOP_MARGIN, Worker
 
     worker = Worker.from_environment(os.environ)
     settings, _ = options.read_settings(arguments)
     try:
         if worker is None and settings.server.workers > 1:
-            from msanic_core.server.supervisor import supervise
+            from msanic_core.process.supervisor import supervise
 
             # Before there are workers, whose time to start is limited. They find nothing left to do.
             if settings.db.migrate and (code := _migrate(arguments)):
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         if worker is not None:
             worker.watch(settings.server.drain_timeout + STOP_MARGIN)
 
-        from msanic_core.server.run import run as run_server
+        from msanic_core.process.run import run as run_server
 
         return run_server(settings, worker)
     except OSError as error:

@@ -9,9 +9,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from msanic_core.config import settings_from
+from msanic_core.node.lifecycle import RunningNode
+from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.server.app import Node
-from msanic_core.server.lifecycle import RunningNode
 from msanic_core.transport.listener import bind
 from msanic_core.wire import Codecs
 

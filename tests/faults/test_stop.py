@@ -22,7 +22,7 @@ SESSIONS = size(300, 2_000)
 STALLED = 10
 DRAIN = size(8.0, 20.0)
 BATCH_PAUSE = 0.05
-"""Between two batches, see server/lifecycle.py."""
+"""Between two batches, see node/lifecycle.py."""
 
 
 async def stall(server: ServerProcess, number: int) -> ClientConnection:

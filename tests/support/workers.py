@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from msanic_core.server.supervisor import Limits, Supervisor, log
+from msanic_core.process.supervisor import Limits, Supervisor, log
 from msanic_core.transport.listener import bind
 
 SOURCE = """
 import os, signal, sys, time
-from msanic_core.server.worker import Worker
+from msanic_core.process.worker import Worker
 
 worker = Worker.from_environment(os.environ)
 worker.watch(0.1)

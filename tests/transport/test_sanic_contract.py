@@ -1,7 +1,7 @@
 """What the server relies on in Sanic 25.12 and websockets although it is not public API.
 
-One of these tests red after an upgrade means: read what changed there, then the docstrings of
-`msanic_core.transport.websocket.take_over` and of `msanic_core.transport.http_connection`, and mend those before this file.
+If one of these tests fails after an upgrade, read what changed there, then the docstrings of
+`msanic_core.transport.websocket.take_over` and of `msanic_core.transport.http_connection`. Mend those first.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-from msanic_core.server.worker import Worker
+from msanic_core.process.worker import Worker
 
 
 class WorkerProcess:

@@ -10,11 +10,11 @@ import sys
 import uvloop
 
 from msanic_core.config.sections import Settings
+from msanic_core.node.lifecycle import RunningNode
+from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.server.app import Node
-from msanic_core.server.banner import banner
-from msanic_core.server.lifecycle import RunningNode
-from msanic_core.server.worker import Worker
+from msanic_core.process.banner import banner
+from msanic_core.process.worker import Worker
 from msanic_core.transport.listener import bind
 from msanic_core.wire import Codecs
 

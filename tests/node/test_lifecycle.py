@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed
 
 from msanic_core import Context, Identity, OfflineReason, PluginError, Server, SessionInfo, command, hookimpl
 from msanic_core.config import settings_from
+from msanic_core.node.lifecycle import RunningNode
+from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.server.app import Node
-from msanic_core.server.lifecycle import RunningNode
 from msanic_core.testing import serving
 from msanic_core.transport.listener import bind
 from msanic_core.wire import Codecs

@@ -9,8 +9,8 @@ from sanic import Sanic
 from sanic.server.async_server import AsyncioServer
 
 from msanic_core.codes import OfflineReason
+from msanic_core.node.node import Node
 from msanic_core.plugins import calling
-from msanic_core.server.app import Node
 from msanic_core.transport.http_connection import HttpConnection
 
 log = logging.getLogger("msanic_core.lifecycle")

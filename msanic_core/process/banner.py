@@ -3,9 +3,9 @@
 import socket
 
 from msanic_core.config.text import masked
+from msanic_core.node.node import Node
 from msanic_core.plugins.plugin import PluginState
 from msanic_core.plugins.requirement import running_version
-from msanic_core.server.app import Node
 
 
 def banner(node: Node, sock: socket.socket) -> str:

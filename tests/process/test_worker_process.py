@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from msanic_core.server.worker_process import WorkerProcess
+from msanic_core.process.worker_process import WorkerProcess
 from msanic_core.transport.listener import bind
 
 READY = """
 import os, signal, subprocess, sys
-from msanic_core.server.worker import Worker
+from msanic_core.process.worker import Worker
 worker = Worker.from_environment(os.environ)
 worker.ready("the banner")
 """

@@ -12,8 +12,8 @@ from sanic import Sanic
 
 from msanic_core import Context, PluginError, command
 from msanic_core.config import settings_from
+from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.server.app import Node
 from msanic_core.testing import serving
 from msanic_core.wire import Codecs
 

@@ -217,8 +217,8 @@ def test_nobody_is_restarted_while_the_server_stops(tmp_path: Path) -> None:
 
 
 def test_the_supervisor_imports_nothing_of_the_server() -> None:
-    source = "import sys, msanic_core.cli.serve, msanic_core.server.supervisor; print(*sys.modules)"
+    source = "import sys, msanic_core.cli.serve, msanic_core.process.supervisor; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     modules = set(run.stdout.split())
-    assert "msanic_core.server.supervisor" in modules
+    assert "msanic_core.process.supervisor" in modules
     assert {"sanic", "uvloop", "aiofastnet", "redis", "tortoise", "pluggy", "websockets"}.isdisjoint(modules)

@@ -11,9 +11,9 @@ from packaging.version import Version
 
 from msanic_core import Context, Identity, command
 from msanic_core.config import settings_from
+from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.server.app import Node
-from msanic_core.server.banner import banner
+from msanic_core.process.banner import banner
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:

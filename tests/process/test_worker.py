@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from msanic_core.server.worker import VARIABLE, Worker
+from msanic_core.process.worker import VARIABLE, Worker
 
 WATCHES = """
 import os, signal, sys, time
-from msanic_core.server.worker import Worker
+from msanic_core.process.worker import Worker
 
 worker = Worker.from_environment(os.environ)
 {first}

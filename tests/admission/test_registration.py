@@ -14,7 +14,6 @@ from websockets.exceptions import ConnectionClosed
 
 from msanic_core import OfflineReason, Server, SessionInfo
 from msanic_core.errors import StoreUnavailableError
-from msanic_core.server import app
 from msanic_core.testing import serving
 from tests.support.admission import Gate, House, SlowEngine
 
@@ -34,7 +33,7 @@ Open = Callable[..., Any]
 def opened(make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Open:
     @asynccontextmanager
     async def opened_(**ws: Any) -> AsyncIterator[House]:
-        monkeypatch.setattr(app, "MemoryEngine", SlowEngine)
+        monkeypatch.setattr("msanic_core.node.node.MemoryEngine", SlowEngine)
         told: list[tuple[str, str]] = []
 
         async def ws_online(session: SessionInfo, server: Server) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from sanic import HTTPResponse, Request
 
+from msanic_core.admission.login import Login, Refusal
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
 from msanic_core.config.sections import Settings, WebSocketSettings
 from msanic_core.context import Server
@@ -22,7 +23,6 @@ from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolic
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http.envelope import reply
 from msanic_core.identity import Identity
-from msanic_core.server.login import Login, Refusal
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry

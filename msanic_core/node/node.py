@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from sanic import HTTPResponse, Request, Sanic
 from sanic.config import Config
 
+from msanic_core.admission.admission import Handshake, welcome
+from msanic_core.admission.login import Login
 from msanic_core.commands.map import CommandMap
 from msanic_core.config.sections import Settings
 from msanic_core.context import Server
@@ -27,8 +29,6 @@ from msanic_core.http.health import health_routes
 from msanic_core.http.mounting import ERROR_FORMAT, mount, prepare
 from msanic_core.plugins import calling
 from msanic_core.plugins.plugin import PluginSet
-from msanic_core.server.handshake import Handshake, welcome
-from msanic_core.server.login import Login
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
 from msanic_core.session.offline import OfflineChain, OfflineLimits

@@ -1,0 +1,4 @@
+"""One server process: `node.py` makes every part and hands it to those that need it, `lifecycle.py` starts and stops.
+
+The composition root: it imports from all rooms below, and only `process`, `cli` and `testing` import from it.
+"""

@@ -1,1 +1,0 @@
-"""The only users of Sanic: the application, its routes, the WebSocket adapter, start and stop."""
