@@ -22,7 +22,7 @@ from msanic_core.context import Server
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.errors import AuthenticationError
 from msanic_core.identity import Identity
 from msanic_core.plugins.calling import caller

@@ -23,7 +23,7 @@ from msanic_core.dispatch.core_commands import system_commands
 from msanic_core.dispatch.dispatcher import Dispatcher
 from msanic_core.dispatch.runner import Runner
 from msanic_core.engine.base import Engine, InboxLimits
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.http.endpoint import Endpoints
 from msanic_core.http.health import health_routes
 from msanic_core.http.mounting import ERROR_FORMAT, mount, prepare
@@ -132,7 +132,7 @@ def _make_engine(settings: Settings) -> Engine:
     if not redis.url:
         return MemoryEngine(limits)
     # Importing redis takes time that a server without it need not spend.
-    from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+    from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 
     return RedisEngine(RedisOptions(redis.url, redis.prefix, redis.lease, redis.timeout, redis.patience), limits)
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from msanic_core.engine.base import Engine, InboxLimits
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.engine.redis import scripts
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Call, Pipeline
 from msanic_core.engine.redis.records import group_payload
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.testing import ClusterSetup, RedisProcess, cluster_setup
 from msanic_core.wire import Push
 from msanic_core.wire.packed import pack_push
@@ -122,7 +122,7 @@ class ForgetfulPipeline(Pipeline):
 
 
 def redis_with_lost_answers(request: pytest.FixtureRequest) -> Make:
-    request.getfixturevalue("monkeypatch").setattr("msanic_core.engine.redis.engine.Pipeline", ForgetfulPipeline)
+    request.getfixturevalue("monkeypatch").setattr("msanic_core.engine.redis.redis_engine.Pipeline", ForgetfulPipeline)
     return redis(request)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from msanic_core.client import Client
 from msanic_core.db.outbox.relay import LOCK
 from msanic_core.engine.base import InboxLimits
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.testing import install_plugin, redis_process, serve_nodes
 from tests.faults.outage import SETTINGS
 from tests.faults.sizes import report, size

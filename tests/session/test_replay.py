@@ -5,7 +5,7 @@ import pytest
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import InboxLimits, InboxPage
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.wire import Push
 from tests.support.replays import Build, Sent, in_house, left, losses, numbers, push, replay, turns
 

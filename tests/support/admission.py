@@ -6,7 +6,7 @@ from typing import Any
 
 from msanic_core import OfflineReason, Server, SessionInfo
 from msanic_core.engine.base import InboxPage, SessionPolicy
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.testing import TestServer
 
 

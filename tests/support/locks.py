@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from msanic_core.engine.base import InboxLimits
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.testing import RedisProcess, redis_process
 
 BOUND = 20.0

@@ -10,12 +10,12 @@ from typing import Any
 from redis.asyncio import Redis
 
 from msanic_core.engine.base import InboxLimits
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.inboxes import Inboxes
 from msanic_core.engine.redis.lease import Lease
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.topology import Store, open_store
 from tests.support.engines import MULTI, SINGLE, info

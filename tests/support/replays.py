@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msanic_core.engine.base import Delivery, InboxLimits
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.session.session import Session
 from msanic_core.wire import Push
 

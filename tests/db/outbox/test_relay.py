@@ -16,8 +16,8 @@ from msanic_core.db.outbox.models import OutboxMessage
 from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.db.outbox.relay import Relay
 from msanic_core.engine.base import Engine, InboxLimits, Lock
-from msanic_core.engine.memory import MemoryEngine
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.memory.memory_engine import MemoryEngine
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.errors import ConfigError, StoreUnavailableError
 from msanic_core.wire import Push, WireEncodeError
 from tests.support.nodes import Node

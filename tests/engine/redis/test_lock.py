@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from msanic_core.engine.redis import lock
-from msanic_core.engine.redis.engine import RedisEngine
+from msanic_core.engine.redis.redis_engine import RedisEngine
 from tests.support.locks import KEY, LONG, Bench, hold_once, on_redis
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from msanic_core.engine.redis.engine import RedisEngine
+from msanic_core.engine.redis.redis_engine import RedisEngine
 from msanic_core.errors import LockLostError
 from tests.support.locks import KEY, Bench, hold_once, on_redis
 
@@ -85,7 +85,7 @@ def test_a_redis_that_is_silent_for_less_has_not(tmp_path: Path) -> None:
 
 HOLDS = """
 import asyncio, sys
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.errors import LockLostError
 from tests.support.locks import LIMITS, Nobody
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo, SessionPolicy
-from msanic_core.engine.memory import MemoryEngine
+from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.wire import Push
 
 CLIENTS = ("", "phone", "laptop")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from msanic_core.engine.redis.engine import RedisEngine, RedisOptions
+from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.errors import ConfigError, StoreUnavailableError
 from msanic_core.testing import redis_process
 from tests.support.nodes import Node

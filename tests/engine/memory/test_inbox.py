@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from msanic_core.engine.base import InboxLimits
-from msanic_core.engine.inbox import Inbox
+from msanic_core.engine.memory.inbox import Inbox
 from msanic_core.wire import Push, WireEncodeError
 
 EPOCH = "epoch"

@@ -12,8 +12,8 @@ import msgspec
 
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionInfo, SessionPolicy
-from msanic_core.engine.inbox import Inbox
 from msanic_core.engine.local_locks import LocalLocks, not_free
+from msanic_core.engine.memory.inbox import Inbox
 from msanic_core.wire import Push
 
 
