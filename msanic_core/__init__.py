@@ -11,9 +11,8 @@ from msanic_core.errors import AuthenticationError, CommandError, ConfigError, L
 if TYPE_CHECKING:
     from msanic_core.commands.declaration import AnyCommand, command
     from msanic_core.context import Context, Server
-    from msanic_core.engine.base import SessionInfo
     from msanic_core.hookspecs import hookimpl, hookspec
-    from msanic_core.identity import Identity
+    from msanic_core.identity import Identity, SessionInfo
 
 __all__ = [
     "AnyCommand",
@@ -40,7 +39,7 @@ _HOMES = {
     "Context": "context",
     "Identity": "identity",
     "Server": "context",
-    "SessionInfo": "engine.base",
+    "SessionInfo": "identity",
     "command": "commands.declaration",
     "hookimpl": "hookspecs",
     "hookspec": "hookspecs",

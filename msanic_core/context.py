@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox
-from msanic_core.engine.base import Engine, Lock, SessionInfo
-from msanic_core.identity import Identity, check_name
+from msanic_core.engine.base import Engine, Lock
+from msanic_core.identity import Identity, SessionInfo, check_name
 from msanic_core.session.registry import Registry
 from msanic_core.session.session import Session
 from msanic_core.wire import Push

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from msanic_core.codes import OfflineReason
     from msanic_core.commands.declaration import AnyCommand
     from msanic_core.context import Server
-    from msanic_core.engine.base import SessionInfo
-    from msanic_core.identity import Identity
+    from msanic_core.identity import Identity, SessionInfo
 
 PROJECT = "msanic_core"
 PLAIN_HOOKS = frozenset({"ws_command", "http_blueprint", "plugin_settings", "db_models"})

@@ -1,4 +1,4 @@
-"""Who a client is, and what a name of a user or a group may look like."""
+"""Who a client is, what is known of its session, and what a name of a user or a group may look like."""
 
 import re
 from typing import Any
@@ -52,3 +52,22 @@ class Identity(msgspec.Struct):
         check_name("user id", self.user)
         if self.expires_at is not None and not isinstance(self.expires_at, int | float):
             raise ValueError(f"expires_at must be a number of seconds, not {type(self.expires_at).__name__}")
+
+
+class SessionInfo(msgspec.Struct, frozen=True):
+    """What is known of a session outside its own connection; hooks and other nodes get this.
+
+    Times are seconds since the epoch. `client` is the client's own id from the handshake ("" when it gave none).
+    `groups`, `closed_at` and `last` are set once the session is lost: the groups it was in, when it ended, and
+    whether the user has no other session left.
+    """
+
+    id: str
+    user: str
+    node: str
+    opened_at: float
+    address: str
+    client: str = ""
+    groups: tuple[str, ...] = ()
+    closed_at: float | None = None
+    last: bool = False

@@ -21,10 +21,10 @@ from msanic_core.config import settings_from
 from msanic_core.context import Server
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox
-from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo
+from msanic_core.engine.base import InboxLimits, OfflineJob
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.errors import AuthenticationError
-from msanic_core.identity import Identity
+from msanic_core.identity import Identity, SessionInfo
 from msanic_core.plugins.calling import caller
 from msanic_core.plugins.loading import load_plugins
 from msanic_core.plugins.plugin import PluginSet, PluginState

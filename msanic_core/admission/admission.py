@@ -19,10 +19,10 @@ from msanic_core.admission.login import Login, Refusal
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
 from msanic_core.config.sections import Settings, WebSocketSettings
 from msanic_core.context import Server
-from msanic_core.engine.base import Engine, InboxPage, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Engine, InboxPage, SessionPolicy
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http.envelope import reply
-from msanic_core.identity import Identity
+from msanic_core.identity import Identity, SessionInfo
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry

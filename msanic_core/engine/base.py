@@ -11,26 +11,8 @@ from typing import Any, Protocol
 import msgspec
 
 from msanic_core.codes import OfflineReason
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
-
-
-class SessionInfo(msgspec.Struct, frozen=True):
-    """What is known of a session outside its own connection; hooks and other nodes get this.
-
-    Times are seconds since the epoch. `client` is the client's own id from the handshake ("" when it gave none).
-    `groups`, `closed_at` and `last` are set once the session is lost: the groups it was in, when it ended, and
-    whether the user has no other session left.
-    """
-
-    id: str
-    user: str
-    node: str
-    opened_at: float
-    address: str
-    client: str = ""
-    groups: tuple[str, ...] = ()
-    closed_at: float | None = None
-    last: bool = False
 
 
 class SessionPolicy(msgspec.Struct, frozen=True):

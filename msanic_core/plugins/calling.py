@@ -8,8 +8,8 @@ from typing import Any
 
 from msanic_core.codes import OfflineReason
 from msanic_core.context import Server
-from msanic_core.engine.base import SessionInfo
 from msanic_core.errors import PluginError
+from msanic_core.identity import SessionInfo
 from msanic_core.plugins.plugin import Implementation, PluginSet
 from msanic_core.session.offline import OfflineHook
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.engine.base import OfflineJob
+from msanic_core.identity import SessionInfo
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from msanic_core.codes import CloseCode, OfflineReason
-from msanic_core.engine.base import Engine, OfflineJob, SessionInfo
+from msanic_core.engine.base import Engine, OfflineJob
+from msanic_core.identity import SessionInfo
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import confirm_written
 from msanic_core.session.session import Session

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextvars import Context
 
 from msanic_core.codes import CloseCode, OfflineReason
-from msanic_core.engine.base import Engine, InboxPage, SessionInfo
+from msanic_core.engine.base import Engine, InboxPage
 from msanic_core.errors import StoreUnavailableError
+from msanic_core.identity import SessionInfo
 from msanic_core.session.session import Offline, Session
 from msanic_core.wire import Push
 

@@ -15,8 +15,7 @@ from msanic_core.session.socket import SocketReceiver
 if TYPE_CHECKING:
     import asyncio
 
-    from msanic_core.engine.base import SessionInfo
-    from msanic_core.identity import Identity
+    from msanic_core.identity import Identity, SessionInfo
     from msanic_core.session.outbox import Outbox
     from msanic_core.session.socket import Socket
     from msanic_core.wire import Codec, Push

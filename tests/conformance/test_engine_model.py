@@ -20,9 +20,10 @@ from hypothesis.stateful import (
 )
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Engine, InboxLimits, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Engine, InboxLimits, SessionPolicy
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 from tests.support.engine_model import Model
 from tests.support.engines import MULTI, SINGLE

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import InboxLimits, SessionInfo, SessionPolicy
+from msanic_core.engine.base import InboxLimits, SessionPolicy
 from msanic_core.engine.memory.memory_engine import MemoryEngine
-from msanic_core.identity import Identity
+from msanic_core.identity import Identity, SessionInfo
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.offline import OfflineChain, OfflineHook, OfflineLimits
 from msanic_core.session.outbox import Flusher, Outbox

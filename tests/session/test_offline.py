@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import InboxLimits, SessionInfo
+from msanic_core.engine.base import InboxLimits
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.errors import MsanicError
+from msanic_core.identity import SessionInfo
 from tests.support.offline import Build, Plugins, drain, run
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo
+from msanic_core.engine.base import InboxLimits, OfflineJob
 from msanic_core.engine.memory.memory_engine import MemoryEngine
+from msanic_core.identity import SessionInfo
 from msanic_core.session import offline
 from tests.support.offline import Build, Plugins, drain, run
 

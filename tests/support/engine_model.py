@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import SessionInfo
+from msanic_core.identity import SessionInfo
 
 
 @dataclass

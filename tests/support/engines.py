@@ -4,7 +4,8 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import SessionInfo, SessionPolicy
+from msanic_core.engine.base import SessionPolicy
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 
 

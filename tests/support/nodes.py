@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.engine.base import OfflineJob
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 
 SETTLED = "conformance.settled"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import SessionInfo
+from msanic_core.identity import SessionInfo
 from msanic_core.session.offline import OfflineHook
 
 Build = Callable[..., Any]

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionPolicy
 from msanic_core.engine.local_locks import LocalLocks, not_free
 from msanic_core.engine.memory.inbox import Inbox
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 
 

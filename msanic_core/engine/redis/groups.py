@@ -1,11 +1,11 @@
 """Groups of sessions over all nodes: who is in them, and which nodes have to be told of a message to one."""
 
-from msanic_core.engine.base import SessionInfo
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.lease import Lease
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.records import group_payload
+from msanic_core.identity import SessionInfo
 
 
 class Groups:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.engine.base import OfflineJob
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 from msanic_core.wire.packed import unpack_push
 

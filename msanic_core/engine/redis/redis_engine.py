@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionInfo, SessionPolicy
+from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionPolicy
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.inboxes import Inboxes
@@ -24,6 +24,7 @@ from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import ERRORS, open_store
 from msanic_core.errors import ConfigError, StoreUnavailableError
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 from msanic_core.wire.packed import pack_push
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo, SessionPolicy
+from msanic_core.engine.base import OfflineJob, SessionPolicy
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.lease import Lease
@@ -16,6 +16,7 @@ from msanic_core.engine.redis.names import Names, escape
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.records import OPEN, Record, pack_session, read_job, read_record
 from msanic_core.errors import StoreUnavailableError
+from msanic_core.identity import SessionInfo
 
 log = logging.getLogger("msanic_core.redis")
 

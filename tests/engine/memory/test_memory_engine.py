@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import InboxLimits, OfflineJob, SessionInfo, SessionPolicy
+from msanic_core.engine.base import InboxLimits, OfflineJob, SessionPolicy
 from msanic_core.engine.memory.memory_engine import MemoryEngine
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 
 CLIENTS = ("", "phone", "laptop")

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.engine.base import OfflineJob
+from msanic_core.identity import SessionInfo
 from tests.support.engines import MULTI, info
 from tests.support.redis_parts import RedisNode, client, nodes, until
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.engine.base import OfflineJob
 from msanic_core.engine.redis.records import (
     Close,
     Record,
@@ -19,6 +19,7 @@ from msanic_core.engine.redis.records import (
     unpack_session,
     watch_payload,
 )
+from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 from msanic_core.wire.packed import pack_push
 

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from msanic_core.codes import OfflineReason
-from msanic_core.engine.base import OfflineJob, SessionInfo
+from msanic_core.engine.base import OfflineJob
 from msanic_core.engine.redis import scripts
 from msanic_core.errors import StoreUnavailableError
+from msanic_core.identity import SessionInfo
 from tests.support.engines import MULTI, SINGLE, info
 from tests.support.redis_parts import Make, Parts
 from tests.support.redis_sessions import LEASE, LOST, PLUGINS, ids_of, keys_left, run_with
