@@ -182,7 +182,7 @@ class Handshake:
             connection,
             self._flusher,
             self._settings.ws.outbox_bytes,
-            lambda: session.lost(OfflineReason.SLOW),
+            lambda: session.connection_lost(OfflineReason.SLOW),
         )
         # Durable messages that come from now on are in the inbox, which is read once the session is registered.
         session.replaying = True

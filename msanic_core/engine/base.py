@@ -86,7 +86,7 @@ class Delivery(Protocol):
     def adopt(self, job: OfflineJob) -> None:
         """Run what is left of the offline job of a session that another node has left behind."""
 
-    def fence(self) -> None:
+    def drop_sessions(self) -> None:
         """Others hold this node for dead and have taken its sessions: close them all, and tell no plugin of it."""
 
 
@@ -111,7 +111,9 @@ class Engine(Protocol):
         False: the user has `policy.limit` sessions already, which are not replaced; nothing was recorded.
         """
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
+    async def unregister(
+        self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]
+    ) -> SessionInfo | None:
         """Take a session out and record the offline job that the named plugins still have to do.
 
         Returns the session with `closed_at` and `last` set; None when another node has taken it over, and the job with

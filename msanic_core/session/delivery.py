@@ -60,9 +60,9 @@ class LocalDelivery:
         """See `Delivery.adopt`."""
         self._offline.adopt(job)
 
-    def fence(self) -> None:
-        """See `Delivery.fence`."""
-        self._offline.fence()
+    def drop_sessions(self) -> None:
+        """See `Delivery.drop_sessions`."""
+        self._offline.drop_sessions()
 
     def _send_durable(self, sessions: list[Session], push: Push, message_id: int) -> None:
         frames: dict[Codec, bytes] = {}

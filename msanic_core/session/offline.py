@@ -79,8 +79,11 @@ class OfflineChain:
             session.close(OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
         self._track(self._withdraw(session.info))
 
-    def fence(self) -> None:
-        """See `Delivery.fence`. Whose a session is that is still being opened, `Engine.lost` says afterwards."""
+    def drop_sessions(self) -> None:
+        """See `Delivery.drop_sessions`.
+
+        For a session that is still opening we do not know yet which node owns it; `Engine.unregister` tells us later.
+        """
         sessions = self._registry.all()
         log.warning("others hold this node for dead: closing its %d sessions, others tell the plugins", len(sessions))
         for session in sessions:
@@ -132,21 +135,21 @@ class OfflineChain:
     async def _take_out(self, session: Session, reason: OfflineReason) -> SessionInfo | None:
         info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
         try:
-            return await self._lost(info, reason, self.plugins)
+            return await self._unregister(info, reason, self.plugins)
         except Exception:
             log.exception("session %s cannot be taken out of the engine; the plugins are told all the same", info.id)
             return msgspec.structs.replace(info, closed_at=time.time())
 
     async def _withdraw(self, info: SessionInfo) -> None:
         try:
-            await self._lost(info, OfflineReason.SHUTDOWN, ())
+            await self._unregister(info, OfflineReason.SHUTDOWN, ())
         except Exception:
             log.exception("session %s cannot be taken out of the engine", info.id)
 
-    async def _lost(self, info: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
+    async def _unregister(self, info: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
         self.leaving += 1
         try:
-            return await self._engine.lost(info, reason, plugins)
+            return await self._engine.unregister(info, reason, plugins)
         finally:
             self.leaving -= 1
 

@@ -187,7 +187,7 @@ class Session(SocketReceiver):
         if yes:
             self._receiver.writable(self)
 
-    def lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
+    def connection_lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """The connection is gone or going, for a reason that lies with the client or the network."""
         self._offline.lose(self, reason, code, text)
 

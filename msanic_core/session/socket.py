@@ -44,5 +44,5 @@ class SocketReceiver(MessageReceiver):
         """The socket takes data again, or takes no more."""
 
     @abstractmethod
-    def lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
+    def connection_lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """The connection ended, or is about to, on the client's side; `code` and `text` are for the close frame."""

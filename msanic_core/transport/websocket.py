@@ -76,7 +76,7 @@ class Connection:
         """Begin to read, for this receiver. What came before is handed over in the next turn of the loop."""
         self._receiver = receiver
         if self.gone:
-            receiver.lost(OfflineReason.LOST)
+            receiver.connection_lost(OfflineReason.LOST)
             return
         self._reader.receiver = receiver
         # In the server's context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
@@ -144,7 +144,7 @@ class Connection:
         self.write = self._reader.control = _ignore
         self._reader.receiver = None
         if receiver is not None:
-            receiver.lost(OfflineReason.LOST)
+            receiver.connection_lost(OfflineReason.LOST)
         if self._on_end is not None:
             self._on_end(self)
 
@@ -226,7 +226,7 @@ class Connection:
     def _end(self, reason: OfflineReason, code: int, text: str) -> None:
         """Close from the client's side. The receiver first: what it still has to send goes before the close frame."""
         if self._receiver is not None and not self._closing:
-            self._receiver.lost(reason, code, text)
+            self._receiver.connection_lost(reason, code, text)
         self.close(code, text)
 
     def _hang_up(self) -> None:

@@ -93,7 +93,7 @@ class Machine(RuleBasedStateMachine):
         session = msgspec.structs.replace(self.model.open[session_id], groups=groups_left)
         self.nodes[session.node].online.pop(session_id, None)
         self.model.lose(session_id, reason, PLUGINS)
-        lost = await self.engine_of(session.node).lost(session, reason, PLUGINS)
+        lost = await self.engine_of(session.node).unregister(session, reason, PLUGINS)
         assert lost is not None
         assert lost.groups == groups_left
         if not self.model.orphaned:

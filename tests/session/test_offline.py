@@ -206,7 +206,7 @@ class FailingEngine(MemoryEngine):
         super().__init__(InboxLimits(10, 10_000, 60.0))
         self.marks: list[tuple[str, str]] = []
 
-    async def lost(self, *_: Any) -> SessionInfo:
+    async def unregister(self, *_: Any) -> SessionInfo:
         raise MsanicError("the store is away")
 
     async def done(self, session: SessionInfo, plugin: str) -> None:
@@ -242,9 +242,9 @@ class MarkingEngine(MemoryEngine):
         super().__init__(InboxLimits(10, 10_000, 60.0))
         self.marks: list[Any] = []
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Any) -> SessionInfo:
+    async def unregister(self, session: SessionInfo, reason: OfflineReason, plugins: Any) -> SessionInfo:
         self.marks.append((session.id, reason, list(plugins)))
-        return await super().lost(session, reason, plugins)
+        return await super().unregister(session, reason, plugins)
 
     async def done(self, session: SessionInfo, plugin: str) -> None:
         self.marks.append((session.id, plugin))

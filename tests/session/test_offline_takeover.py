@@ -26,10 +26,12 @@ class Shared(MemoryEngine):
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:  # type: ignore[override]
+    async def unregister(  # type: ignore[override]
+        self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]
+    ) -> SessionInfo | None:
         await self.go_on.wait()
         self.out.append((session.id, reason, list(plugins)))
-        return None if session.id in self.taken else await super().lost(session, reason, plugins)
+        return None if session.id in self.taken else await super().unregister(session, reason, plugins)
 
     async def holds(self, session_id: str) -> bool:
         return session_id not in self.taken
@@ -96,7 +98,7 @@ def test_fencing_closes_every_session_and_tells_no_plugin(build: Build, caplog: 
         plugins, engine = Plugins(), Shared()
         house = await build(plugins.hooks("a"), engine=engine)
         sessions = [await house.session(user) for user in ("ada", "ada", "bob")]
-        house.delivery.fence()
+        house.delivery.drop_sessions()
         assert [session.socket.closed for session in sessions] == [(1012, "server restarts, reconnect")] * 3
         assert all(session.closed for session in sessions)
         assert not house.registry.all()
@@ -118,7 +120,7 @@ def test_whose_a_session_is_that_was_being_opened_is_asked_when_it_is_registered
         session = await house.session()
         session.registered = False
         opening = session.opening = asyncio.get_running_loop().create_future()
-        house.delivery.fence()
+        house.delivery.drop_sessions()
         assert session.socket.closed == (1012, "server restarts, reconnect")
         await turns()
         assert engine.out == []

@@ -122,7 +122,7 @@ def test_a_replay_ends_with_its_session(build: Build, sent: Sent) -> None:
         page = await house.replay.first_page(session, None)
         running = asyncio.create_task(house.replay.run(session, page))
         await turns(3)
-        session.lost(OfflineReason.LOST)
+        session.connection_lost(OfflineReason.LOST)
         await asyncio.wait_for(running, 10)
         assert len(sent(session)) < 300
         assert len(await left(house)) == 300

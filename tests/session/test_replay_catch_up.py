@@ -218,7 +218,7 @@ def test_nobody_waits_for_the_store_once_the_session_is_closed(build: Build) -> 
         session.replaying = True
         running = asyncio.create_task(house.replay.run(session))
         await turns(3)
-        session.lost(OfflineReason.LOST)
+        session.connection_lost(OfflineReason.LOST)
         await asyncio.wait_for(running, 10)
         await house.offline.drain(asyncio.get_running_loop().time() + 5)
 

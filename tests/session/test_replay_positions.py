@@ -46,7 +46,7 @@ def test_a_plain_client_that_closes_in_order_has_what_was_written(build: Build) 
         await replay(house, session)
         await push(house, 0, 1)
         await turns(1)
-        session.lost(OfflineReason.CLOSED)
+        session.connection_lost(OfflineReason.CLOSED)
         assert await left(house) == []
 
     in_house(build, test)
@@ -60,7 +60,7 @@ def test_it_does_not_have_what_the_socket_had_not_taken(build: Build) -> None:
         socket: Any = session.socket
         socket.stuck = 10
         session.writable(False)
-        session.lost(OfflineReason.CLOSED)
+        session.connection_lost(OfflineReason.CLOSED)
         assert await left(house) == [0, 1]
 
     in_house(build, test)
@@ -73,7 +73,7 @@ def test_after_any_other_end_it_gets_everything_again(build: Build, reason: Offl
         await replay(house, session)
         await push(house, 0, 1)
         await turns(1)
-        session.lost(reason)
+        session.connection_lost(reason)
         assert await left(house) == [0, 1]
 
     in_house(build, test)
@@ -117,7 +117,7 @@ def test_a_client_that_acknowledges_itself_is_not_spoken_for(build: Build) -> No
             session.control()
             confirm_alive(session, house.engine)
         confirm_written(session, house.engine)
-        session.lost(OfflineReason.CLOSED)
+        session.connection_lost(OfflineReason.CLOSED)
         assert await left(house) == [0]
 
     in_house(build, test)
@@ -128,7 +128,7 @@ def test_each_client_has_its_own_place(build: Build, sent: Sent) -> None:
         for client in ("phone", "laptop"):
             session = await house.session(client=client, acknowledges=True)
             await replay(house, session)
-            session.lost(OfflineReason.CLOSED)
+            session.connection_lost(OfflineReason.CLOSED)
         await house.offline.drain(asyncio.get_running_loop().time() + 5)
         await push(house, *range(5))
         house.engine.acknowledge("ada", "phone", 3)

@@ -187,7 +187,7 @@ def test_a_loss_is_said_once_with_the_next_durable_message(run: Run, sent: Sent)
 def test_each_reason_has_a_close_code_with_a_text(run: Run, reason: OfflineReason) -> None:
     async def test(house: Any) -> None:
         session = await house.session()
-        session.lost(reason)
+        session.connection_lost(reason)
         code = OFFLINE_CLOSE_CODES[reason]
         assert session.socket.closed == (code, CLOSE_CODES[code].reason)
         assert session.socket.closed[1]
@@ -210,7 +210,7 @@ def test_what_waits_to_be_sent_goes_before_the_close_frame(run: Run) -> None:
         session.writable(False)
         session.outbox.send(b"last words")
         session.wait_in_line("a command")
-        session.lost(OfflineReason.KICKED)
+        session.connection_lost(OfflineReason.KICKED)
         assert session.socket.writes == [b"last words"]
         assert session.socket.closed == (4504, "kicked")
         assert not session.waiting
@@ -225,8 +225,8 @@ def test_what_waits_to_be_sent_goes_before_the_close_frame(run: Run) -> None:
 def test_a_session_ends_once(run: Run) -> None:
     async def test(house: Any) -> None:
         session = await house.session()
-        session.lost(OfflineReason.HEARTBEAT)
-        session.lost(OfflineReason.LOST)
+        session.connection_lost(OfflineReason.HEARTBEAT)
+        session.connection_lost(OfflineReason.LOST)
         assert not house.offline.lose(session, OfflineReason.KICKED)
         assert session.socket.closed[0] == CloseCode.NO_HEARTBEAT
 

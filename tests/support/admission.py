@@ -54,9 +54,9 @@ class SlowEngine(MemoryEngine):
         await self.read()
         return await super().inbox(user, client, after, limit)
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:
+    async def unregister(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:
         await self.losing()
-        return await super().lost(session, reason, plugins)
+        return await super().unregister(session, reason, plugins)
 
 
 class House:

@@ -39,7 +39,7 @@ async def connect(bench: Any, session: SessionInfo, policy: SessionPolicy = MULT
 
 async def disconnect(bench: Any, session: SessionInfo, reason: OfflineReason = OfflineReason.CLOSED) -> SessionInfo:
     bench.node.online.pop(session.id, None)
-    lost: SessionInfo | None = await bench.engine.lost(session, reason, ["chat"])
+    lost: SessionInfo | None = await bench.engine.unregister(session, reason, ["chat"])
     assert lost is not None
     await bench.engine.done(session, "chat")
     return lost

@@ -60,6 +60,6 @@ class Node:
     def adopt(self, job: OfflineJob) -> None:
         self.adopted.append(job)
 
-    def fence(self) -> None:
+    def drop_sessions(self) -> None:
         self.online.clear()
         self.fenced += 1

@@ -63,8 +63,8 @@ class MemoryEngine:
             self.delivery.close(session_id, OfflineReason.REPLACED)
         return True
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:  # noqa: ARG002
-        """See `Engine.lost`. The job is not recorded: it would end with the process that runs it."""
+    async def unregister(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo:  # noqa: ARG002
+        """See `Engine.unregister`. The job is not recorded: it would end with the process that runs it."""
         others = self._sessions.get(session.user, {})
         others.pop(session.id, None)
         if not others:

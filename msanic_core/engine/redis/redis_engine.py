@@ -114,9 +114,11 @@ class RedisEngine:
         """See `Engine.register`."""
         return await self._sessions.register(session, policy)
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
-        """See `Engine.lost`."""
-        return await self._sessions.lost(session, reason, plugins)
+    async def unregister(
+        self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]
+    ) -> SessionInfo | None:
+        """See `Engine.unregister`."""
+        return await self._sessions.unregister(session, reason, plugins)
 
     async def holds(self, session_id: str) -> bool:
         """See `Engine.holds`."""
@@ -216,7 +218,7 @@ class RedisEngine:
     def _condemned(self, owner: str) -> None:
         """Others have this node's sessions now. What came too late for them to find is taken over by itself."""
         self._sessions.abandon()
-        self._delivery.fence()
+        self._delivery.drop_sessions()
         self._reaper.reap(owner)
 
     async def _keep_recovering(self) -> None:

@@ -108,8 +108,10 @@ class Sessions:
             await self._groups.join(session, group)
         return mark.decode(), int(last_id)
 
-    async def lost(self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]) -> SessionInfo | None:
-        """See `Engine.lost`."""
+    async def unregister(
+        self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]
+    ) -> SessionInfo | None:
+        """See `Engine.unregister`."""
         if session.id not in self._open:
             # It was not recorded yet, or went with the name this node had before it was condemned.
             self._opening.discard(session.id)
@@ -269,8 +271,8 @@ class Sessions:
             self._names.taken(session.user, session.id),
         ]
         answer: list[Any] | None = await self._pipeline.run(
-            scripts.LOST, keys, session.id, owner, int(force), reason.value, pack_session(session), closed_at, *plugins,
-            wait=True,
+            scripts.UNREGISTER, keys, session.id, owner, int(force), reason.value, pack_session(session), closed_at,
+            *plugins, wait=True,
         )  # fmt: skip
         return answer
 

@@ -40,7 +40,7 @@ class Nowhere:
 
     def adopt(self, job: OfflineJob) -> None: ...
 
-    def fence(self) -> None: ...
+    def drop_sessions(self) -> None: ...
 
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:
@@ -111,7 +111,7 @@ class InboxMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def disconnect(self, data: st.DataObject) -> None:
         client = data.draw(st.sampled_from(sorted(self.online)))
-        lost = at_once(self.engine.lost(self.online.pop(client), OfflineReason.LOST, []))
+        lost = at_once(self.engine.unregister(self.online.pop(client), OfflineReason.LOST, []))
         assert lost.last is not bool(self.online)
         if lost.last:
             self.used_at = self.now[0]
@@ -203,7 +203,7 @@ def test_guests_that_come_and_go_leave_nothing_behind() -> None:
         message_id = at_once(engine.push(session.user, Push("a.b"), True))
         engine.acknowledge(session.user, "", message_id)
         gone = msgspec.structs.replace(session, groups=("lobby",))
-        at_once(engine.lost(gone, OfflineReason.CLOSED, []))
+        at_once(engine.unregister(gone, OfflineReason.CLOSED, []))
     assert not engine._sessions
     assert not engine._groups
     assert not engine._inboxes
@@ -239,7 +239,7 @@ def test_a_key_is_known_when_its_message_has_arrived_and_the_user_is_gone() -> N
     at_once(engine.register(session, SessionPolicy(1)))
     assert at_once(engine.push("ada", Push("a.b"), True, "one")) == 1
     engine.acknowledge("ada", "", 1)
-    at_once(engine.lost(session, OfflineReason.CLOSED, []))
+    at_once(engine.unregister(session, OfflineReason.CLOSED, []))
     assert at_once(engine.push("ada", Push("a.b"), True, "one")) == 1
     assert not at_once(engine.inbox("ada", "", None, 10)).messages
     now[0] += 61

@@ -81,7 +81,7 @@ def test_lost_while_it_joins(redis_url: str) -> None:
             joining = asyncio.create_task(node.groups.join(session, "red"))
             for _ in range(steps):
                 await asyncio.sleep(0)
-            await node.sessions.lost(session, OfflineReason.LOST, ["chat"])
+            await node.sessions.unregister(session, OfflineReason.LOST, ["chat"])
             await joining
             await node.sessions.done(session, "chat")
             assert await node.groups.members("red") == []

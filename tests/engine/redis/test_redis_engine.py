@@ -95,7 +95,7 @@ def test_a_dead_nodes_sessions_are_taken_over(redis_url: str) -> None:
             a, b = await start("a"), await start("b", ["chat", "shop"])
             await connect(a, "s1")
             await connect(a, "s2")
-            lost = await a.engine.lost(info("s2", node="a"), OfflineReason.SLOW, ["chat", "shop"])
+            lost = await a.engine.unregister(info("s2", node="a"), OfflineReason.SLOW, ["chat", "shop"])
             assert lost is not None
             await a.engine.done(lost, "chat")
             await a.kill()
@@ -120,7 +120,7 @@ def test_a_node_that_is_told_to_stop_leaves_what_is_not_done(redis_url: str) -> 
         async with nodes(redis_url, lease=3.0) as start:
             a, b = await start("a"), await start("b")
             await connect(a, "s1")
-            await a.engine.lost(info("s1", node="a"), OfflineReason.SHUTDOWN, ["chat"])
+            await a.engine.unregister(info("s1", node="a"), OfflineReason.SHUTDOWN, ["chat"])
             await a.engine.stop()
             await until(lambda: bool(b.adopted))
             assert b.adopted[0].reason is OfflineReason.SHUTDOWN
@@ -137,7 +137,7 @@ def test_who_was_taken_for_dead_closes_everything_and_starts_anew(redis_url: str
             assert task is not None
             task.cancel()
             await until(lambda: bool(b.adopted))
-            assert await a.engine.lost(info("s1", node="a"), OfflineReason.LOST, ["chat"]) is None
+            assert await a.engine.unregister(info("s1", node="a"), OfflineReason.LOST, ["chat"]) is None
             assert a.fenced == 1
             await connect(a, "s2")
             assert [each.id for each in await b.engine.sessions("ada")] == ["s2"]

@@ -23,7 +23,7 @@ def test_nothing_is_left_of_a_session_that_is_done_with(redis_url: str) -> None:
         assert await node.sessions.register(session, MULTI)
         for group in session.groups:
             await node.groups.join(session, group)
-        lost = await node.sessions.lost(session, LOST, PLUGINS)
+        lost = await node.sessions.unregister(session, LOST, PLUGINS)
         assert lost is not None
         assert lost.last
         for plugin in PLUGINS:
@@ -43,7 +43,7 @@ def test_nothing_is_left_when_no_plugin_has_to_be_told(redis_url: str) -> None:
         await node.sessions.register(session, MULTI)
         await node.groups.join(session, "red")
         # It joined while it was being lost: its own node does not know yet.
-        assert await node.sessions.lost(session, LOST, []) is not None
+        assert await node.sessions.unregister(session, LOST, []) is not None
         assert node.sessions.idle
         assert await keys_left(redis) == set()
 
@@ -54,9 +54,9 @@ def test_a_session_is_lost_once(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
-        results = await asyncio.gather(*(node.sessions.lost(info("s1"), LOST, PLUGINS) for _ in range(5)))
+        results = await asyncio.gather(*(node.sessions.unregister(info("s1"), LOST, PLUGINS) for _ in range(5)))
         assert len([result for result in results if result is not None]) == 1
-        assert await node.sessions.lost(info("never"), LOST, PLUGINS) is None
+        assert await node.sessions.unregister(info("never"), LOST, PLUGINS) is None
 
     run_with(redis_url, test)
 
@@ -100,7 +100,7 @@ def test_replaced_before_its_registration_was_answered(redis_url: str) -> None:
         while not node.sessions._open:
             await asyncio.sleep(0)
         assert not first.done()
-        lost = await node.sessions.lost(info("s1"), OfflineReason.REPLACED, PLUGINS)
+        lost = await node.sessions.unregister(info("s1"), OfflineReason.REPLACED, PLUGINS)
         assert lost is not None
         assert await first
         assert await ids_of(node) == []
@@ -114,7 +114,7 @@ def test_lost_before_it_was_recorded(redis_url: str) -> None:
         node = make("a")
         first = asyncio.create_task(node.sessions.register(info("s1"), MULTI))
         await asyncio.sleep(0)
-        assert await node.sessions.lost(info("s1"), LOST, PLUGINS) is None
+        assert await node.sessions.unregister(info("s1"), LOST, PLUGINS) is None
         with pytest.raises(StoreUnavailableError, match="lost"):
             await first
         await until_idle(node)
@@ -147,7 +147,7 @@ def test_a_registration_that_fails_leaves_nothing_once_redis_is_back(tmp_path: P
                 assert registering.exception() is None or how == "timeout"
             process.thaw()
             if not registering.cancelled() and registering.exception() is None:
-                await node.sessions.lost(info("s1"), LOST, [])
+                await node.sessions.unregister(info("s1"), LOST, [])
             while node.sessions._undoing:
                 await asyncio.sleep(0.01)
             assert await ids_of(node) == ["s0"]

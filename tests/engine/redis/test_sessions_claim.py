@@ -42,7 +42,7 @@ def test_a_job_goes_on_where_its_node_has_ended(redis_url: str) -> None:
         first, second, third = (make(name, LEASE) for name in "abc")
         session = info("s1", groups=("red",))
         await first.sessions.register(session, MULTI)
-        await first.sessions.lost(session, OfflineReason.HEARTBEAT, PLUGINS)
+        await first.sessions.unregister(session, OfflineReason.HEARTBEAT, PLUGINS)
         await first.sessions.done(session, "chat")
         job = await second.sessions.claim("a.1", "ada", "s1", PLUGINS)
         assert job is not None
@@ -130,14 +130,14 @@ def test_a_node_that_was_frozen_comes_back(redis_url: str, first: str) -> None:
         frozen, other = await taken_over(make, session)
         if first == "restore":
             assert (await frozen.sessions.restore(session))[0] == "crashed"
-            assert await frozen.sessions.lost(session, OfflineReason.CRASHED, PLUGINS) is None
+            assert await frozen.sessions.unregister(session, OfflineReason.CRASHED, PLUGINS) is None
         elif first == "register another":
             # All it had is closed, and so is this.
             with pytest.raises(StoreUnavailableError):
                 await frozen.sessions.register(info("s2"), SINGLE)
             assert await frozen.sessions.register(info("s3"), SINGLE)
             assert await ids_of(other) == ["s3"]
-        assert await frozen.sessions.lost(session, LOST, PLUGINS) is None
+        assert await frozen.sessions.unregister(session, LOST, PLUGINS) is None
         assert not await frozen.sessions.holds("s1")
         await frozen.lease.confirm()
         assert frozen.condemned == ["a.1"]
@@ -157,7 +157,7 @@ def test_what_a_frozen_node_has_joined_too_late_is_left(redis_url: str, known: b
         await frozen.pipeline.run(scripts.ENTER, keys, "s1", "a.1", "a", "ada")
         if known:
             await frozen.lease.beat()
-        assert await frozen.sessions.lost(session, LOST, PLUGINS) is None
+        assert await frozen.sessions.unregister(session, LOST, PLUGINS) is None
         assert await redis.exists(*keys) == 0
 
     run_with(redis_url, test)
@@ -196,7 +196,7 @@ def test_times_and_ids_come_through_unchanged(redis_url: str) -> None:
         node, other = make("a"), make("b")
         session = msgspec.structs.replace(info("s1"), opened_at=1_764_000_000.1234567)
         await node.sessions.register(session, MULTI)
-        lost = await node.sessions.lost(session, LOST, PLUGINS)
+        lost = await node.sessions.unregister(session, LOST, PLUGINS)
         assert lost is not None
         job = await other.sessions.claim("a.1", "ada", "s1", PLUGINS)
         assert job is not None

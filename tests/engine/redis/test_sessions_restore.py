@@ -61,7 +61,7 @@ def test_restored_after_it_was_lost_it_is_not_there_again(redis_url: str) -> Non
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
-        assert await node.sessions.lost(info("s1"), LOST, PLUGINS) is not None
+        assert await node.sessions.unregister(info("s1"), LOST, PLUGINS) is not None
         node.sessions._open.add("s1")
         assert (await node.sessions.restore(info("s1")))[0] == "crashed"
         assert await ids_of(node) == []
@@ -81,7 +81,7 @@ def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
         restoring = asyncio.create_task(node.sessions.restore(session))
         for _ in range(steps):
             await asyncio.sleep(0.001)
-        lost = await node.sessions.lost(session, LOST, PLUGINS)
+        lost = await node.sessions.unregister(session, LOST, PLUGINS)
         await restoring
         assert lost is not None
         assert await ids_of(node) == []
@@ -102,7 +102,7 @@ def test_lost_after_the_store_was_emptied(redis_url: str) -> None:
         node, other = make("a", LEASE), make("b", LEASE)
         await node.sessions.register(info("s1"), MULTI)
         await redis.flushall()
-        lost = await node.sessions.lost(info("s1"), LOST, PLUGINS)
+        lost = await node.sessions.unregister(info("s1"), LOST, PLUGINS)
         assert lost is not None
         await other.until_dead("a.1")
         assert await other.sessions.held("a.1", 10) == [("ada", "s1")]
@@ -118,7 +118,7 @@ def test_every_plugin_is_told_though_the_store_was_emptied_in_between(redis_url:
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
-        await node.sessions.lost(info("s1"), LOST, PLUGINS)
+        await node.sessions.unregister(info("s1"), LOST, PLUGINS)
         await redis.flushall()
         await node.sessions.done(info("s1"), "chat")
         assert await node.sessions.holds("s1")

@@ -1,6 +1,6 @@
 -- Take over a session, or the rest of its offline job, from an owner that is dead.
 --
--- KEYS  1 sessions  2 job, see lost.lua  3 groups of the session  4 taken: there for an hour once it was taken over
+-- KEYS  1 sessions  2 job, see unregister.lua  3 groups of the session  4 taken: there for an hour once it was taken over
 -- ARGV  1 session id  2 the dead owner  3 the new owner  4 reason  5 now, in seconds  6... plugins
 -- Returns {reason, packed session, when it ended, '1' if it was the user's last session else '0', groups, plugins that
 -- have yet to be told}; nil when it is somebody else's, or done.

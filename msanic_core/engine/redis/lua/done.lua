@@ -1,6 +1,6 @@
 -- Mark a plugin's part of an offline job as done; a job of which nothing is left is forgotten.
 --
--- KEYS  1 job, see lost.lua
+-- KEYS  1 job, see unregister.lua
 -- ARGV  1 owner  2 plugin; empty: none
 -- Returns 1; 0 when the job is somebody else's, or there is none.
 

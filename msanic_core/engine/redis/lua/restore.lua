@@ -1,7 +1,7 @@
 --# inbox_common
 -- See to it that a session which its node has open is recorded, whatever was forgotten.
 --
--- KEYS  1 sessions  2 meta  3 taken, see claim.lua  4 job, see lost.lua
+-- KEYS  1 sessions  2 meta  3 taken, see claim.lua  4 job, see unregister.lua
 -- ARGV  1 session id  2 owner  3 node  4 client  5 packed session  6 when it was opened, in seconds
 --       7 '1': the newest session of a user replaces the others  8 prefix of the nodes' channels
 -- Returns {mark, the highest id of the user's inbox}: '-', or why the session is to end.
