@@ -88,7 +88,7 @@ class RunningNode:
         began = loop.time()
         timeout = node.settings.server.drain_timeout
         await self._stop_accepting()
-        node.handshake.accepting = False
+        node.admission.accepting = False
         await self._listener.before_stop()  # type: ignore[no-untyped-call]
         await self._close_sessions()
         # A part of the time is kept for those that are cancelled, and for what comes after handlers and chains.
@@ -131,7 +131,7 @@ class RunningNode:
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
             idle = [connection.close_if_idle() for connection in list(self._listener.connections)]
-            if all(idle) and not self.node.handshake.connections:
+            if all(idle) and not self.node.admission.connections:
                 break
             await asyncio.sleep(_POLL)
 

@@ -9,11 +9,14 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from sanic import HTTPResponse, Request, Sanic
+from sanic import Sanic
 from sanic.config import Config
 
-from msanic_core.admission.admission import Handshake, welcome
+from msanic_core.admission.admission import Admission, SessionParts
+from msanic_core.admission.limits import ConnectionLimits
 from msanic_core.admission.login import Login
+from msanic_core.admission.registration import Registration
+from msanic_core.admission.welcome import welcome
 from msanic_core.commands.map import CommandMap
 from msanic_core.config.sections import Settings
 from msanic_core.context import Server
@@ -36,6 +39,7 @@ from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.transport.intake import Intake
+from msanic_core.transport.upgrade import websocket_handler
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
@@ -90,19 +94,13 @@ class Node:
         self._endpoints = Endpoints(login.require, codecs.msgpack)
         flusher = Flusher(loop)
         self._intake = Intake(loop, flusher)
-        self.handshake = Handshake(
-            settings,
-            self.server,
-            self.engine,
-            self.registry,
-            self.offline,
-            self.dispatcher,
-            replay,
-            codecs,
+        announce = calling.announcer(plugins, self.server, settings.offline.cancel_after)
+        self.admission = Admission(
+            ws,
             login,
-            calling.announcer(plugins, self.server, settings.offline.cancel_after),
-            flusher,
-            self._intake,
+            ConnectionLimits(ws, self.registry, self.offline),
+            Registration(ws, self.engine, self.registry, self.offline, replay, announce, flusher),
+            SessionParts(self.id, codecs, self.dispatcher, self.offline, self._intake),
         )
         self.app = self._build_app()
 
@@ -110,16 +108,16 @@ class Node:
         app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
         app.ctx.msanic = self.server
         app.ctx.read_buffer = self._intake.buffer
-        handshake = self.handshake
-
-        async def websocket(request: Request) -> HTTPResponse | None:
-            return await handshake(request)
-
-        # Sanic's mark for handlers that may return without a response.
-        websocket.is_websocket = True  # type: ignore[attr-defined]
+        admission = self.admission
         # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
-        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True, error_format=ERROR_FORMAT)
-        app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
+        app.add_route(
+            websocket_handler(admission),
+            self.settings.ws.path,
+            name="websocket",
+            stream=True,
+            error_format=ERROR_FORMAT,
+        )
+        app.blueprint(health_routes(self.engine, lambda: admission.accepting))
         http = self.settings.http
         prepare(app, http)
         mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http.openapi)

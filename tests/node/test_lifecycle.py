@@ -278,7 +278,7 @@ def test_a_session_that_is_being_registered_while_the_server_begins_to_stop_is_c
             client = await server.connect("ada")
             await entered.wait()
             stop = asyncio.create_task(server.running.stop())
-            while server.node.handshake.accepting:
+            while server.node.admission.accepting:
                 await asyncio.sleep(0)
             release.set()
             assert await close_code(client) == 1012
