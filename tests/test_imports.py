@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
                   "transport", "http"},
 }  # fmt: skip
 ROOMS["node"] = set(ROOMS)
-ROOMS["process"] = {*ROOMS}
+ROOMS["process"] = {"config"}
 ROOMS["client"] = {"codes", "errors", "wire"}
 ROOMS["testing"] = {*ROOMS} - {"client"}
 ROOMS["cli"] = {*ROOMS} - {"testing"}
@@ -45,7 +45,7 @@ ROOMS["__init__"] = set(ROOMS) - {"transport", "admission", "node", "process", "
 HOMES: dict[str, set[str]] = {
     "sanic": {"admission", "http", "node", "testing", "transport"},
     "sanic_routing": {"http"},
-    "aiofastnet": {"node"},
+    "aiofastnet": {"transport"},
     "uvloop": {"process"},
     "phonenumbers": {"constraints"},
     "tortoise": {"db", "testing"},

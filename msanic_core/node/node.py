@@ -31,6 +31,7 @@ from msanic_core.http.endpoint import Endpoints
 from msanic_core.http.health import health_routes
 from msanic_core.http.mounting import ERROR_FORMAT, mount, prepare
 from msanic_core.plugins import calling
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.plugins.plugin import PluginSet
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
@@ -54,9 +55,11 @@ class Node:
     Raises `PluginError` when the plugins cannot be served together.
     """
 
-    def __init__(self, settings: Settings, plugins: PluginSet, codecs: Codecs) -> None:
+    def __init__(self, settings: Settings, plugins: PluginSet) -> None:
         plugins.check()
         loop = asyncio.get_running_loop()
+        ws = settings.ws
+        codecs = Codecs(max_containers=ws.max_containers, max_depth=ws.max_depth, json_frames=ws.json_frames)
         self.settings = settings
         self.plugins = plugins
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -83,7 +86,6 @@ class Node:
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)
         self.dispatcher = Dispatcher(self.server, self.commands, codecs, self.engine, self.runner)
-        ws = settings.ws
         self.heartbeat = Heartbeat(
             self.registry,
             self.engine,
@@ -122,6 +124,11 @@ class Node:
         prepare(app, http)
         mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http.openapi)
         return app
+
+
+def make_node(settings: Settings) -> Node:
+    """Load the installed plugins and make the node that serves them. Raises `PluginError`."""
+    return Node(settings, load_plugins(settings))
 
 
 def _make_engine(settings: Settings) -> Engine:

@@ -13,11 +13,11 @@ import uvloop
 from sanic import Request, Sanic
 
 from msanic_core.codes import OfflineReason
+from msanic_core.process.bind import bind
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.socket import SocketReceiver
 from msanic_core.transport.http_connection import HttpConnection
 from msanic_core.transport.intake import Intake
-from msanic_core.transport.listener import bind
 from msanic_core.transport.upgrade import take_over
 from msanic_core.transport.websocket import WebSocketConnection
 from msanic_core.wire import BINARY, TEXT, server_frame
