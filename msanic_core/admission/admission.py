@@ -12,7 +12,7 @@ from msanic_core.admission.login import Login, Refusal
 from msanic_core.admission.registration import Registration, log_failure
 from msanic_core.codes import CLOSE_CODES, CloseCode, OfflineReason, ReplyCode
 from msanic_core.config.sections import WebSocketSettings
-from msanic_core.http.envelope import reply
+from msanic_core.http.answer import reply
 from msanic_core.identity import Identity, SessionInfo
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.session import Receiver, Session, SessionLimits

@@ -10,8 +10,8 @@ from sanic.response import BaseHTTPResponse, ResponseStream
 
 from msanic_core.commands.signature import check_data_type, path_of, signature_of
 from msanic_core.errors import PluginError
-from msanic_core.http.declarations import Declared, declared
-from msanic_core.http.envelope import reply
+from msanic_core.http.answer import reply
+from msanic_core.http.decorators import Declared, declared
 from msanic_core.http.path import PathDecoder, path_types
 from msanic_core.http.query_string import QueryDecoder
 from msanic_core.http.request_body import BodyDecoder

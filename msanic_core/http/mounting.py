@@ -12,11 +12,11 @@ from sanic_routing.exceptions import BaseException as SanicRoutingError
 from msanic_core.config.sections import HttpSettings
 from msanic_core.context import Server
 from msanic_core.errors import PluginError
+from msanic_core.http.answer import JSON
 from msanic_core.http.cors import Cors
-from msanic_core.http.declarations import wants_login
+from msanic_core.http.decorators import wants_login
 from msanic_core.http.endpoint import Endpoints, operations_of
-from msanic_core.http.envelope import JSON
-from msanic_core.http.errors import answer_error
+from msanic_core.http.error_answers import answer_error
 from msanic_core.http.openapi import DocumentedRoute, make_document
 from msanic_core.http.path import parameters_in
 from msanic_core.plugins.plugin import Implementation

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sanic.response import BaseHTTPResponse
 
+from msanic_core.http.answer import JSON, MSGPACK
 from msanic_core.http.endpoint import Operation
-from msanic_core.http.envelope import JSON, MSGPACK
 from msanic_core.http.path import PARAMETER, parameters_in, path_types
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})

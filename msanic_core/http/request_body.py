@@ -9,7 +9,7 @@ from sanic.exceptions import SanicException
 
 from msanic_core.codes import ReplyCode
 from msanic_core.errors import CommandError
-from msanic_core.http.envelope import JSON, MSGPACK
+from msanic_core.http.answer import JSON, MSGPACK
 from msanic_core.wire import DECODE_ERRORS, MsgpackCodec, UnpackError
 from msanic_core.wire.envelope import decode_hint
 from msanic_core.wire.types import decode_custom, forms

@@ -9,7 +9,7 @@ from sanic.exceptions import SanicException
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.errors import TRY_AGAIN, CommandError, StoreUnavailableError
-from msanic_core.http.envelope import reply_to
+from msanic_core.http.answer import reply_to
 
 log = logging.getLogger("msanic_core.http")
 
