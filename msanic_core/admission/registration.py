@@ -16,6 +16,7 @@ from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Session
+from msanic_core.session.state import InboxState
 
 log = logging.getLogger("msanic_core.handshake")
 
@@ -59,14 +60,13 @@ class Registration:
             lambda: session.connection_lost(OfflineReason.SLOW),
         )
         # Durable messages that come from now on are in the inbox, which is read once the session is registered.
-        session.replaying = True
-        session.opening = opening = asyncio.get_running_loop().create_future()
+        session.inbox = InboxState.REPLAYING
+        session.opened = asyncio.get_running_loop().create_future()
         self._registry.add(session)
         try:
             page = await self._first_page(session) if await self._register(session) else None
         finally:
-            session.opening = None
-            opening.set_result(None)
+            session.opening_ended()
         if page is None:
             return False
         self._track(self._replay.run(session, page))

@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from msanic_core import Context, ReplyCode, command, hookimpl
+from msanic_core.session.state import InboxState
 from msanic_core.testing import TestServer, serving
 
 BOUND = 20.0
@@ -271,7 +272,7 @@ def test_one_replay_at_a_time() -> None:
     async def test(server: TestServer) -> None:
         async with client(server) as ada:
             [session] = server.node.registry.all()
-            session.replaying = True
+            session.inbox = InboxState.REPLAYING
             reply = await ada.ask("sys.resume", {"after": 0})
             assert reply["code"] == ReplyCode.REPEATED
             assert "under way" in reply["hint"]
