@@ -68,12 +68,10 @@ class Node:
         self.db.enter()
         self.registry = Registry()
         self.engine = _make_engine(settings)
-        own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
+        by_name = {plugin.name: plugin for plugin in plugins.plugins}
         self.relay = _make_relay(settings, self.engine, self.db)
         outbox = Outbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
-        self.server = Server(
-            self.id, self.engine, self.registry, self.db, outbox, own_settings, calling.caller(plugins)
-        )
+        self.server = Server(self.id, self.engine, self.registry, self.db, outbox, by_name, calling.caller(plugins))
         self.offline = OfflineChain(
             self.registry,
             self.engine,
