@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "msanic_core"
 # Each room with the rooms below it that it may use, lowest first.
 ROOMS: dict[str, set[str]] = {
     "codes": set(),
-    "errors": set(),
+    "errors": {"codes"},
     "identity": set(),
     "constraints": {"identity"},
     "wire": set(),

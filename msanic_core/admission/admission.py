@@ -66,13 +66,13 @@ class Admission:
 
     def _check_request(self, request: Request) -> HTTPResponse | None:
         if not self.accepting:
-            return reply(code=ReplyCode.TEND, hint="the server is stopping", status=503)
+            return reply(code=ReplyCode.TRY_AGAIN, hint="the server is stopping", status=503)
         problem = check_upgrade(request)
         if problem is not None:
-            return reply(code=ReplyCode.FAIL, hint=problem.hint, status=problem.status, headers=problem.headers)
+            return reply(code=ReplyCode.FAILED, hint=problem.hint, status=problem.status, headers=problem.headers)
         if not origin_allowed(request, self._ws.origins):
             log.warning("refused: Origin %r is neither the host nor in [ws] origins", request.headers.get("origin"))
-            return reply(code=ReplyCode.FORBID, hint="this Origin is not allowed, see [ws] origins")
+            return reply(code=ReplyCode.FORBIDDEN, hint="this Origin is not allowed, see [ws] origins")
         return None
 
     async def _open(self, request: Request, address: str) -> None:
@@ -111,7 +111,7 @@ class Admission:
         with self._limits.logging_in(address):
             reason = await self._login.check_time(request, user)
         if reason:
-            connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAIL, None, reason))
+            connection.write(codec.reply(REJECT_COMMAND, None, ReplyCode.FAILED, None, reason))
             log.info("refused %s: %s", user, reason)
             connection.close(CloseCode.NOT_AUTHENTICATED, reason)
             return

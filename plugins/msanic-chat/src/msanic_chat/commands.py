@@ -48,7 +48,7 @@ async def tell(ctx: Context, data: Tell) -> Told:
     try:
         online = await ctx.online(data.user)
     except ValueError as error:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.user: {error}") from error
+        raise CommandError(ReplyCode.INVALID, f"data.user: {error}") from error
     message = Message(_new_id(), ctx.user, text, time.time())
     await ctx.push(data.user, "chat.told", message, durable=True)
     return Told(message.id, message.at, online)
@@ -66,7 +66,9 @@ async def _join(ctx: Context, rooms: Rooms, room: str) -> Joined:
     joined = rooms.of_session(ctx.session.id)
     limit = _settings(ctx).max_rooms
     if room not in joined and len(joined) >= limit:
-        raise CommandError(ReplyCode.FORBID, f"you are in {limit} rooms, which is all one may be in: leave one first")
+        raise CommandError(
+            ReplyCode.FORBIDDEN, f"you are in {limit} rooms, which is all one may be in: leave one first"
+        )
     # Before anything is waited for: `ws_offline`, which takes it back, cannot have been called yet.
     rooms.enter(ctx.session.id, room)
     group = group_of(room)
@@ -93,7 +95,7 @@ async def _say(ctx: Context, rooms: Rooms, data: Say) -> Sent:
     text = _checked_text(ctx, data.text)
     group = group_of(room)
     if group not in ctx.groups:
-        raise CommandError(ReplyCode.FORBID, f"you are not in the room {room!r}: enter it with chat.join first")
+        raise CommandError(ReplyCode.FORBIDDEN, f"you are not in the room {room!r}: enter it with chat.join first")
     said = Said(_new_id(), ctx.user, text, time.time(), room)
     # First into the history: who joins meanwhile gets it there, or twice, but not never.
     rooms.add(said)
@@ -109,10 +111,10 @@ def _settings(ctx: Context) -> ChatSettings:
 def _checked_room(ctx: Context, room: str) -> str:
     longest = _settings(ctx).max_room
     if not 0 < len(room) <= longest:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.room: a name has 1 to {longest} characters, not {len(room)}")
+        raise CommandError(ReplyCode.INVALID, f"data.room: a name has 1 to {longest} characters, not {len(room)}")
     if room != room.strip() or not room.isprintable():
         raise CommandError(
-            ReplyCode.ERR_ARG, "data.room: a room's name has no spaces at its ends and no invisible characters"
+            ReplyCode.INVALID, "data.room: a room's name has no spaces at its ends and no invisible characters"
         )
     return room
 
@@ -120,11 +122,11 @@ def _checked_room(ctx: Context, room: str) -> str:
 def _checked_text(ctx: Context, text: str) -> str:
     longest = _settings(ctx).max_text
     if not text.strip():
-        raise CommandError(ReplyCode.ERR_ARG, "data.text: there is nothing but spaces in it")
+        raise CommandError(ReplyCode.INVALID, "data.text: there is nothing but spaces in it")
     if len(text) > longest:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.text: a message has at most {longest} characters, not {len(text)}")
+        raise CommandError(ReplyCode.INVALID, f"data.text: a message has at most {longest} characters, not {len(text)}")
     if _CONTROL.search(text):
-        raise CommandError(ReplyCode.ERR_ARG, "data.text: of control characters only line feed and tab are allowed")
+        raise CommandError(ReplyCode.INVALID, "data.text: of control characters only line feed and tab are allowed")
     return text
 
 
