@@ -79,8 +79,8 @@ def mount(
 
 def _equip(route: Any, plugin: str, login: bool, endpoints: Endpoints) -> DocumentedRoute:
     """Put what the handler declares in front of it."""
-    operations = operations_of(route.handler, route.methods, login=login)
     try:
+        operations = operations_of(route.handler, route.methods, f"plugin {plugin}", login=login)
         route.handler = endpoints.equip(route.handler, operations, parameters_in(route.parts), f"plugin {plugin}")
     except PluginError as error:
         raise PluginError(str(error), (plugin,)) from error
