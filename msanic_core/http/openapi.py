@@ -7,7 +7,6 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,8 +36,8 @@ class DocumentedRoute(NamedTuple):
     operations: Mapping[str, Operation]
 
 
-def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
-    """Make the document."""
+def make_document(routes: Iterable[DocumentedRoute], title: str, version: str) -> dict[str, Any]:
+    """Make the document. `title` and `version` are those of the API that the routes make up."""
     routes = list(routes)
     operations = [operation for route in routes for operation in route.operations.values()]
     schemas = _Schemas(operations, [type_ for route in routes for type_ in _path_types(route)])
@@ -54,7 +53,7 @@ def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
         components["securitySchemes"] = {"login": {"type": "http", "scheme": "bearer"}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "msanic-core", "version": version("msanic-core")},
+        "info": {"title": title, "version": version},
         "paths": paths,
         "components": components,
     }

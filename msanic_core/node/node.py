@@ -120,7 +120,7 @@ class Node:
         app.blueprint(health_routes(self.engine, lambda: admission.accepting))
         http = self.settings.http
         prepare(app, http)
-        mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http.openapi)
+        mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http)
         return app
 
 

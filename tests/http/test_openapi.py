@@ -164,6 +164,12 @@ def test_where_it_is() -> None:
     asyncio.run(main())
 
 
+def test_its_title_and_version_are_those_of_the_api() -> None:
+    assert document(shop())["info"] == {"title": "HTTP API", "version": "1.0.0"}
+    found = document(shop(), settings={"http": {"api_title": "Tea shop", "api_version": "2026-12"}})
+    assert found["info"] == {"title": "Tea shop", "version": "2026-12"}
+
+
 def test_without_routes_it_is_valid_too() -> None:
     validate(document(Blueprint("empty")))
 
