@@ -15,7 +15,7 @@ from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.inboxes import Inboxes
 from msanic_core.engine.redis.lease import BEATS_PER_LEASE, Lease
-from msanic_core.engine.redis.lock import Locks
+from msanic_core.engine.redis.locks import Locks
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.reaper import Reaper

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from msanic_core.engine.redis.lock import Watchdog
+from msanic_core.engine.redis.locks import Watchdog
 from msanic_core.errors import LockLostError, StoreUnavailableError
 
 QUICK = 0.05

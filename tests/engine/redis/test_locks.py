@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from msanic_core.engine.redis import lock
+from msanic_core.engine.redis import locks
 from msanic_core.engine.redis.redis_engine import RedisEngine
 from tests.support.locks import KEY, LONG, Bench, hold_once, on_redis
 
 
 def pause_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for a lock does not ask again by itself."""
-    monkeypatch.setattr(lock, "_SHORTEST_PAUSE", LONG)
-    monkeypatch.setattr(lock, "_LONGEST_PAUSE", LONG)
+    monkeypatch.setattr(locks, "_SHORTEST_PAUSE", LONG)
+    monkeypatch.setattr(locks, "_LONGEST_PAUSE", LONG)
 
 
 def test_no_update_is_lost_between_nodes(tmp_path: Path) -> None:
