@@ -13,7 +13,7 @@ import msgspec
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionPolicy
 from msanic_core.engine.local_locks import LocalLocks, not_free
-from msanic_core.engine.memory.inbox import Inbox
+from msanic_core.engine.memory.memory_inbox import MemoryInbox
 from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 
@@ -29,7 +29,7 @@ class MemoryEngine:
         self._delivery: Delivery | None = None
         self._sessions: dict[str, dict[str, SessionInfo]] = {}
         self._groups: dict[str, dict[str, str]] = {}
-        self._inboxes: dict[str, Inbox] = {}
+        self._inboxes: dict[str, MemoryInbox] = {}
         self._highest_forgotten_id = 0
         self._handshakes: dict[str, int] = {}
         self._epoch = uuid.uuid4().hex
@@ -166,7 +166,7 @@ class MemoryEngine:
         """See `Engine.describe`."""
         return {"name": self.name, "healthy": True, "survives": "nothing: sessions and inboxes end with the process"}
 
-    def _inbox_of(self, user: str) -> Inbox:
+    def _inbox_of(self, user: str) -> MemoryInbox:
         inbox = self._inboxes.get(user)
         if inbox is None:
             # With each new one the two that were not looked at for longest: so old ones do not pile up.
@@ -174,7 +174,9 @@ class MemoryEngine:
                 self._inboxes[other] = self._inboxes.pop(other)
                 self._tidy(other)
             clients = {session.client for session in self._sessions.get(user, {}).values()}
-            inbox = self._inboxes[user] = Inbox(self._inbox_limits, self._now(), self._highest_forgotten_id, clients)
+            inbox = self._inboxes[user] = MemoryInbox(
+                self._inbox_limits, self._now(), self._highest_forgotten_id, clients
+            )
         return inbox
 
     def _tidy(self, user: str) -> None:

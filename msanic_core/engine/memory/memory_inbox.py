@@ -17,13 +17,13 @@ _MAX_KEYS = 1000
 """Messages whose keys are remembered, see `Engine.push`."""
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _StoredMessage(msgspec.Struct, gc=False):
     id: int
     stored_at: float
     packed: bytes
 
 
-class Inbox:
+class MemoryInbox:
     """Messages of one user that not every known client has acknowledged yet.
 
     A message is kept packed: what the sender does with its objects afterwards does not change what is delivered.
@@ -36,7 +36,7 @@ class Inbox:
         self._limits = limits
         self._base = base
         """Up to this id, all clients known at the time had everything: one that turns up later has missed nothing."""
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[_StoredMessage] = deque()
         self._bytes = 0
         self._last_id = base
         self._positions = dict.fromkeys(clients, base)
@@ -77,7 +77,7 @@ class Inbox:
             )
         self.used_at = now
         self._last_id += 1
-        self._entries.append(_Entry(self._last_id, now, packed))
+        self._entries.append(_StoredMessage(self._last_id, now, packed))
         self._bytes += len(packed)
         if key is not None:
             self._keys[key] = self._last_id
