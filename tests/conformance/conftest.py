@@ -13,8 +13,9 @@ from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.names import Names
-from msanic_core.engine.redis.pipeline import Call, Pipeline
+from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.records import group_payload
+from msanic_core.engine.redis.redis_call import RedisCall
 from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.testing import ClusterSetup, RedisProcess, cluster_setup
 from msanic_core.wire import Push
@@ -105,11 +106,11 @@ class ForgetfulPipeline(Pipeline):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._repeated: set[Call] = set()
+        self._repeated: set[RedisCall] = set()
 
-    def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
-        lost: list[Call] = []
-        settled: list[tuple[Call, Any]] = []
+    def _settle(self, batch: list[RedisCall], answers: Sequence[Any]) -> tuple[list[RedisCall], Exception | None]:
+        lost: list[RedisCall] = []
+        settled: list[tuple[RedisCall, Any]] = []
         for call, answer in zip(batch, answers, strict=True):
             # How many sessions were told to end is not known when that answer is lost.
             if call.repeat and call.script is not scripts.KICK and call not in self._repeated:

@@ -7,7 +7,8 @@ import msgspec
 from msanic_core.engine.base import InboxLimits, InboxPage
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.names import Names, escape
-from msanic_core.engine.redis.pipeline import Call, Pipeline
+from msanic_core.engine.redis.pipeline import Pipeline
+from msanic_core.engine.redis.redis_call import RedisCall
 from msanic_core.wire import Push, WireEncodeError
 from msanic_core.wire.packed import pack_push, unpack_push
 
@@ -29,7 +30,7 @@ class Inboxes:
         self._process = process
         self._now = now
         self._count = 0
-        self._acknowledgements: dict[tuple[str, str], Call] = {}
+        self._acknowledgements: dict[tuple[str, str], RedisCall] = {}
 
     async def store(self, user: str, push: Push, key: str | None) -> int:
         """Put a message into the user's inbox and send it to the user's nodes; returns its id. See `Engine.push`."""
@@ -85,7 +86,7 @@ class Inboxes:
         handshake = self._names.of_user(user, "handshake")
         return bool(await self._pipeline.run(scripts.HANDSHAKE, [handshake], timestamp, repeat=False))
 
-    def _forget(self, user: str, client: str, call: Call) -> None:
+    def _forget(self, user: str, client: str, call: RedisCall) -> None:
         if self._acknowledgements.get((user, client)) is call:
             del self._acknowledgements[user, client]
 

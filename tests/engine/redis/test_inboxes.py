@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from msanic_core.engine.redis.pipeline import Call
+from msanic_core.engine.redis.redis_call import RedisCall
 from msanic_core.testing import redis_process
 from msanic_core.wire import Push
 from tests.support.engines import MULTI, info
@@ -108,10 +108,10 @@ def test_an_acknowledgement_that_waits_is_raised(redis_url: str) -> None:
         node = make("a")
         ids = [await node.inboxes.store("ada", Push("a.b", number), None) for number in range(20)]
         assert len(await waiting(node)) == 20
-        posted: list[Call] = []
+        posted: list[RedisCall] = []
         post = node.pipeline.post
 
-        def count(*arguments: Any) -> Call:
+        def count(*arguments: Any) -> RedisCall:
             posted.append(post(*arguments))
             return posted[-1]
 
