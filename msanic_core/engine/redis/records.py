@@ -87,7 +87,7 @@ class Watch(NamedTuple):
     number: int
 
 
-Message = ToUser | ToGroup | Close | LockFree
+NodeMessage = ToUser | ToGroup | Close | LockFree
 """What the other nodes have to say."""
 
 
@@ -101,7 +101,7 @@ def watch_payload(number: int) -> bytes:
     return b"w%d" % number
 
 
-def read_payload(payload: bytes) -> Message | Watch:
+def read_payload(payload: bytes) -> NodeMessage | Watch:
     """Read what came on a channel.
 
     The scripts write `p` (push.lua, send.lua), `c` (register.lua, kick.lua) and `l` (unlock.lua).

@@ -19,7 +19,7 @@ from msanic_core.engine.redis.locks import Locks
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.reaper import Reaper
-from msanic_core.engine.redis.records import OPEN, Close, LockFree, Message, ToUser
+from msanic_core.engine.redis.records import OPEN, Close, LockFree, NodeMessage, ToUser
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import ERRORS, open_store
@@ -199,7 +199,7 @@ class RedisEngine:
             "survives": "the end of processes, and what Redis survives",
         }
 
-    def _receive(self, message: Message) -> None:
+    def _receive(self, message: NodeMessage) -> None:
         if isinstance(message, ToUser):
             self._delivery.to_user(message.user, message.push)
         elif isinstance(message, Close):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
-from msanic_core.engine.redis.records import Message, Watch, read_payload, watch_payload
+from msanic_core.engine.redis.records import NodeMessage, Watch, read_payload, watch_payload
 from msanic_core.engine.redis.topology import ERRORS, Store
 from msanic_core.errors import StoreUnavailableError
 
@@ -36,7 +36,7 @@ class Subscription:
         node: str,
         pipeline: Pipeline,
         interval: float,
-        on_message: Callable[[Message], None],
+        on_message: Callable[[NodeMessage], None],
         on_gap: Callable[[], None],
     ) -> None:
         self._store = store

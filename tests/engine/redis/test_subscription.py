@@ -11,7 +11,7 @@ import pytest
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
-from msanic_core.engine.redis.records import Close, Message, watch_payload
+from msanic_core.engine.redis.records import Close, NodeMessage, watch_payload
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import open_store
 from msanic_core.errors import StoreUnavailableError
@@ -26,7 +26,7 @@ class Bench:
         self.redis = redis
         self.subscription = subscription
         self.names = names
-        self.messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.messages: asyncio.Queue[NodeMessage] = asyncio.Queue()
         self.gaps: asyncio.Queue[None] = asyncio.Queue()
 
     async def say(self, session_id: str, channel: str | None = None) -> int:
