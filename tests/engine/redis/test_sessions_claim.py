@@ -169,7 +169,7 @@ def test_frozen_between_a_sign_of_life_and_what_follows(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         session = info("s1")
         frozen, _ = await taken_over(make, session)
-        answer = await frozen.sessions._record_lost(session, "a.1", LOST, PLUGINS, 1.0, force=True)
+        answer = await frozen.sessions._scripts.unregister(session, "a.1", LOST, PLUGINS, 1.0, force=True)
         assert answer is None
         frozen.lease._valid_until = asyncio.get_running_loop().time() + 1
         assert await frozen.sessions.register(info("s2"), SINGLE)

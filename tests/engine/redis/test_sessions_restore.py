@@ -62,8 +62,7 @@ def test_restored_after_it_was_lost_it_is_not_there_again(redis_url: str) -> Non
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
         assert await node.sessions.unregister(info("s1"), LOST, PLUGINS) is not None
-        node.sessions._open.add("s1")
-        assert (await node.sessions.restore(info("s1")))[0] == "crashed"
+        assert (await node.sessions._scripts.restore(info("s1"), "a.1", replace=False))[0] == "crashed"
         assert await ids_of(node) == []
         assert await node.sessions.holds("s1")
 
