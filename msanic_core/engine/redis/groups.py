@@ -18,7 +18,7 @@ class Groups:
 
     async def join(self, session: SessionInfo, group: str) -> None:
         """See `Engine.join`."""
-        keys = [self._names.of_user(session.user, "sessions"), self._names.groups_of(session.user, session.id)]
+        keys = [self._names.sessions(session.user), self._names.groups_of(session.user, session.id)]
         if await self._pipeline.run(scripts.JOIN, keys, session.id, group):
             await self._pipeline.run(
                 scripts.ENTER, self._keys(group), session.id, self._lease.owner, session.node, session.user
@@ -47,14 +47,14 @@ class Groups:
         if group is None:
             await self._pipeline.command("PUBLISH", self._names.everybody, payload, repeat=False)
         else:
-            keys = [self._names.of_group(group, "nodes")]
+            keys = [self._names.nodes(group)]
             await self._pipeline.run(scripts.BROADCAST, keys, self._names.node_channel, payload, repeat=False)
 
     async def _users(self, group: str) -> list[str]:
         """The user of each session in a group."""
-        records = await self._pipeline.command("HVALS", self._names.of_group(group, "members"))
+        records = await self._pipeline.command("HVALS", self._names.members(group))
         read = [record.decode().split("\n", 2) for record in records]
         return [user for owner, _, user in read if owner not in self._lease.dead]
 
     def _keys(self, group: str) -> list[str]:
-        return [self._names.of_group(group, what) for what in ("members", "nodes")]
+        return [self._names.members(group), self._names.nodes(group)]

@@ -42,10 +42,10 @@ class Inboxes:
             )
         if key is None:
             self._count += 1
-            key, kept, where = f"{self._process}:{self._count}", _RECENT, "sent"
+            key, kept, keys_of_messages = f"{self._process}:{self._count}", _RECENT, self._names.sent(user)
         else:
-            kept, where = self._bounds[2], "keys"
-        keys = [self._names.of_user(user, what) for what in ("sessions", "meta", "inbox", where)]
+            kept, keys_of_messages = self._bounds[2], self._names.keys(user)
+        keys = [self._names.sessions(user), *self._keys(user), keys_of_messages]
         bounds, channel = self._bounds, self._names.node_channel
         return int(
             await self._pipeline.run(scripts.PUSH, keys, packed, key, self._time(), kept, *bounds, channel, user)
@@ -53,14 +53,14 @@ class Inboxes:
 
     async def send(self, user: str, push: Push) -> None:
         """Send a message to the user's nodes that is not kept."""
-        sessions = self._names.of_user(user, "sessions")
+        sessions = self._names.sessions(user)
         packed = pack_push(push)
         await self._pipeline.run(scripts.SEND, [sessions], packed, self._names.node_channel, user, repeat=False)
 
     async def read(self, user: str, client: str, after: int | None, limit: int, epoch: str) -> InboxPage:
         """See `Engine.inbox`."""
         position = "" if after is None else str(after)
-        keys = [*self._keys(user), self._names.of_user(user, "sessions")]
+        keys = [*self._keys(user), self._names.sessions(user)]
         lost, last_id, *entries = await self._pipeline.run(
             scripts.READ, keys, escape(client), position, limit, self._time(), *self._bounds
         )
@@ -83,7 +83,7 @@ class Inboxes:
 
     async def newer_handshake(self, user: str, timestamp: int) -> bool:
         """See `Engine.newer_handshake`."""
-        handshake = self._names.of_user(user, "handshake")
+        handshake = self._names.handshake(user)
         return bool(await self._pipeline.run(scripts.HANDSHAKE, [handshake], timestamp, repeat=False))
 
     def _forget(self, user: str, client: str, call: RedisCall) -> None:
@@ -91,7 +91,7 @@ class Inboxes:
             del self._acknowledgements[user, client]
 
     def _keys(self, user: str) -> list[str]:
-        return [self._names.of_user(user, what) for what in ("meta", "inbox")]
+        return [self._names.meta(user), self._names.inbox(user)]
 
     def _time(self) -> int:
         return round(self._now() * 1000)

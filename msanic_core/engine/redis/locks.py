@@ -99,7 +99,7 @@ class Locks:
 
     async def _take(self, name: str, token: str, *, waits: bool) -> tuple[int, float]:
         """The fence and 0; or 0, and the seconds after which the lock ends if its holder does not renew it."""
-        keys = [self._names.lock(name), *(self._names.beside_lock(name, what) for what in ("fence", "waiting"))]
+        keys = [self._names.lock(name), self._names.fence(name), self._names.waiting(name)]
         try:
             fence, *left = await self._pipeline.run(
                 scripts.LOCK, keys, token, self._milliseconds, self._node, int(waits)
@@ -115,7 +115,7 @@ class Locks:
 
     def _release(self, name: str, token: str) -> None:
         """Nobody waits for it: so no cancellation cuts it off, and a Redis that is away holds up nobody."""
-        keys = [self._names.lock(name), self._names.beside_lock(name, "waiting")]
+        keys = [self._names.lock(name), self._names.waiting(name)]
         call = self._pipeline.post(scripts.UNLOCK, keys, token, self._names.node_channel, name)
         call.answer.add_done_callback(lambda answer: self._note(name, answer))
 

@@ -47,7 +47,8 @@ class SessionScripts:
 
     async def register(self, session: SessionInfo, owner: str, policy: SessionPolicy) -> bool:
         """Record a session; False when the user has as many as the policy allows."""
-        keys = [self._names.of_user(session.user, what) for what in ("sessions", "meta", "inbox")]
+        names, user = self._names, session.user
+        keys = [names.sessions(user), names.meta(user), names.inbox(user)]
         recorded = await self._pipeline.run(
             scripts.REGISTER, keys, session.id, owner, session.node, escape(session.client), pack_session(session),
             policy.limit, int(policy.replace), self._names.node_channel, round(self._now() * 1000), self._max_age,
@@ -56,11 +57,8 @@ class SessionScripts:
 
     async def restore(self, session: SessionInfo, owner: str, *, replace: bool) -> tuple[str, int]:
         """Record a session again; returns its mark and the highest id of the user's inbox."""
-        keys = [
-            *(self._names.of_user(session.user, what) for what in ("sessions", "meta")),
-            self._names.taken(session.user, session.id),
-            self._names.job(session.user, session.id),
-        ]
+        names, user = self._names, session.user
+        keys = [names.sessions(user), names.meta(user), names.taken(user, session.id), names.job(user, session.id)]
         mark, last_id = await self._pipeline.run(
             scripts.RESTORE, keys, session.id, owner, session.node, escape(session.client), pack_session(session),
             session.opened_at, int(replace), self._names.node_channel,
@@ -109,17 +107,17 @@ class SessionScripts:
 
     async def records(self, user: str) -> list[Record]:
         """The records of a user's sessions, in no order."""
-        records = await self._pipeline.command("HVALS", self._names.of_user(user, "sessions"))
+        records = await self._pipeline.command("HVALS", self._names.sessions(user))
         return [read_record(record) for record in records]
 
     async def kick(self, user: str, session_id: str | None) -> int:
         """See `Engine.kick`."""
-        sessions = self._names.of_user(user, "sessions")
+        sessions = self._names.sessions(user)
         return int(await self._pipeline.run(scripts.KICK, [sessions], session_id or "", self._names.node_channel))
 
     def _keys_of_job(self, user: str, session_id: str) -> list[str]:
         return [
-            self._names.of_user(user, "sessions"),
+            self._names.sessions(user),
             self._names.job(user, session_id),
             self._names.groups_of(user, session_id),
             self._names.taken(user, session_id),

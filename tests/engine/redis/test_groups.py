@@ -25,7 +25,7 @@ async def enter(node: Parts, session_id: str, user: str, *groups: str) -> None:
 
 
 async def counts(redis: Any, node: Parts, group: str) -> dict[str, str]:
-    found: dict[str, str] = await redis.hgetall(node.names.of_group(group, "nodes"))
+    found: dict[str, str] = await redis.hgetall(node.names.nodes(group))
     return found
 
 

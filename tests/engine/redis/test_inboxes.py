@@ -79,7 +79,7 @@ def test_a_thousand_keys_are_remembered(redis_url: str) -> None:
         ids = await asyncio.gather(*calls)
         assert await node.inboxes.store("ada", Push("a.b", "again"), "k1") == ids[1]
         assert await node.inboxes.store("ada", Push("a.b", "new"), "k0") == ids[-1] + 1
-        assert await redis.zcard(node.names.of_user("ada", "keys")) == 1000
+        assert await redis.zcard(node.names.keys("ada")) == 1000
         assert len(await waiting(node)) == LIMITS.max_messages
 
     run_with(redis_url, test)
@@ -139,7 +139,7 @@ def test_the_client_that_is_furthest_behind_makes_room(redis_url: str) -> None:
         for number in range(100, 150):
             node.inboxes.acknowledge("ada", f"c{number}", ids[1])
         assert await waiting(node, "c149") == [2]
-        clients = [field for field in await redis.hkeys(node.names.of_user("ada", "meta")) if field.startswith("c:")]
+        clients = [field for field in await redis.hkeys(node.names.meta("ada")) if field.startswith("c:")]
         assert len(clients) == 100
         assert "c:c0" not in clients
         # Nobody needs the first any more.
@@ -156,7 +156,7 @@ def test_those_who_are_connected_are_known_whoever_makes_the_inbox(redis_url: st
             node = make(how)
             phone, laptop = (info(f"{how}-{name}", client=name) for name in ("phone", "laptop"))
             await node.sessions.register(phone, MULTI)
-            await redis.delete(*(node.names.of_user("ada", what) for what in ("meta", "inbox", "sent")))
+            await redis.delete(*(of("ada") for of in (node.names.meta, node.names.inbox, node.names.sent)))
             if how == "register":
                 await node.sessions.register(laptop, MULTI)
             elif how == "read":
@@ -183,9 +183,9 @@ def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
         for acknowledged in (0, 120, 121, 349):
             node.inboxes.acknowledge("ada", "", ids[acknowledged])
             assert len(await waiting(node)) == 349 - acknowledged
-            key = node.names.of_user("ada", "inbox")
+            key = node.names.inbox("ada")
             entries = await node.pipeline.command("XRANGE", key, "-", "+")
-            noted = await redis.hget(node.names.of_user("ada", "meta"), "bytes")
+            noted = await redis.hget(node.names.meta("ada"), "bytes")
             assert int(noted) == sum(len(fields[b"p"]) for _, fields in entries)
 
     run_with(redis_url, test)
@@ -240,7 +240,7 @@ def test_what_was_trimmed_is_counted_right_after_promotions(redis_url: str) -> N
         for _ in range(4):
             ids += [await node.inboxes.store("ada", Push("a.b", len(ids) + n), None) for n in range(3)]
             await begin_new_history(redis)
-        key = node.names.of_user("ada", "inbox")
+        key = node.names.inbox("ada")
         for trimmed in range(1, len(ids)):
             await redis.xdel(key, f"{ids[trimmed - 1]}-0")
             for seen in range(len(ids)):
@@ -261,7 +261,7 @@ def test_of_many_promotions_the_oldest_is_forgotten(redis_url: str) -> None:
         for _ in range(103):
             ids.append(await node.inboxes.store("ada", Push("a.b"), None))
             await begin_new_history(redis)
-        await redis.xdel(node.names.of_user("ada", "inbox"), *(f"{each}-0" for each in ids[:50]))
+        await redis.xdel(node.names.inbox("ada"), *(f"{each}-0" for each in ids[:50]))
         page = await node.inboxes.read("ada", "phone", None, 100, "epoch")
         assert [push.id for push in page.messages] == ids[50:]
         assert page.lost == 48

@@ -104,7 +104,7 @@ def test_a_dead_nodes_sessions_are_not_online_while_they_are_taken_over(redis_ur
         assert await ids_of(other) == []
         assert await other.groups.members("red") == []
         await other.sessions.claim("a.1", "ada", "s1", [])
-        assert await redis.exists(dead.names.of_group("red", "nodes"), dead.names.of_group("red", "members")) == 0
+        assert await redis.exists(dead.names.nodes("red"), dead.names.members("red")) == 0
 
     run_with(redis_url, test)
 
@@ -153,7 +153,7 @@ def test_what_a_frozen_node_has_joined_too_late_is_left(redis_url: str, known: b
         session = info("s1", groups=("red",))
         frozen, _ = await taken_over(make, session)
         # It had asked whether the session is recorded just before it was taken over.
-        keys = [frozen.names.of_group("red", what) for what in ("members", "nodes")]
+        keys = [frozen.names.members("red"), frozen.names.nodes("red")]
         await frozen.pipeline.run(scripts.ENTER, keys, "s1", "a.1", "a", "ada")
         if known:
             await frozen.lease.beat()

@@ -16,7 +16,7 @@ def test_restoring_changes_nothing_that_is_known(redis_url: str) -> None:
         node = make("a")
         session = info("s1")
         await node.sessions.register(session, SINGLE)
-        key = node.names.of_user("ada", "sessions")
+        key = node.names.sessions("ada")
         before = await node.pipeline.command("HGETALL", key)
         for _ in range(2):
             mark, _last = await node.sessions.restore(session)
