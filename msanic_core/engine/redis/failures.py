@@ -1,4 +1,4 @@
-"""What an error of Redis, or of redis-py, says about the store and about the call that got it."""
+"""What an error means: Redis is away, Redis is full, or the call is wrong."""
 
 import re
 from typing import Any
@@ -17,15 +17,15 @@ AWAY = (
     errors.TimeoutError,
     errors.TryAgainError,
 )
-"""Errors that say nothing of the call itself."""
+"""Errors that are not about the call."""
 
+# For these codes redis-py has no class. Up to Redis 6.2 the error of a script is inside the text of another error.
 _AWAY_CODE = re.compile(r"(?:^|-)(?:BUSY|READONLY) ")
 _FULL_CODE = re.compile(r"(?:^|-)(?:MISCONF|NOREPLICAS|OOM) ")
-"""The same, where redis-py has no class for it; up to Redis 6.2 a script's error is within another's text."""
 
 
 def says_away(answer: Any) -> bool:
-    """Whether an answer says that Redis cannot be used now: of a server, or an error that redis-py itself raises."""
+    """Whether an answer means that Redis cannot be used now. A server or redis-py itself may say so."""
     if isinstance(answer, errors.ResponseError) and _AWAY_CODE.search(str(answer)):
         return True
     of_client = isinstance(answer, errors.RedisError) and not isinstance(
@@ -35,7 +35,7 @@ def says_away(answer: Any) -> bool:
 
 
 def says_full(answer: Any) -> bool:
-    """Whether an answer says that Redis takes nothing in now, though it may later."""
+    """Whether an answer means that Redis accepts no writes now, though it may later."""
     is_code = isinstance(answer, errors.ResponseError) and _FULL_CODE.search(str(answer))
     return isinstance(answer, errors.OutOfMemoryError) or bool(is_code)
 

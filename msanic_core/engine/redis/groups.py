@@ -1,4 +1,4 @@
-"""Groups of sessions over all nodes: who is in them, and which nodes have to be told of a message to one."""
+"""Groups of sessions over all nodes: their members, and the nodes that get a message to a group."""
 
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.lease import Lease
@@ -9,7 +9,7 @@ from msanic_core.identity import SessionInfo
 
 
 class Groups:
-    """A group's members lie with the group; with the session is noted in which it is, for who has to clean up."""
+    """Each group stores its members. Each session stores its groups too, for the node that cleans up after it."""
 
     def __init__(self, names: Names, pipeline: Pipeline, lease: Lease) -> None:
         self._names = names
@@ -30,7 +30,7 @@ class Groups:
         await self._pipeline.command("SREM", self._names.groups_of(session.user, session.id), group)
 
     async def remove(self, session_id: str, group: str) -> None:
-        """Take a session that is gone out of a group. Waits for a store that is away."""
+        """Take a lost session out of a group. Waits for a store that is away."""
         await self._pipeline.run(scripts.LEAVE, self._keys(group), session_id, wait=True)
 
     async def members(self, group: str) -> list[str]:

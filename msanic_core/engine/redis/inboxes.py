@@ -13,16 +13,16 @@ from msanic_core.wire import Push, WireEncodeError
 from msanic_core.wire.packed import pack_push, unpack_push
 
 _RECENT = 60_000
-"""Milliseconds for which the keys are kept under which this process itself repeats a call."""
+"""Milliseconds for which the keys are kept that this process makes for its own repeated calls."""
 
 
 class Inboxes:
-    """Messages for users, those that are kept and those that are not."""
+    """Messages for users, durable or not."""
 
     def __init__(
         self, names: Names, pipeline: Pipeline, limits: InboxLimits, process: str, now: Callable[[], float]
     ) -> None:
-        """`process`: a name that no other process has, for the keys of messages that were given none."""
+        """`process`: a name that no other process has, for the keys of messages whose sender gave none."""
         self._names = names
         self._pipeline = pipeline
         self._limits = limits
@@ -52,7 +52,7 @@ class Inboxes:
         )
 
     async def send(self, user: str, push: Push) -> None:
-        """Send a message to the user's nodes that is not kept."""
+        """Send a message to the user's nodes, and do not store it."""
         sessions = self._names.sessions(user)
         packed = pack_push(push)
         await self._pipeline.run(scripts.SEND, [sessions], packed, self._names.node_channel, user, repeat=False)
@@ -71,7 +71,7 @@ class Inboxes:
         return InboxPage(messages, int(lost), epoch, int(last_id))
 
     def acknowledge(self, user: str, client: str, message_id: int) -> None:
-        """See `Engine.acknowledge`. One that still waits for its turn is raised instead."""
+        """See `Engine.acknowledge`. An acknowledgement that was not sent yet is raised instead."""
         client = escape(client)
         waiting = self._acknowledgements.get((user, client))
         if waiting is not None and not waiting.sent:

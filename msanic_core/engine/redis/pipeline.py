@@ -1,7 +1,7 @@
-"""The way of every call to Redis: calls of one turn of the loop, or of one round trip, leave together and in order.
+"""Sends every call to Redis. Calls that are made while a batch is under way are the next batch.
 
-One batch is under way at a time, so that calls take effect in the order in which they were made. When Redis is away
-they are made again, until their time is up: each does no harm when it is made twice, or says that it must not be.
+One batch is under way at a time, so calls take effect in the order in which they were made. When Redis is away, the
+pipeline sends calls again until their deadline. So a call must do no harm when it runs twice, or have `repeat=False`.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _LONGEST_PAUSE = 1.0
 
 
 class Pipeline:
-    """Makes calls. `timeout`: seconds for a batch. `patience`: seconds that calls wait once Redis is away.
+    """Sends calls. `timeout`: seconds for a batch. `patience`: seconds that calls wait once Redis is away.
 
     `on_return` is called when Redis answers again after it was away.
     """
@@ -45,7 +45,7 @@ class Pipeline:
         self._reason = ""
         self._failures = 0
         self._known: set[Script] = set()
-        """Scripts that Redis has seen since it was away."""
+        """Scripts that were sent since Redis was away."""
         self._closed = False
         self._task = self._loop.create_task(self._run())
 
@@ -59,16 +59,16 @@ class Pipeline:
     ) -> Any:
         """Run a script. Raises `StoreUnavailableError` when Redis is away for too long, or refuses.
 
-        `repeat`: it does no harm when it is made twice. `wait`: it waits for Redis for as long as it takes.
+        `repeat`: the script may run twice. `wait`: the call waits for Redis for as long as it takes.
         """
         return await self._enqueue(script, keys, arguments, repeat, wait)
 
     async def command(self, *arguments: Argument, repeat: bool = True, wait: bool = False) -> Any:
-        """Make a plain command; see `run`."""
+        """Run a plain command; see `run`."""
         return await self._enqueue(None, (), arguments, repeat, wait)
 
     def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> RedisCall:
-        """Run a script that nobody waits for, and that may get lost while Redis is away."""
+        """Run a script without waiting for its answer. The call may get lost while Redis is away."""
         call = self._make_unwatched(script, keys, *arguments)
         if self._closed:
             call.fail(StoreUnavailableError("the server stops"))
@@ -77,12 +77,12 @@ class Pipeline:
         return call
 
     async def close(self) -> None:
-        """Give what is queued a last moment, then end."""
+        """Send what is queued, for at most `timeout`, then end."""
         if (self._calls or self._batch) and self._away_since is None:
             last = self._make_unwatched(None, (), "PING")
             self._append(last)
             await asyncio.wait({last.answer}, timeout=self._timeout)
-        # redis-py may swallow a cancellation while it gives a connection back.
+        # `_closed` too, because redis-py may swallow a cancellation while it releases a connection.
         self._closed = True
         self._wake.set()
         self._task.cancel()
@@ -93,7 +93,7 @@ class Pipeline:
 
     def _make_unwatched(self, script: Script | None, keys: Sequence[str], *arguments: Argument) -> RedisCall:
         answer: asyncio.Future[Any] = self._loop.create_future()
-        # Nobody asks for its exception.
+        # Nobody else retrieves its exception.
         answer.add_done_callback(lambda done: done.exception())
         return RedisCall(script, keys, arguments, self._deadline(), answer, True)
 
@@ -122,7 +122,7 @@ class Pipeline:
                 await self._wake.wait()
             self._batch = self._take()
             if not self._batch and self._away_since is not None:
-                # Who calls is told at once that Redis is away: somebody has to notice that it is back.
+                # While Redis is away new calls may fail at once, so a call of our own has to notice that it is back.
                 self._batch = [self._make_unwatched(None, (), "PING")]
             if not self._batch:
                 self._wake.clear()
@@ -138,7 +138,7 @@ class Pipeline:
                 await self._store.renew()
                 self._note_away(error)
                 self._expire()
-                # No longer than the timeout: a call whose time is up ends at most that much later.
+                # At most the timeout, so that a call fails at most that long after its deadline.
                 pause = min(_LONGEST_PAUSE, self._timeout, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 self._expire()
@@ -147,18 +147,18 @@ class Pipeline:
         batch: list[RedisCall] = []
         while self._calls and len(batch) < _BATCH:
             call = self._calls.popleft()
-            # Whoever made it may be gone meanwhile.
+            # Its caller may have been cancelled meanwhile.
             if not call.answer.done():
                 call.sent = True
                 batch.append(call)
         return batch
 
     async def _attempt(self, batch: list[RedisCall]) -> tuple[list[RedisCall], Exception | None]:
-        """Send a batch; returns the calls that have to be made again, and why Redis could not be used."""
+        """Send a batch; returns the calls that have to be sent again, and why Redis could not be used."""
         pipeline = self._store.pipeline()
         for call in batch:
             if call.script is not None and call.script not in self._known:
-                # Refused for that, it would be made after those behind it.
+                # An unknown script would be refused, and then run after the calls behind it.
                 call.whole = True
                 self._known.add(call.script)
             pipeline.execute_command(*call.command())
@@ -166,7 +166,7 @@ class Pipeline:
             async with asyncio.timeout(self._timeout):
                 answers = await pipeline.execute(raise_on_error=False)
         except (*AWAY, errors.RedisError) as error:
-            # What a pipeline as a whole raises is never about one call.
+            # An error of the whole pipeline is never about one call.
             answers = [error] * len(batch)
         except Exception as error:
             log.exception("calls to Redis cannot be sent")

@@ -1,4 +1,4 @@
-"""One call to Redis: what is sent, and who waits for the answer."""
+"""One call to Redis: what is sent, and the future of the answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ Argument = str | bytes | int | float
 
 
 class RedisCall:
-    """One command on its way.
+    """One command or script.
 
-    `deadline`: by the loop's clock, None: it waits for as long as it takes. `repeat`: whether it may be made twice.
-    Until it is `sent`, its arguments may be changed.
+    `deadline`: by the loop's clock; None: the call waits for Redis as long as it takes. `repeat`: whether it may be
+    sent twice. Its arguments may be changed until it is `sent`.
     """
 
     __slots__ = ("answer", "arguments", "deadline", "keys", "repeat", "script", "sent", "whole")
@@ -28,7 +28,7 @@ class RedisCall:
         repeat: bool,
     ) -> None:
         self.script = script
-        # Encoded here, where who makes the call is told of text that cannot be.
+        # Encoded here, so that text which cannot be encoded raises in the caller.
         self.keys = [key.encode() for key in keys]
         self.arguments: Sequence[Argument] = [each.encode() if isinstance(each, str) else each for each in arguments]
         self.deadline = deadline
@@ -36,30 +36,30 @@ class RedisCall:
         self.repeat = repeat
         self.sent = False
         self.whole = False
-        """Whether the script's text has to be sent, because a server does not know it yet."""
+        """Whether the script's text has to be sent, because a server may not know the script."""
 
     @property
     def name(self) -> str:
-        """What it is called in the log."""
+        """The call's name in the log."""
         if self.script is not None:
             return self.script.name
         first = self.arguments[0]
         return first.decode() if isinstance(first, bytes) else str(first)
 
     def command(self) -> Sequence[Argument]:
-        """What is sent."""
+        """The words that are sent."""
         if self.script is None:
-            # redis-py looks at a command's name, as text, for the server of a cluster that it belongs to.
+            # redis-py chooses the server of a cluster by the command's name, which must be text.
             return (self.name, *self.arguments[1:])
         name, script = ("EVAL", self.script.text) if self.whole else ("EVALSHA", self.script.sha)
         return (name, script, len(self.keys), *self.keys, *self.arguments)
 
     def succeed(self, result: Any) -> None:
-        """Give the answer to who waits for it."""
+        """Give the answer to the caller."""
         if not self.answer.done():
             self.answer.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        """Tell who waits that there is no answer."""
+        """Tell the caller that there is no answer."""
         if not self.answer.done():
             self.answer.set_exception(error)
