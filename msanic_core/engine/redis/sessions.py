@@ -71,7 +71,7 @@ class Sessions:
         try:
             recorded = await self._record(session, policy, owner)
         except BaseException:
-            if not self._held.has_job(session.id):
+            if not self._held.has_ended(session.id):
                 self._held.drop(session.id)
                 # The store may have recorded it all the same.
                 self._undo(session, owner)
@@ -90,7 +90,7 @@ class Sessions:
             return OPEN, 0
         await self._scripts.hold(owner, session.user, session.id)
         if self._held.phase(session.id) is not Phase.OPEN:
-            if not self._held.has_job(session.id):
+            if not self._held.has_ended(session.id):
                 await self._release(session, owner)
             return OPEN, 0
         answer = await self._scripts.restore(session, owner, replace=self._replace)
@@ -110,62 +110,62 @@ class Sessions:
             # It may have joined one more group while the other node took it over.
             await self._leave_groups(session, session.groups)
             return None
-        self._held.put(session.id, Phase.LOST, plugins)
+        self._held.put(session.id, Phase.UNREGISTERING)
         owner = self._lease.owner
-        closed_at = self._now()
-        ended = await self._scripts.unregister(session, owner, reason, plugins, closed_at, force=False)
-        if ended is None:
-            # Another node has the session, or the store has forgotten it. In the first case this node was condemned,
-            # and has another name after the beat.
-            await self._lease.beat(wait=True)
+        try:
+            return await self._unregister(session, owner, reason, plugins)
+        except BaseException:
             if self._lease.owner == owner:
-                await self._scripts.hold(owner, session.user, session.id, wait=True)
-                ended = await self._scripts.unregister(session, owner, reason, plugins, closed_at, force=True)
-        if ended is None:
-            self._drop(session.id, owner)
-            await self._leave_groups(session, session.groups)
-            return None
-        await self._leave_groups(session, (*session.groups, *ended.groups))
-        if not plugins:
-            await self._finish(session, owner)
-        return msgspec.structs.replace(session, closed_at=ended.closed_at, last=ended.last)
+                self._held.lose(session.id, owner, plugins)
+            raise
 
     async def holds(self, session_id: str) -> bool:
         """See `Engine.holds`."""
-        if not self._held.has_job(session_id):
+        if self._held.job_owner(session_id) is None:
             return False
         await self._lease.confirm(wait=True)
-        return self._held.has_job(session_id)
+        owner = self._held.job_owner(session_id)
+        if owner == self._lease.owner:
+            return True
+        if owner is not None:
+            # This node was condemned. It must not tell more plugins, unless it claims the job anew.
+            self._held.drop_job(session_id)
+        return False
 
     async def done(self, session: SessionInfo, plugin: str) -> None:
         """See `Engine.done`."""
-        if not self._held.has_job(session.id):
-            return
-        owner = self._lease.owner
-        await self._scripts.done(session, owner, plugin)
-        # This node keeps its own list of plugins: the store may have been emptied meanwhile.
-        if self._lease.owner == owner and self._held.told(session.id, plugin):
-            self._held.drop(session.id)
-            await self._release(session, owner)
+        while (owner := self._held.job_owner(session.id)) is not None:
+            await self._scripts.done(session, owner, plugin)
+            if self._held.job_owner(session.id) == owner:
+                # This node keeps its own list of plugins: the store may have been emptied meanwhile.
+                if self._held.told(session.id, plugin):
+                    self._held.drop(session.id)
+                    await self._release(session, owner)
+                return
+            # Meanwhile this node has claimed the job anew under its new name: the mark belongs there.
 
     async def claim(self, dead: str, user: str, session_id: str, plugins: Sequence[str]) -> OfflineJob | None:
         """Take over a session or job that is in the list of a dead owner; None when another one has it, or it is done.
 
         Two dead owners may have it in their lists, if one died while it claimed it from the other. While this node
         claims it from the first, it stays in the list of the second, to be claimed again.
+
+        None also when `dead` is this node's former name and this node still tells the plugins: it goes on with that.
         """
-        phase = self._held.phase(session_id)
-        if phase is not None:
-            if phase is not Phase.CLAIMING:
-                await self.skip(dead, user, session_id)
-            return None
         owner = self._lease.owner
-        self._held.put(session_id, Phase.CLAIMING)
+        phase = self._held.phase(session_id)
+        if phase is Phase.CLAIMING:
+            return None
+        if phase is not None and self._held.job_owner(session_id) in (None, owner):
+            await self.skip(dead, user, session_id)
+            return None
+        self._held.claim(session_id, dead)
         try:
             job = await self._claim(dead, owner, user, session_id, plugins)
             await self.skip(dead, user, session_id)
         except StoreUnavailableError:
-            self._drop(session_id, owner)
+            if self._lease.owner == owner:
+                self._held.end_claim(session_id)
             raise
         return job
 
@@ -178,8 +178,8 @@ class Sessions:
         return await self._scripts.held(owner, count)
 
     def abandon(self) -> None:
-        """Hold nothing any more: this node was condemned, and other nodes have what it held."""
-        self._held.clear()
+        """Hold nothing any more: this node was condemned, and others claim what it held."""
+        self._held.abandon()
 
     async def of_user(self, user: str) -> list[SessionInfo]:
         """The user's sessions that are open and on a living node, oldest first."""
@@ -209,6 +209,32 @@ class Sessions:
                 self._held.drop(session.id)
         return recorded
 
+    async def _unregister(
+        self, session: SessionInfo, owner: str, reason: OfflineReason, plugins: Sequence[str]
+    ) -> SessionInfo | None:
+        closed_at = self._now()
+        ended = await self._scripts.unregister(session, owner, reason, plugins, closed_at, force=False)
+        if ended is None:
+            # Another node has the session, or the store has forgotten it. In the first case this node was condemned,
+            # and has another name after the beat.
+            await self._lease.beat(wait=True)
+            if self._lease.owner == owner:
+                await self._scripts.hold(owner, session.user, session.id, wait=True)
+                ended = await self._scripts.unregister(session, owner, reason, plugins, closed_at, force=True)
+        if ended is None:
+            self._drop(session.id, owner)
+            await self._leave_groups(session, session.groups)
+            return None
+        await self._leave_groups(session, (*session.groups, *ended.groups))
+        if self._lease.owner != owner:
+            # The node that claims the job tells the plugins. It may be this one, under its new name.
+            return None
+        if plugins:
+            self._held.lose(session.id, owner, plugins)
+        else:
+            await self._finish(session, owner)
+        return msgspec.structs.replace(session, closed_at=ended.closed_at, last=ended.last)
+
     async def _claim(
         self, dead: str, owner: str, user: str, session_id: str, plugins: Sequence[str]
     ) -> OfflineJob | None:
@@ -218,12 +244,13 @@ class Sessions:
             self._drop(session_id, owner)
             await self._scripts.release(owner, user, session_id)
             return None
+        goes_on = self._held.job_owner(session_id) == dead
         if self._lease.owner == owner:
-            self._held.put(session_id, Phase.LOST, job.plugins)
+            self._held.lose(session_id, owner, job.plugins)
         await self._leave_groups(job.session, job.session.groups)
         if not job.plugins:
             await self._finish(job.session, owner)
-        return job
+        return None if goes_on else job
 
     def _undo(self, session: SessionInfo, owner: str) -> None:
         """Take out, in a task of its own, a session whose registration has failed."""

@@ -1,6 +1,7 @@
 """Sessions and offline jobs of dead nodes: taken over once, also when the node was only frozen."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -201,5 +202,51 @@ def test_times_and_ids_come_through_unchanged(redis_url: str) -> None:
         job = await other.sessions.claim("a.1", "ada", "s1", PLUGINS)
         assert job is not None
         assert job.session == lost
+
+    run_with(redis_url, test)
+
+
+@pytest.mark.parametrize("claimant", ["a", "c"])
+@pytest.mark.parametrize("first", ["the claim", "the end of the hook"])
+def test_condemned_in_the_middle_of_a_job(redis_url: str, first: str, claimant: str) -> None:
+    """The condemning node has died, and somebody claims the job while a hook runs, or after it has ended."""
+
+    async def test(make: Make, redis: Any) -> None:
+        node, condemner, third = make("a", LEASE), make("b", LEASE), make("c", LEASE)
+        told: list[str] = []
+        end = asyncio.Event()
+
+        async def tell(by: Parts, session: SessionInfo, plugins: Sequence[str]) -> None:
+            for plugin in plugins:
+                if not await by.sessions.holds(session.id):
+                    return
+                told.append(plugin)
+                await end.wait()
+                await by.sessions.done(session, plugin)
+
+        await node.sessions.register(info("s1"), MULTI)
+        lost = await node.sessions.unregister(info("s1"), LOST, PLUGINS)
+        assert lost is not None
+        tasks = [asyncio.create_task(tell(node, lost, PLUGINS))]
+        while not told:
+            await asyncio.sleep(0)
+        await condemner.until_dead("a.1")
+        await node.lease.beat()
+        assert node.condemned == ["a.1"]
+        if first == "the end of the hook":
+            end.set()
+            await tasks[0]
+        by = node if claimant == "a" else third
+        for user, session_id in await by.sessions.held("a.1", 10):
+            if (job := await by.sessions.claim("a.1", user, session_id, PLUGINS)) is not None:
+                tasks.append(asyncio.create_task(tell(by, job.session, job.plugins)))
+        end.set()
+        await asyncio.gather(*tasks)
+        # A hook that runs while another node claims the job is called again: nobody can know whether it will end.
+        again = ["chat"] if (first, claimant) == ("the claim", "c") else []
+        assert sorted(told) == sorted([*PLUGINS, *again])
+        assert node.sessions.idle
+        assert third.sessions.idle
+        assert await keys_left(redis) == set()
 
     run_with(redis_url, test)
