@@ -71,7 +71,7 @@ def test_a_message_goes_to_nodes_with_members_only(redis_url: str) -> None:
 
 
 def test_lost_while_it_joins(redis_url: str) -> None:
-    """Whichever comes first, nobody stays behind in the group."""
+    """Whichever comes first, no session stays behind in the group."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")

@@ -30,7 +30,7 @@ async def waiting(node: Parts, client_id: str = "", after: int | None = None, li
 
 
 def test_a_call_that_is_repeated_stores_and_sends_once(tmp_path: Path) -> None:
-    """Redis did what it was asked, and nobody got the answer."""
+    """Redis runs the script, and its answer gets lost."""
 
     async def run() -> None:
         async with redis_process(tmp_path) as process, parts(process.url) as make, Redis.from_url(process.url) as redis:
@@ -62,7 +62,7 @@ def test_keys_of_callers_and_of_calls_do_not_meet(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         node, other = make("a"), make("b")
         first = await node.inboxes.store("ada", Push("a.b", 1), None)
-        # What the first call was given by the process itself.
+        # The key that the process gave the first call.
         second = await other.inboxes.store("ada", Push("a.b", 2), "a:1")
         assert second == first + 1
         assert await other.inboxes.store("ada", Push("a.b", 3), "a:1") == second
@@ -85,7 +85,7 @@ def test_a_thousand_keys_are_remembered(redis_url: str) -> None:
     run_with(redis_url, test)
 
 
-def test_everything_of_an_inbox_ends_some_time(redis_url: str) -> None:
+def test_every_key_of_an_inbox_expires(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         age = round(LIMITS.max_age * 1000)
@@ -142,14 +142,14 @@ def test_the_client_that_is_furthest_behind_makes_room(redis_url: str) -> None:
         clients = [field for field in await redis.hkeys(node.names.meta("ada")) if field.startswith("c:")]
         assert len(clients) == 100
         assert "c:c0" not in clients
-        # Nobody needs the first any more.
+        # The first message was dropped: no known client needs it any more.
         assert await waiting(node, "another") == [1, 2]
 
     run_with(redis_url, test)
 
 
-def test_those_who_are_connected_are_known_whoever_makes_the_inbox(redis_url: str) -> None:
-    """Also when it was forgotten while they were connected: else the first to acknowledge takes all from them."""
+def test_connected_clients_are_known_whichever_script_makes_the_inbox(redis_url: str) -> None:
+    """Also when the inbox was forgotten meanwhile: else the first acknowledgement drops the messages of all."""
 
     async def test(make: Make, redis: Any) -> None:
         for how in ("register", "read", "store", "restore"):
@@ -193,7 +193,7 @@ def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
 
 @pytest.mark.parametrize("count", [1000])
 def test_a_full_inbox_holds_redis_up_for_a_moment_only(redis_url: str, count: int) -> None:
-    """A script that drops all of it does so in a few steps for a hundred messages, not for each."""
+    """A script that empties the inbox drops a hundred messages in each step."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
@@ -209,13 +209,13 @@ def test_a_full_inbox_holds_redis_up_for_a_moment_only(redis_url: str, count: in
 
 
 async def begin_new_history(redis: Any) -> None:
-    """What happens to a replica that is promoted, with all its data in place."""
+    """What happens to a replica that is promoted and has all its data."""
     await redis.replicaof("127.0.0.1", 1)
     await redis.replicaof("NO", "ONE")
 
 
 def test_ids_go_on_from_the_clock_after_a_promotion(redis_url: str) -> None:
-    """The last writes of the old master may be lost: their ids lie between the two."""
+    """The last writes of the old master may be lost: their ids lie between the ids before and after."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
@@ -252,7 +252,7 @@ def test_what_was_trimmed_is_counted_right_after_promotions(redis_url: str) -> N
 
 
 def test_of_many_promotions_the_oldest_is_forgotten(redis_url: str) -> None:
-    """What was lost before it is not told any more, and nothing else is told wrongly."""
+    """Losses before it are not reported any more; all later ones are reported right."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")

@@ -1,4 +1,4 @@
-"""Names of keys: what people call themselves changes nothing of their form, and what is used together lies together."""
+"""Names of keys: no user or group name changes their form, and keys of one script lie in one slot."""
 
 from itertools import pairwise
 

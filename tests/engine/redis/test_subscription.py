@@ -1,4 +1,4 @@
-"""The subscription: what comes in, and that its end, however quiet, is noticed."""
+"""The subscription: its messages, and that its end is noticed even when Redis says nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -100,7 +100,7 @@ def test_a_subscription_that_has_silently_died_is_found(redis_url: str) -> None:
             await bench.say("before")
             assert await bench.hear() == "before"
             proxy.black_hole(True)
-            # Redis itself sees nothing of it.
+            # Redis itself does not notice.
             assert await bench.say("lost") == 1
             while bench.subscription.alive:
                 await asyncio.sleep(0.02)
@@ -169,7 +169,7 @@ def test_without_redis_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_frozen_redis_and_the_numbers_after_it(tmp_path: Path) -> None:
-    """Whatever becomes of the connection meanwhile: afterwards messages come again."""
+    """Whether the connection survives or not, messages come again afterwards."""
 
     async def run() -> None:
         async with redis_process(tmp_path) as process, nodes(process.url, patience=0.1) as start:
