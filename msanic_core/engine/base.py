@@ -86,6 +86,9 @@ class Delivery(Protocol):
     def adopt(self, job: OfflineJob) -> None:
         """Run what is left of an offline job that another node did not finish."""
 
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        """Put a local session into a group, or take it out; False when it is not (or no longer) here."""
+
     def drop_sessions(self) -> None:
         """Other nodes took this node for dead and have its sessions: close them all, and tell no plugin."""
 
@@ -134,6 +137,12 @@ class Engine(Protocol):
 
     async def leave(self, session: SessionInfo, group: str) -> None:
         """Take a session out of a group."""
+
+    async def ask_to_change_group(self, session: SessionInfo, group: str, member: bool) -> bool:
+        """Have the node of a session of another node put it into a group, or take it out; returns when it has.
+
+        False: the session is gone. Raises `StoreUnavailableError` too when that node does not answer in time.
+        """
 
     async def members(self, group: str) -> list[str]:
         """The users with a session in the group, sorted."""

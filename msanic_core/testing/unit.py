@@ -20,6 +20,7 @@ from msanic_core.engine.base import InboxLimits
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.identity import Identity, SessionInfo
 from msanic_core.session.delivery import LocalDelivery
+from msanic_core.session.membership import Membership
 from msanic_core.session.offline import OfflineChain, OfflineHook, OfflineLimits
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import Registry
@@ -59,14 +60,15 @@ class UnitServer(Generic[Settings, State]):
             registry, self._engine, [OfflineHook(plugin, self._note_lost)], OfflineLimits(_BOUND, _BOUND)
         )
         replay = Replay(self._engine, self._offline, lambda session, epoch: welcome(self._ws, session, epoch))
-        self._delivery = LocalDelivery(registry, self._offline, replay)
+        membership = Membership(registry, self._engine)
+        self._delivery = LocalDelivery(registry, self._offline, replay, membership)
         self._registration = Registration(
             self._ws, self._engine, registry, self._offline, replay, _announce, Flusher(asyncio.get_running_loop())
         )
         self.server = Server(
             "unit",
             self._engine,
-            registry,
+            membership,
             Database("sqlite://:memory:"),
             Outbox(_INBOX.max_bytes, None),
             {plugin: _Values(settings, state)},

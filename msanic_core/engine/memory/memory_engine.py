@@ -99,6 +99,10 @@ class MemoryEngine:
         """See `Engine.leave`."""
         self._leave(session.id, group)
 
+    async def ask_to_change_group(self, session: SessionInfo, group: str, member: bool) -> bool:  # noqa: ARG002
+        """See `Engine.ask_to_change_group`. There is no other node."""
+        return False
+
     async def members(self, group: str) -> list[str]:
         """See `Engine.members`."""
         return sorted(set(self._groups.get(group, {}).values()))

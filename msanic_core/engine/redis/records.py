@@ -81,13 +81,33 @@ class LockFree(NamedTuple):
     name: str
 
 
+class GroupRequest(NamedTuple):
+    """A node asks the node of a session to put it into a group (`member`), or to take it out.
+
+    `number`: of the request, among those of `node`, which asks.
+    """
+
+    number: int
+    node: str
+    session_id: str
+    group: str
+    member: bool
+
+
+class GroupAnswer(NamedTuple):
+    """The answer: whether the session is there and was changed; None: not now, for want of Redis."""
+
+    number: int
+    done: bool | None
+
+
 class Watch(NamedTuple):
     """A node's message to itself: its subscription is alive."""
 
     number: int
 
 
-NodeMessage = ToUser | ToGroup | Close | LockFree
+NodeMessage = ToUser | ToGroup | Close | LockFree | GroupRequest | GroupAnswer
 """What nodes publish for each other."""
 
 
@@ -99,6 +119,16 @@ def group_payload(group: str | None, packed: bytes) -> bytes:
 def watch_payload(number: int) -> bytes:
     """The payload that a node publishes for itself."""
     return b"w%d" % number
+
+
+def request_payload(request: GroupRequest) -> bytes:
+    """The payload of a request to the node of a session."""
+    return f"j{request.number}\n{request.node}\n{request.session_id}\n{request.member:d}\n{request.group}".encode()
+
+
+def answer_payload(answer: GroupAnswer) -> bytes:
+    """The payload of the answer to a request."""
+    return b"r%d\n%b" % (answer.number, b"" if answer.done is None else b"%d" % answer.done)
 
 
 def read_payload(payload: bytes) -> NodeMessage | Watch:
@@ -118,6 +148,12 @@ def read_payload(payload: bytes) -> NodeMessage | Watch:
         return Close(session_id.decode(), OfflineReason(reason.decode()))
     if kind == b"l":
         return LockFree(payload[1:].decode())
+    if kind == b"j":
+        number, node, session_id, member, group = payload[1:].split(b"\n", 4)
+        return GroupRequest(int(number), node.decode(), session_id.decode(), group.decode(), member == b"1")
+    if kind == b"r":
+        number, done = payload[1:].split(b"\n")
+        return GroupAnswer(int(number), None if not done else done == b"1")
     if kind == b"w":
         return Watch(int(payload[1:]))
     group, packed = payload[1:].split(b"\n", 1)

@@ -12,6 +12,7 @@ import msgspec
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionPolicy
 from msanic_core.engine.redis import scripts
+from msanic_core.engine.redis.group_requests import GroupRequests
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.inboxes import Inboxes
 from msanic_core.engine.redis.lease import BEATS_PER_LEASE, Lease
@@ -19,7 +20,7 @@ from msanic_core.engine.redis.locks import Locks
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.reaper import Reaper
-from msanic_core.engine.redis.records import OPEN, Close, LockFree, NodeMessage, ToUser
+from msanic_core.engine.redis.records import OPEN, Close, GroupAnswer, GroupRequest, LockFree, NodeMessage, ToUser
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import ERRORS, open_store
@@ -66,6 +67,7 @@ class RedisEngine:
         self._sessions: Sessions
         self._inboxes: Inboxes
         self._locks: Locks
+        self._requests: GroupRequests
         self._subscription: Subscription
         self._reaper: Reaper
         self._forgotten = asyncio.Event()
@@ -84,6 +86,9 @@ class RedisEngine:
         max_age = self._inbox_limits.max_age
         self._sessions = Sessions(names, self._pipeline, self._lease, self._groups, max_age, self._now)
         self._inboxes = Inboxes(names, self._pipeline, self._inbox_limits, node, self._now)
+        self._requests = GroupRequests(
+            names, self._pipeline, self._sessions, node, options.patience, delivery.change_group
+        )
         self._locks = Locks(names, self._pipeline, node, options.lease)
         self._reaper = Reaper(names, self._pipeline, self._lease, self._sessions, plugins, delivery.adopt)
         interval = options.lease / BEATS_PER_LEASE
@@ -105,6 +110,7 @@ class RedisEngine:
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait({self._recovery})
+        await self._requests.stop()
         await self._reaper.stop()
         await self._sessions.stop()
         await self._lease.stop(clean=self._sessions.idle)
@@ -139,6 +145,10 @@ class RedisEngine:
     async def leave(self, session: SessionInfo, group: str) -> None:
         """See `Engine.leave`."""
         await self._groups.leave(session, group)
+
+    async def ask_to_change_group(self, session: SessionInfo, group: str, member: bool) -> bool:
+        """See `Engine.ask_to_change_group`."""
+        return await self._requests.ask(session, group, member)
 
     async def members(self, group: str) -> list[str]:
         """See `Engine.members`."""
@@ -206,6 +216,10 @@ class RedisEngine:
             self._delivery.close(message.session_id, message.reason)
         elif isinstance(message, LockFree):
             self._locks.released(message.name)
+        elif isinstance(message, GroupRequest):
+            self._requests.asked(message)
+        elif isinstance(message, GroupAnswer):
+            self._requests.answered(message)
         else:
             self._delivery.to_group(message.group, message.push)
 

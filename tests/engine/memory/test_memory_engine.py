@@ -40,6 +40,9 @@ class Nowhere:
 
     def adopt(self, job: OfflineJob) -> None: ...
 
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        return False
+
     def drop_sessions(self) -> None: ...
 
 
