@@ -12,7 +12,7 @@ from msanic_core.client.connection import Connection, Welcome
 from msanic_core.client.conversation import Conversation
 from msanic_core.client.inbox import Inbox, Position, Push
 from msanic_core.client.link import Link
-from msanic_core.client.login import Login, Provider, check_url
+from msanic_core.client.credentials import Credentials, Provider, check_url
 from msanic_core.client.message import form
 from msanic_core.errors import MsanicError, RefusedError, ReplyError
 
@@ -74,8 +74,8 @@ class Client:
         self._wake = asyncio.Event()
         self._calls = Calls(self._wake)
         self._inbox = Inbox(max_waiting, resume, self._wake)
-        login = Login(user, client_id, query or {}, headers or {})
-        self._link = Link(addresses, login, self._form, backoff, connect_timeout, self._begin)
+        credentials = Credentials(user, client_id, query or {}, headers or {})
+        self._link = Link(addresses, credentials, self._form, backoff, connect_timeout, self._begin)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -13,7 +13,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from msanic_core.client.backoff import may_reconnect
-from msanic_core.client.login import Login, LoginError
+from msanic_core.client.credentials import Credentials, CredentialsError
 from msanic_core.client.message import Form, Message
 from msanic_core.errors import RefusedError
 
@@ -62,13 +62,13 @@ class Connection(ClientConnection):
         return self.state is State.OPEN
 
 
-async def open_connection(url: str, login: Login, form: Form) -> tuple[Connection, Welcome]:
+async def open_connection(url: str, credentials: Credentials, form: Form) -> tuple[Connection, Welcome]:
     """Connect and wait for the welcome. Raises `AttemptError`, `RefusedError`."""
     try:
         connection = await connect(
-            await login.url(url),
+            await credentials.url(url),
             subprotocols=[Subprotocol(form.subprotocol)],
-            additional_headers=await login.headers(),
+            additional_headers=await credentials.headers(),
             compression=None,
             open_timeout=None,
             ping_interval=None,  # see `watch`
@@ -77,7 +77,7 @@ async def open_connection(url: str, login: Login, form: Form) -> tuple[Connectio
             logger=_library_log,
             create_connection=Connection,
         )
-    except LoginError as error:
+    except CredentialsError as error:
         raise AttemptError(str(error)) from error
     except InvalidStatus as error:
         status = error.response.status_code

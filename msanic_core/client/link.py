@@ -9,7 +9,7 @@ from typing import NoReturn
 from msanic_core.client.backoff import Backoff, may_reconnect
 from msanic_core.client.connection import AttemptError, Connection, Welcome, open_connection
 from msanic_core.client.conversation import Conversation
-from msanic_core.client.login import Login, shown
+from msanic_core.client.credentials import Credentials, shown
 from msanic_core.client.message import Form
 from msanic_core.errors import RefusedError
 
@@ -26,14 +26,14 @@ class Link:
     def __init__(
         self,
         urls: Sequence[str],
-        login: Login,
+        credentials: Credentials,
         form: Form,
         backoff: Backoff,
         timeout: float,
         begin: Callable[[Connection, Welcome], Awaitable[Conversation]],
     ) -> None:
         self._urls = deque(urls)
-        self._login = login
+        self._credentials = credentials
         self._form = form
         self._backoff = backoff
         self._timeout = timeout / len(urls)
@@ -101,7 +101,7 @@ class Link:
     async def _open(self, url: str) -> Conversation:
         try:
             async with asyncio.timeout(self._timeout):
-                connection, welcome = await open_connection(url, self._login, self._form)
+                connection, welcome = await open_connection(url, self._credentials, self._form)
                 try:
                     return await self._begin(connection, welcome)
                 except BaseException:

@@ -12,11 +12,11 @@ Provider = Values | Callable[[], Values | Awaitable[Values]]
 """Values that stay the same, or a function that is asked for them before each attempt to connect."""
 
 
-class LoginError(Exception):
+class CredentialsError(Exception):
     """What to log in with could not be found out. The text is fit for a log, its cause perhaps not."""
 
 
-class Login:
+class Credentials:
     """Names the user, the client (device), and further query parameters and headers, such as those with a token."""
 
     def __init__(self, user: str | None, client_id: str, query: Provider, headers: Provider) -> None:
@@ -26,13 +26,13 @@ class Login:
         self._headers = headers
 
     async def url(self, url: str) -> str:
-        """Give the address with the query of the next attempt. Raises `LoginError`."""
+        """Give the address with the query of the next attempt. Raises `CredentialsError`."""
         parts = urlsplit(url)
         query = urlencode({**self._names, **await _values("query", self._query)})
         return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
 
     async def headers(self) -> Values:
-        """Give the headers of the next attempt. Raises `LoginError`."""
+        """Give the headers of the next attempt. Raises `CredentialsError`."""
         return await _values("headers", self._headers)
 
 
@@ -61,4 +61,4 @@ async def _values(name: str, provider: Provider) -> Values:
         values = provider()
         return await values if inspect.isawaitable(values) else values
     except Exception as error:
-        raise LoginError(f"the function given as {name} raised {type(error).__name__}") from error
+        raise CredentialsError(f"the function given as {name} raised {type(error).__name__}") from error
