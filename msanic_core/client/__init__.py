@@ -2,7 +2,7 @@
 
 from msanic_core.client.backoff import Backoff
 from msanic_core.client.client import Client
-from msanic_core.client.inbox import Position, Push
+from msanic_core.client.push_queue import Position, ReceivedPush
 from msanic_core.errors import RefusedError, ReplyError
 
-__all__ = ["Backoff", "Client", "Position", "Push", "RefusedError", "ReplyError"]
+__all__ = ["Backoff", "Client", "Position", "ReceivedPush", "RefusedError", "ReplyError"]

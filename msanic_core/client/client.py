@@ -10,7 +10,7 @@ from msanic_core.client.backoff import Backoff
 from msanic_core.client.calls import Calls
 from msanic_core.client.connection import Connection, Welcome
 from msanic_core.client.conversation import Conversation
-from msanic_core.client.inbox import Inbox, Position, Push
+from msanic_core.client.push_queue import PushQueue, Position, ReceivedPush
 from msanic_core.client.link import Link
 from msanic_core.client.credentials import Credentials, Provider, check_url
 from msanic_core.client.message import form
@@ -73,7 +73,7 @@ class Client:
         self._form = form(subprotocol)
         self._wake = asyncio.Event()
         self._calls = Calls(self._wake)
-        self._inbox = Inbox(max_waiting, resume, self._wake)
+        self._queue = PushQueue(max_waiting, resume, self._wake)
         credentials = Credentials(user, client_id, query or {}, headers or {})
         self._link = Link(addresses, credentials, self._form, backoff, connect_timeout, self._begin)
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +99,7 @@ class Client:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if exc_type is None:
-            self._inbox.leave()
+            self._queue.leave()
         await self.close()
 
     async def close(self) -> None:
@@ -130,7 +130,7 @@ class Client:
         None before the first, unless the client was given one. A program that keeps it, or the `position` of each push
         together with what it made of the push, goes on from there in another process, with `Client(..., resume=...)`.
         """
-        return self._inbox.position
+        return self._queue.position
 
     @overload
     async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: type[T]) -> T: ...
@@ -168,7 +168,7 @@ class Client:
             raise ReplyError(message.code, message.hint, self._form.data(message.data))
         return self._form.data(message.data, Any if type is None else type)
 
-    def pushes(self) -> AsyncIterator[Push]:
+    def pushes(self) -> AsyncIterator[ReceivedPush]:
         """Iterate over what the server pushes, in one task; it ends when the client is closed.
 
         Each durable message comes once, in order. It is acknowledged when the next one is asked for, or when the task
@@ -180,12 +180,12 @@ class Client:
         self._check_entered()
         if self._ignore_pushes:
             raise RuntimeError("the client was made with ignore_pushes=True")
-        return self._inbox
+        return self._queue
 
     async def _begin(self, connection: Connection, welcome: Welcome) -> Conversation:
-        inbox = None if self._ignore_pushes else self._inbox
-        conversation = Conversation(connection, welcome, self._form, self._calls, inbox, self._wake)
-        if self._resumes and (place := self._inbox.place) is not None:
+        queue = None if self._ignore_pushes else self._queue
+        conversation = Conversation(connection, welcome, self._form, self._calls, queue, self._wake)
+        if self._resumes and (place := self._queue.place) is not None:
             await conversation.resume(place)
         return conversation
 
@@ -200,7 +200,7 @@ class Client:
             log.exception("the client has failed")
             failure = error
         finally:
-            self._inbox.end(failure)
+            self._queue.end(failure)
             ended = failure or MsanicError("the client is closed")
             self._calls.end(ended)
             self._link.end(ended)

@@ -19,7 +19,7 @@ from msanic_core.client.connection import (
     leave,
     watch,
 )
-from msanic_core.client.inbox import Inbox, Position
+from msanic_core.client.push_queue import PushQueue, Position
 from msanic_core.client.message import Form, Message
 from msanic_core.codes import ReplyCode
 
@@ -32,11 +32,11 @@ _REPLAY_PAUSE = 0.05
 class Conversation:
     """Reads one connection to its end.
 
-    Reading pauses while the inbox is full: a slow program holds up the server, and its memory does not grow. But the
+    Reading pauses while the queue is full: a slow program holds up the server, and its memory does not grow. But the
     program may be waiting for a reply that lies behind those pushes: while a call is under way reading goes on, until
-    the inbox holds ten times as much. Then it pauses even so, and the call may run into its time limit.
+    the queue holds ten times as much. Then it pauses even so, and the call may run into its time limit.
 
-    `inbox`: None, and pushes are passed over. `wake`: set when reading may go on.
+    `queue`: None, and pushes are passed over. `wake`: set when reading may go on.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Conversation:
         welcome: Welcome,
         form: Form,
         calls: Calls,
-        inbox: Inbox | None,
+        queue: PushQueue | None,
         wake: asyncio.Event,
     ) -> None:
         self._connection = connection
         self._welcome = welcome
         self._form = form
         self._calls = calls
-        self._inbox = inbox
+        self._queue = queue
         self._wake = wake
         self._held = False
 
@@ -103,8 +103,8 @@ class Conversation:
 
         When it is cancelled it acknowledges what is due, and closes in order.
         """
-        if self._inbox is not None:
-            self._inbox.connected(self._welcome.epoch)
+        if self._queue is not None:
+            self._queue.connected(self._welcome.epoch)
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self._watch()), group.create_task(self._acknowledge())]
@@ -139,23 +139,23 @@ class Conversation:
         if message.is_reply:
             if not self._calls.answer(message) and message.id is None and message.req is None and message.code:
                 log.warning("the server answered %s with code %d %s", message.cmd, message.code, message.hint)
-            if message.id is not None and self._inbox is not None:
-                self._inbox.pass_over(message.id, message.lost)
+            if message.id is not None and self._queue is not None:
+                self._queue.pass_over(message.id, message.lost)
         elif message.cmd == WELCOME:
             # The server's store was emptied: the user's inbox has begun anew, and the connection stays.
             self._welcome = self._form.data(message.data, Welcome)
-            if self._inbox is not None:
-                self._inbox.connected(self._welcome.epoch)
-        elif self._inbox is not None:
-            self._inbox.add(message, self._form.data(message.data))
+            if self._queue is not None:
+                self._queue.connected(self._welcome.epoch)
+        elif self._queue is not None:
+            self._queue.add(message, self._form.data(message.data))
 
     def _must_wait(self) -> bool:
-        inbox = self._inbox
-        return inbox is not None and inbox.full and (inbox.overflows or not len(self._calls))
+        queue = self._queue
+        return queue is not None and queue.full and (queue.overflows or not len(self._calls))
 
     async def _wait(self) -> None:
-        assert self._inbox is not None, "nothing else is waited for"
-        if not self._inbox.awaited:
+        assert self._queue is not None, "nothing else is waited for"
+        if not self._queue.awaited:
             log.warning(
                 "reading pauses: nobody has iterated over pushes() yet; ignore_pushes=True would pass them over"
             )
@@ -170,15 +170,15 @@ class Conversation:
         await watch(self._connection, self._welcome, lambda: self._held)
 
     async def _acknowledge(self) -> None:
-        if self._inbox is None:
+        if self._queue is None:
             return
         while True:
-            await self._inbox.due.wait()
+            await self._queue.due.wait()
             await asyncio.sleep(_RECEIPT_DELAY)
             await self._acknowledge_now()
 
     async def _acknowledge_now(self) -> None:
-        if self._inbox is not None and self._connection.is_open and (message_id := self._inbox.take_due()):
+        if self._queue is not None and self._connection.is_open and (message_id := self._queue.take_due()):
             await self.send(self._form.request("sys.ack", {"id": message_id}))
 
     async def _ask(self, cmd: str, data: Any) -> Message:

@@ -269,7 +269,7 @@ async def test_a_slow_program_holds_up_the_server() -> None:
     async with scripted(flood) as server, Client(server.url, max_waiting=10) as client:
         await take(client, 1)
         first = await stalled(server.peers[0])
-        assert len(client._inbox._waiting) <= 10
+        assert len(client._queue._waiting) <= 10
         await take(client, first)
         assert await stalled(server.peers[0]) > first
 
@@ -297,7 +297,7 @@ async def test_even_for_a_reply_memory_has_a_bound(caplog: pytest.LogCaptureFixt
         await stalled(server.peers[0])
         with pytest.raises(TimeoutError, match="outcome is unknown"):
             await client.call("a.b", timeout=0.2)
-        assert len(client._inbox._waiting) == 100
+        assert len(client._queue._waiting) == 100
     assert "nobody has iterated over pushes() yet" in caplog.text
 
 

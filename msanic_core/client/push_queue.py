@@ -20,7 +20,7 @@ class Position(msgspec.Struct, frozen=True):
     id: int
 
 
-class Push(msgspec.Struct, frozen=True):
+class ReceivedPush(msgspec.Struct, frozen=True):
     """A message the server sent on its own account.
 
     `data` consists of plain objects. `position`: where a durable message has its place, None for others. `lost`: how
@@ -38,7 +38,7 @@ class Push(msgspec.Struct, frozen=True):
         return None if self.position is None else self.position.id
 
 
-class Inbox:
+class PushQueue:
     """What the server pushed and the program has yet to take: an iterator for one task.
 
     `limit`: messages from which on it is `full`, until half of them were taken; ten times as many, and it `overflows`.
@@ -58,8 +58,8 @@ class Inbox:
         self._seen = 0
         self._acknowledged = 0
         # A position alone is a message that is not for the program, but has its place in the order.
-        self._waiting: deque[Push | Position] = deque()
-        self._handed: Push | None = None
+        self._waiting: deque[ReceivedPush | Position] = deque()
+        self._handed: ReceivedPush | None = None
         self._taker: asyncio.Task[Any] | None = None
         self._lost = 0
         self._arrival: asyncio.Future[None] | None = None
@@ -81,10 +81,10 @@ class Inbox:
     def add(self, message: Message, data: Any) -> None:
         """Take in a push; a durable one that came before is dropped."""
         if message.id is None:
-            self._waiting.append(Push(message.cmd, data))
+            self._waiting.append(ReceivedPush(message.cmd, data))
         elif message.id > self._seen:
             lost = self._see(message.id, message.lost)
-            self._waiting.append(Push(message.cmd, data, Position(self._epoch, message.id), lost))
+            self._waiting.append(ReceivedPush(message.cmd, data, Position(self._epoch, message.id), lost))
             self._lost = 0
         self.full = self.full or len(self._waiting) >= self._limit
         self._announce()
@@ -131,10 +131,10 @@ class Inbox:
 
     # What the program calls
 
-    def __aiter__(self) -> "Inbox":
+    def __aiter__(self) -> "PushQueue":
         return self
 
-    async def __anext__(self) -> Push:
+    async def __anext__(self) -> ReceivedPush:
         if self._arrival is not None:
             raise RuntimeError("another task iterates over pushes() already")
         self.awaited = True
@@ -148,7 +148,7 @@ class Inbox:
             finally:
                 self._arrival = None
         push = self._waiting.popleft()
-        assert isinstance(push, Push), "positions are settled as soon as they come first"
+        assert isinstance(push, ReceivedPush), "positions are settled as soon as they come first"
         self._make_room()
         self._handed, self._taker = push, asyncio.current_task()
         return push
@@ -192,6 +192,6 @@ class Inbox:
             self.due.clear()
 
 
-def _id_in(epoch: str, each: Push | Position | None) -> int:
-    position = each.position if isinstance(each, Push) else each
+def _id_in(epoch: str, each: ReceivedPush | Position | None) -> int:
+    position = each.position if isinstance(each, ReceivedPush) else each
     return position.id if position is not None and position.epoch == epoch else 0
