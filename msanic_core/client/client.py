@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from msanic_core.client.backoff import Backoff
 from msanic_core.client.calls import Calls
-from msanic_core.client.connection import Connection, Welcome
+from msanic_core.client.watched_connection import WatchedConnection, Welcome
 from msanic_core.client.conversation import Conversation
 from msanic_core.client.push_queue import PushQueue, Position, ReceivedPush
 from msanic_core.client.link import Link
@@ -182,7 +182,7 @@ class Client:
             raise RuntimeError("the client was made with ignore_pushes=True")
         return self._queue
 
-    async def _begin(self, connection: Connection, welcome: Welcome) -> Conversation:
+    async def _begin(self, connection: WatchedConnection, welcome: Welcome) -> Conversation:
         queue = None if self._ignore_pushes else self._queue
         conversation = Conversation(connection, welcome, self._form, self._calls, queue, self._wake)
         if self._resumes and (place := self._queue.place) is not None:

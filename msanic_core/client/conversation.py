@@ -8,11 +8,11 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core.client.calls import Calls
-from msanic_core.client.connection import (
+from msanic_core.client.watched_connection import (
     CLOSE_TIMEOUT,
     WELCOME,
     AttemptError,
-    Connection,
+    WatchedConnection,
     Welcome,
     close_of,
     failure_of,
@@ -41,7 +41,7 @@ class Conversation:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: WatchedConnection,
         welcome: Welcome,
         form: Form,
         calls: Calls,

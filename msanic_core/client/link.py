@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from msanic_core.client.backoff import Backoff, may_reconnect
-from msanic_core.client.connection import AttemptError, Connection, Welcome, open_connection
+from msanic_core.client.watched_connection import AttemptError, WatchedConnection, Welcome, open_connection
 from msanic_core.client.conversation import Conversation
 from msanic_core.client.credentials import Credentials, shown
 from msanic_core.client.message import Form
@@ -30,7 +30,7 @@ class Link:
         form: Form,
         backoff: Backoff,
         timeout: float,
-        begin: Callable[[Connection, Welcome], Awaitable[Conversation]],
+        begin: Callable[[WatchedConnection, Welcome], Awaitable[Conversation]],
     ) -> None:
         self._urls = deque(urls)
         self._credentials = credentials

@@ -12,7 +12,7 @@ import pytest
 
 from msanic_core import hookimpl
 from msanic_core.client import Client, RefusedError, conversation
-from msanic_core.client.connection import CLOSE_TIMEOUT
+from msanic_core.client.watched_connection import CLOSE_TIMEOUT
 from msanic_core.codes import OfflineReason
 from msanic_core.errors import MsanicError
 from msanic_core.testing import TestServer, serving

@@ -46,7 +46,7 @@ class Welcome(msgspec.Struct):
     ping_timeout: float
 
 
-class Connection(ClientConnection):
+class WatchedConnection(ClientConnection):
     """A connection of the `websockets` package; `quiet` counts the looks at it since something came, pongs included."""
 
     quiet: int = 0
@@ -62,7 +62,7 @@ class Connection(ClientConnection):
         return self.state is State.OPEN
 
 
-async def open_connection(url: str, credentials: Credentials, form: Form) -> tuple[Connection, Welcome]:
+async def open_connection(url: str, credentials: Credentials, form: Form) -> tuple[WatchedConnection, Welcome]:
     """Connect and wait for the welcome. Raises `AttemptError`, `RefusedError`."""
     try:
         connection = await connect(
@@ -75,7 +75,7 @@ async def open_connection(url: str, credentials: Credentials, form: Form) -> tup
             close_timeout=CLOSE_TIMEOUT,
             max_size=None,
             logger=_library_log,
-            create_connection=Connection,
+            create_connection=WatchedConnection,
         )
     except CredentialsError as error:
         raise AttemptError(str(error)) from error
@@ -90,7 +90,7 @@ async def open_connection(url: str, credentials: Credentials, form: Form) -> tup
         # The text of these may have an address in it, and so a token.
         raise AttemptError(type(error).__name__) from error
     try:
-        return cast(Connection, connection), await _welcome(connection, form)
+        return cast(WatchedConnection, connection), await _welcome(connection, form)
     except BaseException:
         connection.transport.abort()
         raise
@@ -126,7 +126,7 @@ def failure_of(error: ConnectionClosed) -> AttemptError | RefusedError:
     return AttemptError(f"closed with {code} {reason}", code) if may_reconnect(code) else RefusedError(code, reason)
 
 
-async def watch(connection: Connection, welcome: Welcome, held: Callable[[], bool]) -> None:
+async def watch(connection: WatchedConnection, welcome: Welcome, held: Callable[[], bool]) -> None:
     """End a connection from which nothing comes: the other end may be gone without a word (half-open).
 
     `held`: whether this side does not read, so that silence says nothing.
@@ -150,7 +150,7 @@ async def watch(connection: Connection, welcome: Welcome, held: Callable[[], boo
     connection.transport.abort()
 
 
-async def leave(connection: Connection) -> None:
+async def leave(connection: WatchedConnection) -> None:
     """Close in order; when cancelled, at once. What still comes is read: the server's close frame is behind it."""
     closing = asyncio.ensure_future(connection.close())
     try:

@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from msanic_core.client.connection import AttemptError, Connection, Welcome, leave, open_connection, watch
+from msanic_core.client.watched_connection import AttemptError, WatchedConnection, Welcome, leave, open_connection, watch
 from msanic_core.client.credentials import Credentials
 from msanic_core.client.message import form
 from msanic_core.codes import CLOSE_CODES
@@ -19,7 +19,7 @@ from tests.support.clients import Peer, ScriptedServer, in_loop, scripted
 CREDENTIALS = Credentials("ada", "phone", {"token": "s3cret"}, {"Authorization": "Bearer s3cret"})
 
 
-async def opened(server: ScriptedServer) -> tuple[Connection, Welcome]:
+async def opened(server: ScriptedServer) -> tuple[WatchedConnection, Welcome]:
     return await open_connection(server.url, CREDENTIALS, form("json"))
 
 
