@@ -5,7 +5,7 @@ from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, TEXT
-from msanic_core.wire.message import Assembler, ProtocolViolation, parse_close
+from msanic_core.wire.assembler import Assembler, ProtocolViolation, parse_close
 
 unhurried = settings(deadline=None)
 
