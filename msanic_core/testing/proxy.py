@@ -28,9 +28,9 @@ class Proxy:
     def __init__(self, target: tuple[str, int], port: int) -> None:
         self.port = port
         self._target = target
-        self._link = _Link()
+        self._impairment = _Impairment()
         self._swallowing = False
-        self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._connections: dict[asyncio.Task[None], _ProxiedConnection] = {}
         self._listener: asyncio.Task[None] | None = None
 
     @property
@@ -59,11 +59,11 @@ class Proxy:
 
     def delay(self, seconds: float) -> None:
         """Deliver everything that much later, in both directions; 0 ends it."""
-        self._link.delay = seconds
+        self._impairment.delay = seconds
 
     def throttle(self, bytes_per_second: float | None) -> None:
         """Let no more through, of each connection and direction; None ends it."""
-        self._link.rate = bytes_per_second
+        self._impairment.rate = bytes_per_second
 
     async def refuse(self, on: bool) -> None:
         """Refuse new connections, as when no server runs; open ones go on. Off: listen on the same port again.
@@ -83,7 +83,7 @@ class Proxy:
         with listener:
             while True:
                 client, _ = await loop.sock_accept(listener)
-                connection = _Connection(client, self._link, silent=self._swallowing)
+                connection = _ProxiedConnection(client, self._impairment, silent=self._swallowing)
                 task = asyncio.create_task(connection.run(self._target))
                 self._connections[task] = connection
                 task.add_done_callback(self._end)
@@ -94,21 +94,21 @@ class Proxy:
 
 
 @dataclass
-class _Link:
-    """What all connections have in common: seconds of delay, bytes per second."""
+class _Impairment:
+    """What is done to all connections: seconds of delay, bytes per second."""
 
     delay: float = 0.0
     rate: float | None = None
 
 
-class _Connection:
+class _ProxiedConnection:
     """One client, and one connection to the target. `silent`: what comes is swallowed, for good."""
 
-    def __init__(self, client: socket.socket, link: _Link, *, silent: bool) -> None:
+    def __init__(self, client: socket.socket, impairment: _Impairment, *, silent: bool) -> None:
         self.silent = silent
         self._client = client
         self._server = _make_socket()
-        self._link = link
+        self._impairment = impairment
 
     async def run(self, target: tuple[str, int]) -> None:
         """Carry both directions to their ends; when one side is reset, so will be the other."""
@@ -154,11 +154,11 @@ class _Connection:
         loop = asyncio.get_running_loop()
         while True:
             came_at, data = await under_way.get()
-            await asyncio.sleep(came_at + self._link.delay - loop.time())
+            await asyncio.sleep(came_at + self._impairment.delay - loop.time())
             if not data:
                 break
             while data and not self.silent:
-                rate = self._link.rate
+                rate = self._impairment.rate
                 size = len(data) if rate is None else max(1, int(rate / _PIECES_PER_SECOND))
                 piece, data = data[:size], data[size:]
                 await loop.sock_sendall(sink, piece)
