@@ -1,9 +1,9 @@
 """For tests of plugins: real servers, Redis and databases on real ports, and a network between them, to be broken."""
 
 from msanic_core.testing.database_process import DatabaseProcess
-from msanic_core.testing.mariadb import MariadbProcess, mariadb_process
+from msanic_core.testing.mariadb_server import MariadbProcess, mariadb_process
 from msanic_core.testing.nodes import Nodes, serve_nodes
-from msanic_core.testing.postgres import PostgresProcess, postgres_process
+from msanic_core.testing.postgres_server import PostgresProcess, postgres_process
 from msanic_core.testing.process import ServerProcess, install_plugin, serve_process
 from msanic_core.testing.proxy import Proxy, tcp_proxy
 from msanic_core.testing.redis import RedisProcess, redis_process

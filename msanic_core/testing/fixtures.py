@@ -24,8 +24,8 @@ from msanic_core.testing import (
     postgres_process,
     redis_process,
 )
-from msanic_core.testing.mariadb import mariadb_program
-from msanic_core.testing.postgres import postgres_program
+from msanic_core.testing.mariadb_server import mariadb_program
+from msanic_core.testing.postgres_server import postgres_program
 
 Server = TypeVar("Server", bound=DatabaseProcess)
 

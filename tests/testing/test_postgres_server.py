@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from msanic_core.testing import PostgresProcess
-from msanic_core.testing.postgres import postgres_program
+from msanic_core.testing.postgres_server import postgres_program
 
 
 def test_its_other_processes_are_gone_with_it(postgres: PostgresProcess) -> None:
@@ -36,12 +36,12 @@ def test_the_newest_of_debians_versions_is_taken(tmp_path: Path, monkeypatch: py
         program = tmp_path / version / "bin" / "postgres"
         program.parent.mkdir(parents=True)
         program.touch()
-    monkeypatch.setattr("msanic_core.testing.postgres.DEBIAN", tmp_path)
+    monkeypatch.setattr("msanic_core.testing.postgres_server.DEBIAN", tmp_path)
     assert postgres_program("postgres") == str(tmp_path / "17" / "bin" / "postgres")
 
 
 def test_without_it_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("msanic_core.testing.postgres.DEBIAN", tmp_path)
+    monkeypatch.setattr("msanic_core.testing.postgres_server.DEBIAN", tmp_path)
     with pytest.raises(RuntimeError, match="install the package postgresql of the system"):
         postgres_program("postgres")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from msanic_core.testing import MariadbProcess, mariadb_process
-from msanic_core.testing.mariadb import mariadb_program
+from msanic_core.testing.mariadb_server import mariadb_program
 
 
 def test_only_who_has_the_password_gets_in(mariadb: MariadbProcess, monkeypatch: pytest.MonkeyPatch) -> None:
