@@ -7,8 +7,8 @@ A number's range needs none: `Annotated[int, msgspec.Meta(ge=1, le=6)]`. A text 
 from typing import TYPE_CHECKING, Any
 
 from msanic_core.constraints.numbers import NonNegativeInt, PositiveInt, RowId
-from msanic_core.constraints.paging import Order, Paging, TimePaging
-from msanic_core.constraints.text import Colour, Identifier, Name, Password, Text
+from msanic_core.constraints.pages import Order, Paging, TimePaging
+from msanic_core.constraints.texts import Colour, Identifier, Name, Password, Text
 from msanic_core.constraints.times import AwareDatetime, TimeRange
 
 if TYPE_CHECKING:
