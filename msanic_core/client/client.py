@@ -8,12 +8,12 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from msanic_core.client.backoff import Backoff
 from msanic_core.client.calls import Calls
-from msanic_core.client.watched_connection import WatchedConnection, Welcome
 from msanic_core.client.conversation import Conversation
-from msanic_core.client.push_queue import PushQueue, Position, ReceivedPush
-from msanic_core.client.link import Link
 from msanic_core.client.credentials import Credentials, Provider, check_url
+from msanic_core.client.link import Link
 from msanic_core.client.message import form
+from msanic_core.client.push_queue import Position, PushQueue, ReceivedPush
+from msanic_core.client.watched_connection import WatchedConnection, Welcome
 from msanic_core.errors import MsanicError, RefusedError, ReplyError
 
 log = logging.getLogger("msanic_core.client")

@@ -8,6 +8,8 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core.client.calls import Calls
+from msanic_core.client.message import Form, Message
+from msanic_core.client.push_queue import Position, PushQueue
 from msanic_core.client.watched_connection import (
     CLOSE_TIMEOUT,
     WELCOME,
@@ -19,8 +21,6 @@ from msanic_core.client.watched_connection import (
     leave,
     watch,
 )
-from msanic_core.client.push_queue import PushQueue, Position
-from msanic_core.client.message import Form, Message
 from msanic_core.codes import ReplyCode
 
 log = logging.getLogger("msanic_core.client")

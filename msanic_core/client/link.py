@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from msanic_core.client.backoff import Backoff, may_reconnect
-from msanic_core.client.watched_connection import AttemptError, WatchedConnection, Welcome, open_connection
 from msanic_core.client.conversation import Conversation
 from msanic_core.client.credentials import Credentials, shown
 from msanic_core.client.message import Form
+from msanic_core.client.watched_connection import AttemptError, WatchedConnection, Welcome, open_connection
 from msanic_core.errors import RefusedError
 
 log = logging.getLogger("msanic_core.client")

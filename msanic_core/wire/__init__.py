@@ -1,5 +1,6 @@
 """The wire: frames, messages and the envelope in each encoding. Pure functions of bytes, without I/O."""
 
+from msanic_core.wire.assembler import ProtocolViolation, parse_close
 from msanic_core.wire.codec import Codec
 from msanic_core.wire.codecs import SUBPROTOCOL_NAMES, Codecs
 from msanic_core.wire.envelope import (
@@ -14,7 +15,6 @@ from msanic_core.wire.envelope import (
 )
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, server_frame
 from msanic_core.wire.json_codec import BinaryJsonCodec, JsonCodec
-from msanic_core.wire.assembler import ProtocolViolation, parse_close
 from msanic_core.wire.msgpack_codec import MsgpackCodec, pack
 from msanic_core.wire.reader import MessageReader, MessageReceiver
 from msanic_core.wire.unpacker import UnpackError

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msanic_core.client.push_queue import PushQueue, Position, ReceivedPush
 from msanic_core.client.message import Message
+from msanic_core.client.push_queue import Position, PushQueue, ReceivedPush
 from tests.support.clients import in_loop
 
 

@@ -9,9 +9,16 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from msanic_core.client.watched_connection import AttemptError, WatchedConnection, Welcome, leave, open_connection, watch
 from msanic_core.client.credentials import Credentials
 from msanic_core.client.message import form
+from msanic_core.client.watched_connection import (
+    AttemptError,
+    WatchedConnection,
+    Welcome,
+    leave,
+    open_connection,
+    watch,
+)
 from msanic_core.codes import CLOSE_CODES
 from msanic_core.errors import RefusedError
 from tests.support.clients import Peer, ScriptedServer, in_loop, scripted

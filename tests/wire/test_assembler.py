@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
-from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, TEXT
 from msanic_core.wire.assembler import Assembler, ProtocolViolation, parse_close
+from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, TEXT
 
 unhurried = settings(deadline=None)
 
