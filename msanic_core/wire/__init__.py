@@ -1,4 +1,10 @@
-"""The wire: frames, messages and the envelope in each encoding. Pure functions of bytes, without I/O."""
+"""The wire protocol, without I/O: frames, messages, and the envelope in each encoding.
+
+Read `frame`, `reader` and `assembler` (bytes to messages), then `envelope`, `codec`, `json_codec`, `msgpack_codec` and
+`unpacker` (messages to requests, and back), then `codecs`, `types` and `packed`. Only `MessageReader` and `Assembler`
+keep state. Import the names in `__all__` from here. Other rooms also use `envelope.decode_hint`,
+`msgpack_codec.to_builtins`, `types` and `packed`.
+"""
 
 from msanic_core.wire.assembler import ProtocolViolation, parse_close
 from msanic_core.wire.codec import Codec
