@@ -1,7 +1,9 @@
-"""Types for what commands and routes are sent: a value of such a type has been checked.
+"""Types of fields that commands and routes receive: the core has checked a value of such a type.
 
-A number's range needs none: `Annotated[int, msgspec.Meta(ge=1, le=6)]`. A text with a pattern of one's own is
-`Annotated[str, Meta(pattern=..., extra={"form": "a plate such as B-AB 12"})]`; `form` is what the error says.
+For another range use `Annotated[int, msgspec.Meta(ge=1, le=6)]`, for another pattern
+`Annotated[str, Meta(pattern=..., extra={"form": "a plate such as B-AB 12"})]`; errors then say "expected a plate ...".
+A check that no pattern can make is a subclass of `CheckedText`. Read `checked`, then the others in any order. Import
+the names in `__all__` from here; the files are private.
 """
 
 from typing import TYPE_CHECKING, Any
