@@ -8,6 +8,7 @@ the names in `__all__` from here; the files are private.
 
 from typing import TYPE_CHECKING, Any
 
+from msanic_core.constraints.checked import CheckedText
 from msanic_core.constraints.numbers import NonNegativeInt, PositiveInt, RowId
 from msanic_core.constraints.pages import Order, Paging, TimePaging
 from msanic_core.constraints.texts import Colour, Identifier, Name, Password, Text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AwareDatetime",
+    "CheckedText",
     "Colour",
     "Identifier",
     "Name",

@@ -27,6 +27,16 @@ from msanic_core.testing import (
 from msanic_core.testing.mariadb_server import mariadb_program
 from msanic_core.testing.postgres_server import postgres_program
 
+__all__ = [
+    "database_process",
+    "database_url",
+    "mariadb",
+    "postgres",
+    "redis_url",
+    "session_mariadb",
+    "session_postgres",
+]
+
 Server = TypeVar("Server", bound=DatabaseProcess)
 
 _numbers = itertools.count(1)
