@@ -1,4 +1,4 @@
-"""The life of a client of a real server: what it can be made with, and how it ends."""
+"""A client of a real server: its arguments, its start and its end."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""What is said of who connects, and what may be logged of it."""
+"""The values that tell the server who connects, and what of them may be logged."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Pushes between the socket and the program: their order, repeats, losses, and when they count as dealt with."""
+"""The pushes that wait for the program: order, repeats, losses, and when they count as handled."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ def receive(queue: PushQueue, *ids: int | None, lost: int = 0) -> None:
 
 
 async def taken(queue: PushQueue) -> list[int | None]:
-    """Take what there is; the last message is not dealt with."""
+    """Take all waiting messages. The last one is not handled."""
     found: list[int | None] = []
     try:
         async with asyncio.timeout(0):
@@ -88,7 +88,7 @@ async def test_from_a_position_on() -> None:
 
 @given(st.lists(st.integers(1, 5), max_size=8), st.data())
 def test_whatever_comes_again_each_message_comes_once(rewinds: list[int], data: st.DataObject) -> None:
-    """A server that begins again anywhere behind what was acknowledged, any number of times."""
+    """The server begins again anywhere after the acknowledged messages, any number of times."""
 
     async def run() -> None:
         queue, found, sent = push_queue(limit=1000), [], 0
@@ -116,7 +116,7 @@ async def test_losses_are_said_with_the_next_message() -> None:
 
 @in_loop
 async def test_what_has_come_is_not_lost() -> None:
-    """The server counts from the id that was acknowledged, 0 here, and this client has 1 to 5."""
+    """The server counts from the acknowledged id, here 0. This client already has 1 to 5."""
     queue = push_queue()
     receive(queue, 1, 2, 3, 4, 5)
     await taken(queue)
@@ -137,7 +137,7 @@ async def test_the_loss_before_a_late_reply_is_said_with_the_next_message() -> N
     assert [(push.id, push.lost) for push in [await anext(queue), await anext(queue)]] == [(6, 4), (7, 0)]
 
 
-# Dealt with, and receipts
+# Handled messages, and acknowledgements
 
 
 @in_loop
@@ -205,7 +205,7 @@ async def test_receipts_of_another_epoch_are_not_sent() -> None:
 
 @in_loop
 async def test_a_receipt_is_sent_again_on_the_next_connection() -> None:
-    """The last one may have been lost with the connection."""
+    """The last acknowledgement may have been lost with the connection."""
     queue = push_queue()
     receive(queue, 1)
     await taken(queue)
@@ -267,7 +267,7 @@ async def test_room_wakes_the_reader() -> None:
 
 @in_loop
 async def test_late_replies_do_not_leave_it_full() -> None:
-    """They go without being taken: nobody would ever wake the reader."""
+    """They leave the queue without being taken, so the queue itself must wake the reader."""
     queue = push_queue(limit=4)
     receive(queue, 1, 2, 3, 4)
     await anext(queue)

@@ -1,4 +1,4 @@
-"""One WebSocket: whom it refuses, when it counts as dead, how it is left."""
+"""One WebSocket: failures to open it, when it counts as dead, and its end."""
 
 import asyncio
 import http
@@ -148,7 +148,7 @@ def welcome(interval: float, timeout: float) -> Welcome:
 
 
 async def deaf(peer: Peer) -> None:
-    """After the welcome neither pongs nor anything else, while the TCP connection stays."""
+    """After the welcome the server sends nothing, not even pongs, while the TCP connection stays."""
     await peer.welcome()
     peer.connection.transport.pause_reading()
 

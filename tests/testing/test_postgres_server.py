@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: its processes, its user, its places."""
+"""Only for PostgreSQL: its processes, its user, its directories."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ def test_its_other_processes_are_gone_with_it(postgres: PostgresProcess) -> None
     assert children
     asyncio.run(postgres.kill())
     for pid in children:
-        # A dead one stays a zombie where process 1 does not wait for those it has been given.
+        # A dead process stays a zombie if process 1 does not wait for its adopted children.
         stat = Path(f"/proc/{pid}/stat")
         assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
