@@ -1,4 +1,4 @@
-"""The client as a program uses it."""
+"""The class that client programs use."""
 
 import asyncio
 import logging

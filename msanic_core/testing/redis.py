@@ -79,16 +79,16 @@ class RedisProcess:
         await self.start()
 
     def freeze(self) -> None:
-        """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
+        """Stop the process (SIGSTOP): its connections stay open and nothing answers."""
         child.freeze(self._running)
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`."""
+        """Let the process continue after `freeze`."""
         child.thaw(self._running)
 
     async def start(self) -> None:
-        """Start it again after its end, and wait until it answers and has loaded its data."""
-        # Not by its own `logfile`: what is wrong with a line of the configuration it only says here.
+        """Start the process again after its end, and wait until it answers and has loaded its data."""
+        # Do not use Redis's `logfile`: errors in the configuration are written only to stdout and stderr.
         with (self.directory / _LOG).open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
                 redis_executable(), str(self.directory / _CONFIGURATION), *self._mode,
