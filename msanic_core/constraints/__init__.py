@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msanic_core.constraints.checked import CheckedText
 from msanic_core.constraints.numbers import NonNegativeInt, PositiveInt, RowId
-from msanic_core.constraints.pages import Order, Paging, TimePaging
+from msanic_core.constraints.paging import Order, Paging, TimePaging
 from msanic_core.constraints.texts import Colour, Identifier, Name, Password, Text
 from msanic_core.constraints.times import AwareDatetime, TimeRange
 
