@@ -28,7 +28,7 @@ shelf: dict[str, Book] = {}
 
 
 @routes.get("/")
-@query(Find)
+@query
 async def find(_: Request, query: Find) -> HTTPResponse:
     """List the books with a word in their title."""
     found = sorted((book for book in shelf.values() if query.word in book.title), key=lambda book: book.title)
@@ -37,7 +37,7 @@ async def find(_: Request, query: Find) -> HTTPResponse:
 
 @routes.post("/")
 @login_required
-@body(Book)
+@body
 async def add(request: Request, body: Book) -> dict[str, str]:
     """Put a book on the shelf."""
     if body.title in shelf:

@@ -6,29 +6,57 @@ These are the names a plugin needs; everything else is the server's own.
 from typing import TYPE_CHECKING, Any
 
 from msanic_core.codes import CloseCode, OfflineReason, ReplyCode
-from msanic_core.errors import AuthenticationError, CommandError, ConfigError, LockLostError, MsanicError, PluginError
+from msanic_core.errors import (
+    AuthenticationError,
+    CommandError,
+    ConfigError,
+    DatabaseUnavailableError,
+    LockLostError,
+    MigrationError,
+    MsanicError,
+    PluginError,
+    RefusedError,
+    ReplyError,
+    SplitError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
-    from msanic_core.commands.declaration import AnyCommand, command
+    from msanic_core.commands.declaration import AnyCommand, Command, command
     from msanic_core.context import Context, Server
+    from msanic_core.engine.base import Lock
     from msanic_core.hookspecs import hookimpl, hookspec
     from msanic_core.identity import Identity, SessionInfo
+    from msanic_core.wire import WireEncodeError
+
+    __version__: str
+    """The version that is installed; "" where the core runs without having been installed."""
 
 __all__ = [
     "AnyCommand",
     "AuthenticationError",
     "CloseCode",
+    "Command",
     "CommandError",
     "ConfigError",
     "Context",
+    "DatabaseUnavailableError",
     "Identity",
+    "Lock",
     "LockLostError",
+    "MigrationError",
     "MsanicError",
     "OfflineReason",
     "PluginError",
+    "RefusedError",
     "ReplyCode",
+    "ReplyError",
     "Server",
     "SessionInfo",
+    "SplitError",
+    "StoreUnavailableError",
+    "WireEncodeError",
+    "__version__",
     "command",
     "hookimpl",
     "hookspec",
@@ -36,10 +64,13 @@ __all__ = [
 
 _HOMES = {
     "AnyCommand": "commands.declaration",
+    "Command": "commands.declaration",
     "Context": "context",
     "Identity": "identity",
+    "Lock": "engine.base",
     "Server": "context",
     "SessionInfo": "identity",
+    "WireEncodeError": "wire",
     "command": "commands.declaration",
     "hookimpl": "hookspecs",
     "hookspec": "hookspecs",
@@ -48,8 +79,17 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import the rest on first use: `msanic-core --help` needs none of it."""
+    if name == "__version__":
+        from msanic_core.plugins.requirement import running_version
+
+        return running_version() or ""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Every public name, those too that are imported on first use."""
+    return sorted({*globals(), *__all__})

@@ -10,7 +10,19 @@ from typing import NamedTuple
 
 
 class ReplyCode(IntEnum):
-    """What `code` in a reply says."""
+    """What `code` in a reply says. The second group are the names that msanic 1.0.22 has for the same codes."""
+
+    OK = 0
+    TRY_AGAIN = 10
+    FAILED = 11
+    INVALID = 12
+    NOT_AUTHENTICATED = 13
+    BAD_SIGNATURE = 14
+    FORBIDDEN = 15
+    NOT_PERMITTED = 16
+    EXPIRED = 17
+    REPEATED = 18
+    MISCONFIGURED = 21
 
     PASS = 0
     TEND = 10
@@ -20,8 +32,6 @@ class ReplyCode(IntEnum):
     ERR_SIGN = 14
     FORBID = 15
     NON_PMS = 16
-    EXPIRED = 17
-    REPEATED = 18
     ERR_CONF = 21
 
 
@@ -34,17 +44,17 @@ class ReplyCodeInfo(NamedTuple):
 
 
 REPLY_CODES: Mapping[int, ReplyCodeInfo] = {
-    ReplyCode.PASS: ReplyCodeInfo(200, "", False),
-    ReplyCode.TEND: ReplyCodeInfo(410, "under maintenance, try again later", True),
-    ReplyCode.FAIL: ReplyCodeInfo(400, "the command failed", False),
-    ReplyCode.ERR_ARG: ReplyCodeInfo(422, "an argument is missing or wrong", False),
-    ReplyCode.ERR_AUTH: ReplyCodeInfo(401, "not authenticated", False),
-    ReplyCode.ERR_SIGN: ReplyCodeInfo(412, "the signature is wrong", False),
-    ReplyCode.FORBID: ReplyCodeInfo(403, "forbidden", False),
-    ReplyCode.NON_PMS: ReplyCodeInfo(406, "a permission is missing", False),
+    ReplyCode.OK: ReplyCodeInfo(200, "", False),
+    ReplyCode.TRY_AGAIN: ReplyCodeInfo(410, "under maintenance, try again later", True),
+    ReplyCode.FAILED: ReplyCodeInfo(400, "the command failed", False),
+    ReplyCode.INVALID: ReplyCodeInfo(422, "an argument is missing or wrong", False),
+    ReplyCode.NOT_AUTHENTICATED: ReplyCodeInfo(401, "not authenticated", False),
+    ReplyCode.BAD_SIGNATURE: ReplyCodeInfo(412, "the signature is wrong", False),
+    ReplyCode.FORBIDDEN: ReplyCodeInfo(403, "forbidden", False),
+    ReplyCode.NOT_PERMITTED: ReplyCodeInfo(406, "a permission is missing", False),
     ReplyCode.EXPIRED: ReplyCodeInfo(409, "the request has expired", False),
     ReplyCode.REPEATED: ReplyCodeInfo(421, "the request was already made", False),
-    ReplyCode.ERR_CONF: ReplyCodeInfo(501, "the server is configured wrongly", False),
+    ReplyCode.MISCONFIGURED: ReplyCodeInfo(501, "the server is configured wrongly", False),
 }
 
 

@@ -1,9 +1,11 @@
-"""What plugin code holds: `Server` everywhere, and within a command handler a `Context` of the session."""
+"""What plugin code is handed: a `Server` everywhere, and in a command handler the `Context` of the session."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
+
+from typing_extensions import TypeVar
 
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox
@@ -17,10 +19,28 @@ if TYPE_CHECKING:
     from tortoise.backends.base.client import BaseDBAsyncClient
 
 
+T = TypeVar("T")
+Settings = TypeVar("Settings", default=Any)
+State = TypeVar("State", default=Any)
+
+
+class PluginValues(Protocol):
+    """What a server has of each plugin: its settings, and what its `server_start` returned."""
+
+    @property
+    def settings(self) -> Any:
+        """None if the plugin declares none."""
+
+    @property
+    def state(self) -> Any:
+        """None before the plugin has started, and if it has none."""
+
+
 class Server:
     """The running node, for code without a session: hooks that ask for `server`, and `request.app.ctx.msanic`.
 
-    User ids and group names are checked: 1 to 255 bytes of UTF-8 without control characters, else `ValueError`.
+    The core makes it. User ids and group names are checked: 1 to 255 bytes of UTF-8 without control characters, else
+    `ValueError`.
     """
 
     def __init__(
@@ -30,23 +50,48 @@ class Server:
         registry: Registry,
         db: Database,
         outbox: Outbox,
-        plugin_settings: Mapping[str, Any],
-        call_hook: Callable[[str, Mapping[str, Any]], Awaitable[list[Any]]],
+        plugins: Mapping[str, PluginValues],
+        call_hook: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
     ) -> None:
         self.node = node
         self.db = db
         self._outbox = outbox
         self._engine = engine
         self._registry = registry
-        self._plugin_settings = plugin_settings
+        self._plugins = plugins
         self._call_hook = call_hook
 
-    def settings_of(self, plugin: str) -> Any:
-        """A plugin's own typed settings; None if it has none."""
-        return self._plugin_settings.get(plugin)
+    @overload
+    def settings_of(self, plugin: str) -> Any: ...
 
-    async def call_hook(self, name: str, **arguments: Any) -> list[Any]:
-        """Call a hook that a plugin has specified for others; returns what they gave, None left out, in call order.
+    @overload
+    def settings_of(self, plugin: str, type_: type[T]) -> T: ...
+
+    def settings_of(self, plugin: str, type_: type[Any] = object) -> Any:
+        """The settings of a plugin, by the plugin's name; None if it has none, or there is no such plugin.
+
+        With `type_` the result has this type for type checkers too; anything else raises `TypeError`.
+        """
+        return _of_type(getattr(self._plugins.get(plugin), "settings", None), type_, f"the settings of {plugin!r}")
+
+    @overload
+    def state_of(self, plugin: str) -> Any: ...
+
+    @overload
+    def state_of(self, plugin: str, type_: type[T]) -> T: ...
+
+    def state_of(self, plugin: str, type_: type[Any] = object) -> Any:
+        """What the `server_start` of a plugin has returned, by the plugin's name; None if it has not.
+
+        With `type_` the result has this type for type checkers too; anything else raises `TypeError`.
+        """
+        return _of_type(getattr(self._plugins.get(plugin), "state", None), type_, f"the state of {plugin!r}")
+
+    async def call_hook(self, name: str, **arguments: Any) -> Any:
+        """Call a hook that a plugin has specified for others.
+
+        Returns the list of what the implementations gave, in call order, None left out. If the specification says
+        `firstresult=True`: the first result that is not None, or None, and the others are not called.
 
         A plugin that raises is logged and left out. Raises `LookupError` when no plugin specifies such a hook.
         """
@@ -68,8 +113,8 @@ class Server:
         reconnect. Not durable: for who is there now. Raises `WireEncodeError` if `data` cannot be encoded.
 
         `key`, 1 to 255 bytes, makes it safe to try again: a durable message with a key already among the user's last
-        1,000 is not stored again and not sent again, the id of the first is returned. Raises `ValueError` for a key
-        that is none, or of a message that is not durable.
+        1,000 is not stored again and not sent again, the id of the first is returned. Raises `ValueError` if the key is
+        not 1 to 255 bytes of text, or if `durable` is False.
 
         `using`: the connection of a transaction (`async with in_transaction() as connection`). The message is part of
         it: sent once when it has committed, also if this process dies then, and never if it is rolled back. Such
@@ -80,9 +125,9 @@ class Server:
         if key is not None:
             check_name("key", key)
             if not durable:
-                raise ValueError(f"key {key!r}: only a durable message is remembered by its key; leave out one of both")
+                raise ValueError("key= needs durable=True: only a durable message is remembered by its key")
         if using is not None and not durable:
-            raise ValueError("using: only a durable message can wait for a transaction; leave out one of both")
+            raise ValueError("using= needs durable=True: only a durable message can wait for a transaction")
         push = Push(cmd, data)
         if using is not None:
             await self._outbox.add(using, user, push, key)
@@ -143,17 +188,22 @@ class Server:
         return self._engine.lock(check_name("lock", name), wait)
 
 
-class Context:
-    """What a command handler sees: who sent the command, and the means to answer more than one."""
+class Context(Generic[Settings, State]):
+    """What a command handler is given: who sent the command, and the means to reach others.
 
-    __slots__ = ("_session", "identity", "log", "server", "session", "settings", "user")
+    `Context[ChatSettings, Rooms]` gives the types of `settings`, what the plugin's `plugin_settings` declares, and of
+    `state`, what its `server_start` has returned. Both may be left out.
+    """
+
+    __slots__ = ("_session", "identity", "log", "server", "session", "settings", "state", "user")
 
     def __init__(self, server: Server, session: Session, plugin: str) -> None:
         self.server = server
         self.session: SessionInfo = session.info
         self.identity: Identity = session.identity
         self.user: str = session.info.user
-        self.settings: Any = server.settings_of(plugin)
+        self.settings: Settings = server.settings_of(plugin)
+        self.state: State = server.state_of(plugin)
         self.log = logging.getLogger(f"msanic_core.plugin.{plugin}")
         self._session = session
 
@@ -207,3 +257,9 @@ class Context:
     def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
         """See `Server.lock`."""
         return self.server.lock(name, wait=wait)
+
+
+def _of_type(value: Any, type_: type[Any], what: str) -> Any:
+    if not isinstance(value, type_):
+        raise TypeError(f"{what}: {type(value).__name__} instead of {type_.__name__}")
+    return value

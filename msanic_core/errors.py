@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from msanic_core.codes import ReplyCode
+
 TRY_AGAIN = "something that the server needs is away, try again"
 """What clients are told of Redis and the database: where these are is nobody's business."""
-_TRY_AGAIN = 10  # ReplyCode.TEND
 _FIRST_CLOSE_CODE = 1000
 
 
@@ -47,7 +48,7 @@ class StoreUnavailableError(CommandError):
     """
 
     def __init__(self, hint: str) -> None:
-        super().__init__(_TRY_AGAIN, hint)
+        super().__init__(ReplyCode.TRY_AGAIN, hint)
 
 
 class DatabaseUnavailableError(StoreUnavailableError):

@@ -1,11 +1,14 @@
 """Every hook a plugin can implement.
 
 An implementation is a function with the hook's name and the mark `@hookimpl`. It takes any of the hook's arguments, by
-name, and none it does not need. Unless a hook says otherwise the function is a `def` or an `async def`. Of several
-plugins the one that comes last in the alphabet is called first; `@hookimpl(tryfirst=True)` and
-`@hookimpl(trylast=True)` change that for one function. Wrappers are not supported: the core awaits each result itself.
+name, and none it does not need. Unless a hook says otherwise the function is a `def` or an `async def`. Plugins are
+called in the order in which they start: each after those whose packages its own package requires, otherwise by name.
+`@hookimpl(tryfirst=True)` and `@hookimpl(trylast=True)` change that for one function. Wrappers are not supported: the
+core awaits each result itself. Plugins may declare hooks for others with `hookspec`; of its options `firstresult` is
+supported.
 
-`settings` is always the plugin's own, as its `plugin_settings` declares them; None if it declares none.
+`settings` are always the plugin's own, as its `plugin_settings` declares them; None if it declares none. `state` is
+what the plugin's `server_start` returned; None if it returned nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +59,9 @@ def ws_command() -> list[AnyCommand]:
 
 
 @hookspec
-def ws_offline(session: SessionInfo, reason: OfflineReason, server: Server, settings: Any) -> Awaitable[None] | None:
+def ws_offline(
+    session: SessionInfo, reason: OfflineReason, server: Server, settings: Any, state: Any
+) -> Awaitable[None] | None:
     """Clean up after a session that is lost, whatever the cause.
 
     Called once for each session, after its socket is closed; also for the sessions of a process that was killed, then
@@ -76,7 +81,7 @@ def ws_offline(session: SessionInfo, reason: OfflineReason, server: Server, sett
 
 
 @hookspec
-def ws_online(session: SessionInfo, server: Server, settings: Any) -> Awaitable[None] | None:
+def ws_online(session: SessionInfo, server: Server, settings: Any, state: Any) -> Awaitable[None] | None:
     """Do what has to be done when a session begins.
 
     Called once for each session, when it can be pushed to. Nothing waits for it but the session's `ws_offline`: while
@@ -118,7 +123,9 @@ def http_blueprint(server: Server, settings: Any) -> Blueprint | list[Blueprint]
 
 
 @hookspec(firstresult=True)
-def authenticate(request: Request, server: Server, settings: Any) -> Awaitable[Identity | None] | Identity | None:
+def authenticate(
+    request: Request, server: Server, settings: Any, state: Any
+) -> Awaitable[Identity | None] | Identity | None:
     """Say whose connection this is, of the HTTP request that opens it; or who asks a route that wants a login.
 
     The first answer wins: None leaves the request to the next plugin. When no plugin answers, or one raises
@@ -192,37 +199,42 @@ def db_models() -> ModuleType | list[ModuleType]:
 
 
 @hookspec
-def server_start(server: Server, settings: Any) -> Awaitable[None] | None:
-    """Open what the plugin needs: connections, caches, tasks.
+def server_start(server: Server, settings: Any) -> Awaitable[Any] | Any:
+    """Open what the plugin needs, and return it: connections, caches, tasks.
 
-    Called once in each worker process, before it accepts connections. An error stops the start.
+    Called once in each worker process, before it accepts connections. An error stops the start. The result is the
+    plugin's state, and belongs to this server: `ctx.state` in its handlers, the argument `state` of its other hooks,
+    `server.state_of(plugin)` elsewhere. Plugins that this one's package requires have started before.
 
     Example::
 
         from msanic_core import hookimpl
 
-        CACHE = {}
-
         @hookimpl
         async def server_start(server):
-            CACHE["motd"] = "hello"
+            return {"motd": "hello"}
     """
 
 
 @hookspec
-def server_stop(server: Server, settings: Any) -> Awaitable[None] | None:
+def server_stop(server: Server, settings: Any, state: Any) -> Awaitable[None] | None:
     """Close what `server_start` has opened.
 
     Called once in each worker process that stops in an orderly way, after every session's `ws_offline`; cancelled when
-    the time for stopping is up. An error is logged and does not keep the other plugins from being called.
+    the time for stopping is up. Plugins stop in the reverse of the order in which they started. An error is logged and
+    does not keep the other plugins from being called.
 
     Example::
 
+        import asyncio
+
         from msanic_core import hookimpl
 
-        CACHE = {"motd": "hello"}
+        @hookimpl
+        async def server_start():
+            return asyncio.create_task(asyncio.sleep(3600))
 
         @hookimpl
-        async def server_stop():
-            CACHE.clear()
+        async def server_stop(state):
+            state.cancel()
     """

@@ -48,7 +48,7 @@ def test_a_push_with_a_key_can_be_tried_again() -> None:
         for key in bad_keys:
             with refused("key"):
                 await home.server.push("ada", "test.said", key=key)
-        with refused("key 'order 8': only a durable message"):
+        with refused("key= needs durable=True"):
             await ada.ctx.push("ada", "test.said", durable=False, key="order 8")
         await ada.nothing_more()
 

@@ -27,7 +27,7 @@ from msanic_core.errors import AuthenticationError
 from msanic_core.identity import Identity, SessionInfo
 from msanic_core.plugins.calling import caller
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.plugins.plugin import PluginSet, PluginState
+from msanic_core.plugins.plugin import PluginSet, PluginStatus
 from msanic_core.session.registry import Registry
 from msanic_core.wire import Push
 
@@ -134,7 +134,7 @@ def test_a_hook_is_documented_and_typed(hook: str) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_example_is_a_working_plugin(hook: str) -> None:
     (plugin,) = [each for each in loaded(hook).plugins if each.name == "example"]
-    assert (plugin.state, plugin.hooks) == (PluginState.ACTIVE, (hook,))
+    assert (plugin.status, hook in plugin.hooks) == (PluginStatus.ACTIVE, True)
 
 
 def test_the_example_of_ws_command_answers() -> None:
@@ -181,6 +181,17 @@ def test_the_example_of_db_models_gives_a_model() -> None:
     assert (model.__name__, model._meta.db_table) == ("Note", "example_note")
 
 
-@pytest.mark.parametrize("hook", ["server_start", "server_stop"])
-def test_the_example_runs_to_its_end(hook: str) -> None:
-    assert asyncio.run(called(hook)) == (None, [])
+def test_the_example_of_server_start_gives_a_state() -> None:
+    assert asyncio.run(called("server_start")) == ({"motd": "hello"}, [])
+
+
+def test_the_example_of_server_stop_closes_what_was_opened() -> None:
+    async def run() -> None:
+        plugins = loaded("server_stop")
+        (start,), (stop,) = plugins.implementations("server_start"), plugins.implementations("server_stop")
+        opened = start.plugin.state = await start.call()
+        await stop.call()
+        await asyncio.wait({opened})
+        assert opened.cancelled()
+
+    asyncio.run(run())

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "msanic_core"
 # Each room with the rooms below it that it may use, lowest first.
 ROOMS: dict[str, set[str]] = {
     "codes": set(),
-    "errors": set(),
+    "errors": {"codes"},
     "identity": set(),
     "constraints": {"identity"},
     "wire": set(),
@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
                   "transport", "http"},
 }  # fmt: skip
 ROOMS["node"] = set(ROOMS)
-ROOMS["process"] = {*ROOMS}
+ROOMS["process"] = {"config"}
 ROOMS["client"] = {"codes", "errors", "wire"}
 ROOMS["testing"] = {*ROOMS} - {"client"}
 ROOMS["cli"] = {*ROOMS} - {"testing"}
@@ -45,7 +45,7 @@ ROOMS["__init__"] = set(ROOMS) - {"transport", "admission", "node", "process", "
 HOMES: dict[str, set[str]] = {
     "sanic": {"admission", "http", "node", "testing", "transport"},
     "sanic_routing": {"http"},
-    "aiofastnet": {"node"},
+    "aiofastnet": {"transport"},
     "uvloop": {"process"},
     "phonenumbers": {"constraints"},
     "tortoise": {"db", "testing"},
@@ -59,6 +59,7 @@ HOMES: dict[str, set[str]] = {
     "msgpack": {"wire"},
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
+    "typing_extensions": {"context", "testing"},
     "mypy_extensions": {"dispatch", "session", "wire"},
     "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "dispatch", "engine", "http", "identity",
                 "plugins", "session", "testing", "wire"},

@@ -38,7 +38,7 @@ def as_document(found: PluginSet) -> dict[str, Any]:
             "name": plugin.name,
             "version": plugin.version,
             "package": plugin.package,
-            "state": plugin.state,
+            "state": plugin.status,
             "hooks": plugin.hooks,
             "commands": [command.name for command in plugin.commands],
             "error": plugin.error,
@@ -55,7 +55,7 @@ def as_text(found: PluginSet) -> str:
             plugin.name,
             plugin.version,
             plugin.package,
-            plugin.state,
+            plugin.status,
             " ".join(plugin.hooks),
             " ".join(command.name for command in plugin.commands),
         )

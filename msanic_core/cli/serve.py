@@ -40,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         if worker is not None:
             worker.watch(settings.server.drain_timeout + STOP_MARGIN)
 
-        from msanic_core.process.run import run as run_server
+        from msanic_core.node.lifecycle import RunningNode
+        from msanic_core.node.node import make_node
+        from msanic_core.process.run import run as run_process
 
-        return run_server(settings, worker)
+        return run_process(settings, make_node, RunningNode.start, worker)
     except OSError as error:
         problem = listen_problem(error, settings.server)
         if problem is None:

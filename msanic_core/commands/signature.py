@@ -58,10 +58,15 @@ def data_type_of(handler: Callable[..., Any], where: str) -> Any:
         raise PluginError(f"{where}: a handler takes the context and, if it wants it, data; this one takes {takes}")
     if len(positional) == 1:
         return NO_DATA
-    return _resolved(positional[1], inner, where)
+    return annotated_type(positional[1], inner, where)
 
 
-def _resolved(parameter: inspect.Parameter, function: Callable[..., Any], where: str) -> Any:
+def annotated_type(parameter: inspect.Parameter, function: Callable[..., Any], where: str) -> Any:
+    """Return the type that a parameter is annotated with; Any if it is not.
+
+    `where` says in errors whose parameter it is. Raises `PluginError` if the annotation cannot be read, or no data can
+    be decoded to it.
+    """
     if parameter.annotation is parameter.empty:
         return Any
     # The other annotations stay unread: the context's is often imported for type checkers only.

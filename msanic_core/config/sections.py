@@ -109,6 +109,10 @@ class HttpSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             r"^(/[A-Za-z0-9._~/-]*)?\Z",
         ),
     ] = "/openapi.json"
+    api_title: Annotated[str, _form("Title of the API in that document.", "a text")] = "HTTP API"
+    api_version: Annotated[str, _form("Version of the API in that document; it is the operator's own.", "a text")] = (
+        "1.0.0"
+    )
     cors_origins: Annotated[
         list[_Origin], _form("`Origin` values of browsers whose pages may read answers (CORS); `*` is any.", _ORIGINS)
     ] = []

@@ -56,7 +56,7 @@ async def page(
 
     The client's: `page`, 1 to `MAX_PAGE`; `size`, 1 to `max_size`; `order`, such as "-created_at,title" with "-" for
     descending; `select`, such as "id,title"; each of the two may be a list, as `constraints.Paging` has it. Raises
-    `CommandError` with `ERR_ARG`, naming the parameter and what is allowed, for anything else in them.
+    `CommandError` with `INVALID`, naming the parameter and what is allowed, for anything else in them.
 
     Rows that are equal in the order are ordered by the primary key, so that none is on two pages. Raises `ValueError`
     if `fields`, `orders` or `default_order` names what is no column of the model, or `fields` names none.
@@ -108,7 +108,7 @@ async def page_after(
 def parse_order(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
     """Read "-created_at,title", or a list, as ["-created_at", "title"]; "+" is none, as it becomes a space in URLs.
 
-    Raises `CommandError` with `ERR_ARG` for a name that is not allowed, or comes twice.
+    Raises `CommandError` with `INVALID` for a name that is not allowed, or comes twice.
     """
     directions = []
     for part in _parts(text):
@@ -133,10 +133,10 @@ def unique_order(ordering: Sequence[str], key: str) -> list[str]:
 
 
 def check_number(parameter: str, value: int, lowest: int, highest: int) -> None:
-    """Raise `CommandError` with `ERR_ARG` unless a client's number is within the bounds, which are allowed."""
+    """Raise `CommandError` with `INVALID` unless a client's number is within the bounds, which are allowed."""
     if not lowest <= value <= highest:
         hint = f"{parameter}: {_shown(value)} is not allowed; allowed: {lowest} to {highest}"
-        raise CommandError(ReplyCode.ERR_ARG, hint)
+        raise CommandError(ReplyCode.INVALID, hint)
 
 
 def check_columns(model: type[Model], fields: Sequence[str], orders: Sequence[str] = ()) -> None:
@@ -160,9 +160,9 @@ def _check_names(parameter: str, names: Sequence[str], allowed: Sequence[str]) -
     for name in names:
         if name not in allowed:
             choice = ", ".join(allowed) or "nothing"
-            raise CommandError(ReplyCode.ERR_ARG, f"{parameter}: {_shown(name)} is not allowed; allowed: {choice}")
+            raise CommandError(ReplyCode.INVALID, f"{parameter}: {_shown(name)} is not allowed; allowed: {choice}")
         if name in seen:
-            raise CommandError(ReplyCode.ERR_ARG, f"{parameter}: {_shown(name)} is there twice")
+            raise CommandError(ReplyCode.INVALID, f"{parameter}: {_shown(name)} is there twice")
         seen.add(name)
 
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msanic_core.dispatch.stepping import Suspended, drive, live
-
-if TYPE_CHECKING:
-    from msanic_core.dispatch.runner import Runner
 
 Done = Callable[[Any, BaseException | None], None]
 
 _ENDS_THE_PROCESS: Final = (KeyboardInterrupt, SystemExit)
+
+
+class CarrierOwner(ABC):
+    """Who makes carriers: the runner."""
+
+    @abstractmethod
+    def forget(self, carrier: Carrier) -> None:
+        """A carrier has ended, or its coroutine has."""
+
+    @abstractmethod
+    def carry_on(self, suspended: Suspended, done: Done | None) -> None:
+        """Have a new carrier drive a coroutine whose own has ended; `done` as for `Carrier.then`."""
 
 
 class Carrier:
@@ -22,10 +32,10 @@ class Carrier:
     Its identity is then the handler's for good: whoever keeps the task of a handler holds that of no other one.
     """
 
-    __slots__ = ("_done", "_runner", "drive", "step", "suspended", "task", "wake")
+    __slots__ = ("_done", "_owner", "drive", "step", "suspended", "task", "wake")
 
-    def __init__(self, runner: Runner, loop: asyncio.AbstractEventLoop) -> None:
-        self._runner = runner
+    def __init__(self, owner: CarrierOwner, loop: asyncio.AbstractEventLoop) -> None:
+        self._owner = owner
         self._done: Done | None = None
         self.suspended: Suspended | None = None
         """The coroutine that was taken over, until the task goes on with it."""
@@ -50,13 +60,13 @@ class Carrier:
         """The coroutine has come to its end."""
         if isinstance(failure, _ENDS_THE_PROCESS):
             raise failure
-        self._runner.forget(self)
+        self._owner.forget(self)
         if self._done is not None:
             self._done(result, failure)
 
     def _task_ended(self, _task: asyncio.Task[None]) -> None:
         """A handler that cancels its own task before this carrier's first turn takes the carrier down with it."""
-        self._runner.forget(self)
+        self._owner.forget(self)
         if self.suspended is not None:
             self.suspended.cancelled = asyncio.CancelledError()
-            self._runner.carry_on(self.suspended, self._done)
+            self._owner.carry_on(self.suspended, self._done)

@@ -14,6 +14,7 @@ from msanic_core.errors import CommandError
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Session
+from msanic_core.session.state import InboxState
 
 PING_ID = 1001
 
@@ -54,7 +55,7 @@ def system_commands(registry: Registry, engine: Engine, replay: Replay) -> list[
     async def resume(ctx: Context, data: Resume) -> dict[str, Any]:
         """Send again what came after an id; ids of another epoch say nothing, then everything that is kept."""
         session = session_of(ctx)
-        if session.replaying:
+        if session.inbox is not InboxState.LIVE:
             raise CommandError(ReplyCode.REPEATED, "a replay is under way, wait for its messages")
         page = await replay.first_page(session, data.after)
         if data.epoch is not None and data.epoch != page.epoch:

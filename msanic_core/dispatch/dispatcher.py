@@ -36,7 +36,7 @@ log = logging.getLogger("msanic_core.commands")
 _SHOWN: Final = 100
 _BRACE: Final = 0x7B
 """What a request in JSON begins with. As msgpack it is the number 123, which is no request."""
-_PASS: Final = ReplyCode.PASS.value
+_PASS: Final = ReplyCode.OK.value
 """A plain number: an encoder takes more time over a member of an enumeration."""
 
 
@@ -128,7 +128,7 @@ class Dispatcher(Receiver):
             request = codec.decode(payload)
         except EnvelopeError as error:
             log.info("session %s of %s: %s", session.info.id, session.info.user, error.hint)
-            session.outbox.send(codec.reply(REJECT_COMMAND, None, ReplyCode.ERR_ARG, error.req, error.hint))
+            session.outbox.send(codec.reply(REJECT_COMMAND, None, ReplyCode.INVALID, error.req, error.hint))
             return None
         # A client that calls commands by number, say, goes on doing so: the quick way is not tried in vain each time.
         session.quick = request.cmd in quick
@@ -149,7 +149,7 @@ class Dispatcher(Receiver):
         except DataError as error:
             info = session.info
             log.info("session %s of %s: %s: %s", info.id, info.user, bound.command.name, error.hint)
-            self._reply(session, call, None, ReplyCode.ERR_ARG, error.hint)
+            self._reply(session, call, None, ReplyCode.INVALID, error.hint)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -200,7 +200,7 @@ class Dispatcher(Receiver):
     def _failed(self, session: Session, call: _Call, error: BaseException) -> None:
         if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.TRY_AGAIN:
             log.warning("plugin %s: %s: %r", call.bound.plugin, call.bound.command.name, error)
-            self._reply(session, call, None, ReplyCode.TEND, TRY_AGAIN)
+            self._reply(session, call, None, ReplyCode.TRY_AGAIN, TRY_AGAIN)
             return
         if isinstance(error, CommandError):
             self._reply(session, call, error.data, error.code, error.hint or _usual_hint(error.code))
@@ -213,14 +213,14 @@ class Dispatcher(Receiver):
             session.info.user,
             exc_info=error,
         )
-        self._reply(session, call, None, ReplyCode.FAIL, _usual_hint(ReplyCode.FAIL))
+        self._reply(session, call, None, ReplyCode.FAILED, _usual_hint(ReplyCode.FAILED))
 
     def _unknown(self, session: Session, codec: Codec, request: Request) -> None:
         shown = request.cmd if isinstance(request.cmd, int) else repr(request.cmd[:_SHOWN])
         nearest = self._commands.nearest(request.cmd)
         hint = f"unknown command {shown}" + (f", did you mean {nearest!r}?" if nearest else "")
         log.info("session %s of %s: %s", session.info.id, session.info.user, hint)
-        session.outbox.send(codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, hint))
+        session.outbox.send(codec.reply(request.cmd, None, ReplyCode.FAILED, request.req, hint))
 
     def _reply(self, session: Session, call: _Call, data: Any, code: int, hint: str) -> None:
         if session.closed:
@@ -236,7 +236,7 @@ class Dispatcher(Receiver):
     def _unencodable(self, call: _Call, error: WireEncodeError) -> bytes:
         bound, request = call.bound, call.request
         log.error("plugin %s: the answer to %s cannot be encoded: %s", bound.plugin, bound.command.name, error)
-        return call.codec.reply(request.cmd, None, ReplyCode.FAIL, request.req, "the answer could not be encoded")
+        return call.codec.reply(request.cmd, None, ReplyCode.FAILED, request.req, "the answer could not be encoded")
 
     def _keep(self, session: Session, call: _Call, data: Any, code: int, hint: str) -> None:
         """The connection was lost while the handler ran: its reply waits in the user's inbox."""

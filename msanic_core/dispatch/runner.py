@@ -12,14 +12,14 @@ from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any, Final
 
-from msanic_core.dispatch.carrier import Carrier, Done
+from msanic_core.dispatch.carrier import Carrier, CarrierOwner, Done
 from msanic_core.dispatch.stepping import Suspended
 
 _enter_task: Final = asyncio._enter_task
 _leave_task: Final = asyncio._leave_task
 
 
-class Runner:
+class Runner(CarrierOwner):
     """Starts coroutines from callbacks of the event loop (never from within a task)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -65,7 +65,7 @@ class Runner:
         return result
 
     def carry_on(self, suspended: Suspended, done: Done | None) -> None:
-        """Have a new carrier drive a coroutine whose own has ended; `done` as for `Carrier.then`."""
+        """See `CarrierOwner.carry_on`."""
         carrier = Carrier(self, self._loop)
         self._working.add(carrier)
         if done is not None:
@@ -73,7 +73,7 @@ class Runner:
         carrier.take_over(suspended)
 
     def forget(self, carrier: Carrier) -> None:
-        """A carrier has ended, or its coroutine has."""
+        """See `CarrierOwner.forget`."""
         self._working.discard(carrier)
         if carrier is self._spare:
             self._spare = None

@@ -10,10 +10,7 @@ import asyncio
 import types
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    from msanic_core.dispatch.carrier import Carrier
+from typing import Any, Protocol, cast
 
 Outcome = tuple[Any, BaseException | None]
 """What a coroutine ended with, result or exception. What it waits for is never a tuple: a future, or None."""
@@ -74,7 +71,17 @@ class Suspended:
             return None, error
 
 
-async def live(carrier: Carrier) -> None:
+class Parked(Protocol):
+    """A task that waits for a coroutine to take over: a `Carrier`."""
+
+    wake: asyncio.Future[None]
+    suspended: Suspended | None
+
+    def ended(self, result: Any, failure: BaseException | None) -> None:
+        """The coroutine has come to its end."""
+
+
+async def live(carrier: Parked) -> None:
     """What the task of a carrier does: sleep until there is a coroutine, and carry that on to its end."""
     try:
         await carrier.wake

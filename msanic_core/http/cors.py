@@ -6,7 +6,7 @@ from sanic import HTTPResponse, Request
 from sanic.exceptions import MethodNotAllowed
 from sanic.response import BaseHTTPResponse
 
-from msanic_core.http.errors import answer_error
+from msanic_core.http.error_answers import answer_error
 
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
 

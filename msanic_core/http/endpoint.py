@@ -5,13 +5,14 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 from sanic import Request
 from sanic.response import BaseHTTPResponse, ResponseStream
 
-from msanic_core.commands.signature import check_data_type, path_of, signature_of
+from msanic_core.commands.signature import NO_DATA, annotated_type, check_data_type, path_of, signature_of
 from msanic_core.errors import PluginError
-from msanic_core.http.declarations import Declared, declared
-from msanic_core.http.envelope import reply
+from msanic_core.http.answer import reply
+from msanic_core.http.decorators import declared
 from msanic_core.http.path import PathDecoder, path_types
 from msanic_core.http.query_string import QueryDecoder
 from msanic_core.http.request_body import BodyDecoder
@@ -23,10 +24,15 @@ Identify = Callable[[Request], Awaitable[Identity]]
 
 
 class Operation(NamedTuple):
-    """One method of one route: the function that answers it, and what is declared on that."""
+    """One method of one route: the function that answers it, and what it takes.
+
+    `query`: the Struct for the query string; None: it takes none. `body`: the type of the body; `NO_DATA`: none.
+    """
 
     function: Callable[..., Any]
-    declared: Declared
+    query: type[msgspec.Struct] | None
+    body: Any
+    login: bool
 
 
 class _Arguments(NamedTuple):
@@ -75,12 +81,8 @@ class Endpoints:
         return endpoint
 
     def _arguments(self, operation: Operation, parameters: Collection[str], where: str) -> _Arguments:
-        function, (query, body, login) = operation
+        function, query, body, login = operation
         where = f"{where}: {path_of(function)}"
-        for name, type_ in (("query", query), ("body", body)):
-            if type_ is not None:
-                _check_parameter(function, name, where)
-                check_data_type(type_, where)
         try:
             query_decoder = None if query is None else QueryDecoder(query)
         except TypeError as error:
@@ -89,13 +91,19 @@ class Endpoints:
         for type_ in types.values():
             check_data_type(type_, where)
         path_decoder = PathDecoder(types) if types else None
-        return _Arguments(login, path_decoder, query_decoder, None if body is None else BodyDecoder(body, self._codec))
+        return _Arguments(
+            login, path_decoder, query_decoder, None if body is NO_DATA else BodyDecoder(body, self._codec)
+        )
 
 
-def operations_of(handler: Callable[..., Any], methods: frozenset[str], *, login: bool) -> dict[str, Operation]:
+def operations_of(
+    handler: Callable[..., Any], methods: frozenset[str], where: str, *, login: bool
+) -> dict[str, Operation]:
     """Each method of a route with its function: of a class-based view the method of that name.
 
-    `login`: whether the whole blueprint wants it.
+    `where` says in errors whose route it is. `login`: whether the whole blueprint wants it.
+
+    Raises `PluginError` if a handler does not take what it is marked with, or its annotation is no type for it.
     """
     view: type | None = getattr(handler, "view_class", None)
     outer = declared(handler)
@@ -103,12 +111,25 @@ def operations_of(handler: Callable[..., Any], methods: frozenset[str], *, login
     for method in sorted(methods):
         function = getattr(view, method.lower(), handler)
         inner = declared(function)
-        both = Declared(inner.query or outer.query, inner.body or outer.body, login or inner.login or outer.login)
-        found[method] = Operation(function, both)
+        here = f"{where}: {path_of(function)}"
+        found[method] = Operation(
+            function,
+            _query_type(function, here) if inner.query or outer.query else None,
+            _parameter_type(function, "body", here) if inner.body or outer.body else NO_DATA,
+            login or inner.login or outer.login,
+        )
     return found
 
 
-def _check_parameter(function: Callable[..., Any], name: str, where: str) -> None:
-    parameters = signature_of(function).parameters.values()
-    if not any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters):
+def _query_type(function: Callable[..., Any], where: str) -> type[msgspec.Struct]:
+    type_ = _parameter_type(function, "query", where)
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        raise PluginError(f"{where}: its `query` is annotated with {type_!r}; use a class derived from msgspec.Struct")
+    return type_
+
+
+def _parameter_type(function: Callable[..., Any], name: str, where: str) -> Any:
+    parameter = signature_of(function).parameters.get(name)
+    if parameter is None:
         raise PluginError(f"{where}: it is marked with @{name} and takes no argument of that name; add `{name}`")
+    return annotated_type(parameter, inspect.unwrap(function), where)

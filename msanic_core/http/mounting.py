@@ -12,11 +12,11 @@ from sanic_routing.exceptions import BaseException as SanicRoutingError
 from msanic_core.config.sections import HttpSettings
 from msanic_core.context import Server
 from msanic_core.errors import PluginError
+from msanic_core.http.answer import JSON
 from msanic_core.http.cors import Cors
-from msanic_core.http.declarations import wants_login
+from msanic_core.http.decorators import wants_login
 from msanic_core.http.endpoint import Endpoints, operations_of
-from msanic_core.http.envelope import JSON
-from msanic_core.http.errors import answer_error
+from msanic_core.http.error_answers import answer_error
 from msanic_core.http.openapi import DocumentedRoute, make_document
 from msanic_core.http.path import parameters_in
 from msanic_core.plugins.plugin import Implementation
@@ -41,17 +41,18 @@ def mount(
     implementations: Iterable[Implementation],
     server: Server,
     endpoints: Endpoints,
-    openapi: str = "",
+    settings: HttpSettings,
 ) -> None:
     """Mount every plugin's blueprints, by default below the plugin's name.
 
-    A blueprint with a `url_prefix` of its own keeps it ("/" is the root). `openapi`: the path of the document that
-    describes the routes, empty for none. Raises `PluginError` naming both sides when a blueprint's name or a route's
+    A blueprint with a `url_prefix` of its own keeps it ("/" is the root). Where `[http] openapi` says so, a document
+    describes the routes. Raises `PluginError` naming both sides when a blueprint's name or a route's
     path is taken, and naming the handler when it cannot be called as it declares.
     """
     documented: list[DocumentedRoute] = []
-    if openapi:
-        app.add_route(_document_handler(documented), openapi, name="openapi", error_format=ERROR_FORMAT)
+    if settings.openapi:
+        handler = _document_handler(documented, settings)
+        app.add_route(handler, settings.openapi, name="openapi", error_format=ERROR_FORMAT)
     names = dict.fromkeys(app.blueprints, "the core")
     routes = dict.fromkeys(_routes(app), "the core")
     for implementation in implementations:
@@ -79,8 +80,8 @@ def mount(
 
 def _equip(route: Any, plugin: str, login: bool, endpoints: Endpoints) -> DocumentedRoute:
     """Put what the handler declares in front of it."""
-    operations = operations_of(route.handler, route.methods, login=login)
     try:
+        operations = operations_of(route.handler, route.methods, f"plugin {plugin}", login=login)
         route.handler = endpoints.equip(route.handler, operations, parameters_in(route.parts), f"plugin {plugin}")
     except PluginError as error:
         raise PluginError(str(error), (plugin,)) from error
@@ -88,13 +89,14 @@ def _equip(route: Any, plugin: str, login: bool, endpoints: Endpoints) -> Docume
     return DocumentedRoute(plugin, route.name.partition(".")[2], route.parts, shown)
 
 
-def _document_handler(routes: list[DocumentedRoute]) -> Any:
+def _document_handler(routes: list[DocumentedRoute], settings: HttpSettings) -> Any:
     made: list[bytes] = []
 
     async def openapi(_: Request) -> HTTPResponse:
         # Made when it is first asked for: a start needs none.
         if not made:
-            made.append(msgspec.json.encode(make_document(each for each in routes if each.operations)))
+            shown = [each for each in routes if each.operations]
+            made.append(msgspec.json.encode(make_document(shown, settings.api_title, settings.api_version)))
         return HTTPResponse(made[0], content_type=JSON)
 
     return openapi

@@ -7,14 +7,14 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import msgspec
 from sanic.response import BaseHTTPResponse
 
+from msanic_core.commands.signature import NO_DATA
+from msanic_core.http.answer import JSON, MSGPACK
 from msanic_core.http.endpoint import Operation
-from msanic_core.http.envelope import JSON, MSGPACK
 from msanic_core.http.path import PARAMETER, parameters_in, path_types
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
@@ -36,8 +36,8 @@ class DocumentedRoute(NamedTuple):
     operations: Mapping[str, Operation]
 
 
-def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
-    """Make the document."""
+def make_document(routes: Iterable[DocumentedRoute], title: str, version: str) -> dict[str, Any]:
+    """Make the document. `title` and `version` are those of the API that the routes make up."""
     routes = list(routes)
     operations = [operation for route in routes for operation in route.operations.values()]
     schemas = _Schemas(operations, [type_ for route in routes for type_ in _path_types(route)])
@@ -49,11 +49,11 @@ def make_document(routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
             if method in _METHODS:
                 item[method.lower()] = _operation(route, method, operation, schemas)
     components: dict[str, Any] = {"schemas": schemas.named, "responses": {"Error": _response("an error", None)}}
-    if any(operation.declared.login for operation in operations):
+    if any(operation.login for operation in operations):
         components["securitySchemes"] = {"login": {"type": "http", "scheme": "bearer"}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "msanic-core", "version": version("msanic-core")},
+        "info": {"title": title, "version": version},
         "paths": paths,
         "components": components,
     }
@@ -68,7 +68,7 @@ class _Schemas:
         for type_ in others:
             types += [type_] if type_ not in types and _has_schema(type_) else []
         for operation in operations:
-            candidates = (operation.declared.query, operation.declared.body, self._returned[operation.function])
+            candidates = (operation.query, operation.body, self._returned[operation.function])
             types += [type_ for type_ in candidates if type_ not in types and _has_schema(type_)]
         schemas, self.named = msgspec.json.schema_components(
             types, schema_hook=_custom_schema, ref_template=_REFERENCES
@@ -94,7 +94,7 @@ class _Schemas:
 
 
 def _operation(route: DocumentedRoute, method: str, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    function, declared = operation
+    function = operation.function
     matches = [match for part in route.parts if (match := PARAMETER.match(part))]
     types = path_types(function, parameters_in(route.parts))
     found: dict[str, Any] = {
@@ -110,14 +110,14 @@ def _operation(route: DocumentedRoute, method: str, operation: Operation, schema
         found["summary"], _, description = text.partition("\n")
         if description.strip():
             found["description"] = description.strip()
-    if declared.query is not None:
+    if operation.query is not None:
         found["parameters"] += [
             {"name": name, "in": "query", "required": required, "schema": schema}
-            for name, schema, required in schemas.fields(declared.query)
+            for name, schema, required in schemas.fields(operation.query)
         ]
-    if declared.body is not None:
-        found["requestBody"] = {"required": True, "content": _content(schemas.of(declared.body))}
-    if declared.login:
+    if operation.body is not NO_DATA:
+        found["requestBody"] = {"required": True, "content": _content(schemas.of(operation.body))}
+    if operation.login:
         found["security"] = [{"login": []}]
     return found
 

@@ -57,7 +57,7 @@ class QueryDecoder:
         self._forms = forms(type_)
 
     def __call__(self, request: Request) -> Any:
-        """Return a Struct. Raises `CommandError` with the code ERR_ARG, naming the parameter."""
+        """Return a Struct. Raises `CommandError` with the code INVALID, naming the parameter."""
         values: dict[str, Any] = {name: [] for name, field in self._fields.items() if field.many and field.required}
         for name, texts in request.get_args(keep_blank_values=True).items():
             field = self._fields.get(name)
@@ -74,7 +74,7 @@ class QueryDecoder:
 
 
 def _wrong(hint: str) -> CommandError:
-    return CommandError(ReplyCode.ERR_ARG, hint)
+    return CommandError(ReplyCode.INVALID, hint)
 
 
 def _is_no_number(text: str) -> bool:

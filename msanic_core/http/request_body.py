@@ -9,7 +9,7 @@ from sanic.exceptions import SanicException
 
 from msanic_core.codes import ReplyCode
 from msanic_core.errors import CommandError
-from msanic_core.http.envelope import JSON, MSGPACK
+from msanic_core.http.answer import JSON, MSGPACK
 from msanic_core.wire import DECODE_ERRORS, MsgpackCodec, UnpackError
 from msanic_core.wire.envelope import decode_hint
 from msanic_core.wire.types import decode_custom, forms
@@ -27,7 +27,7 @@ class BodyDecoder:
         self._forms = forms(type_)
 
     def __call__(self, request: Request) -> Any:
-        """Return the value. Raises `CommandError` with the code ERR_ARG, or what Sanic answers with 415."""
+        """Return the value. Raises `CommandError` with the code INVALID, or what Sanic answers with 415."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             if media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json")):
@@ -35,9 +35,9 @@ class BodyDecoder:
             if media_type in MSGPACK:
                 return self._from_msgpack(self._unpack(request.body))
         except UnpackError as error:
-            raise CommandError(ReplyCode.ERR_ARG, f"body: {error}") from None
+            raise CommandError(ReplyCode.INVALID, f"body: {error}") from None
         except DECODE_ERRORS as error:
-            raise CommandError(ReplyCode.ERR_ARG, decode_hint(error, "body", self._forms)) from None
+            raise CommandError(ReplyCode.INVALID, decode_hint(error, "body", self._forms)) from None
         shown = f"not {media_type[:100]}" if media_type else "and there is none"
         raise SanicException(
             f"Content-Type must be {JSON} or {MSGPACK[0]}, {shown}",

@@ -1,4 +1,5 @@
 """One server process: `node.py` makes every part and hands it to those that need it, `lifecycle.py` starts and stops.
 
-The composition root: it imports from all rooms below, and only `process`, `cli` and `testing` import from it.
+`banner.py` says what is served. The composition root: it imports from all rooms below, and only `cli` and `testing`
+import from it.
 """

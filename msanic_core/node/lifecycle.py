@@ -4,14 +4,13 @@ import asyncio
 import logging
 import socket
 
-import aiofastnet
 from sanic import Sanic
-from sanic.server.async_server import AsyncioServer
 
 from msanic_core.codes import OfflineReason
+from msanic_core.node.banner import banner
 from msanic_core.node.node import Node
 from msanic_core.plugins import calling
-from msanic_core.transport.http_connection import HttpConnection
+from msanic_core.transport.listener import Listener
 
 log = logging.getLogger("msanic_core.lifecycle")
 
@@ -19,16 +18,12 @@ _BATCHES = 20
 _BATCH_PAUSE = 0.05
 _MIN_BATCH = 100
 _POLL = 0.02
-_ACCEPT_TURNS = 5
-"""So many turns of the loop, at most, lie between a socket that is accepted and the connection that it becomes."""
-_FIRST_REQUEST = 0.25
-"""Seconds within which the first request follows a connection, unless it was made in advance."""
 
 
 class RunningNode:
     """A node that serves on a bound, listening socket."""
 
-    def __init__(self, node: Node, sock: socket.socket, listener: AsyncioServer, heartbeat: asyncio.Task[None]) -> None:
+    def __init__(self, node: Node, sock: socket.socket, listener: Listener, heartbeat: asyncio.Task[None]) -> None:
         self.node = node
         self._sock = sock
         self._listener = listener
@@ -58,24 +53,14 @@ class RunningNode:
         except BaseException:
             await _release(node)
             raise
-        # Its transports are compiled and read and write the socket directly; those of the loop cost twice as much.
-        aiofastnet.patch_loop()
-        listener = await node.app.create_server(
-            sock=sock,
-            protocol=HttpConnection,
-            backlog=node.settings.server.backlog,
-            return_asyncio_server=True,
-            # Otherwise it would take connections before the listeners of blueprints have run.
-            asyncio_server_kwargs={"start_serving": False},
-        )
-        if listener is None:
-            raise RuntimeError("Sanic returned no server")
-        await listener.startup()  # type: ignore[no-untyped-call]
-        await listener.before_start()  # type: ignore[no-untyped-call]
-        await listener.start_serving()  # type: ignore[no-untyped-call]
-        await listener.after_start()  # type: ignore[no-untyped-call]
+        listener = await Listener.start(node.app, sock, node.settings.server.backlog)
         heartbeat = asyncio.get_running_loop().create_task(node.heartbeat.run())
         return cls(node, sock, listener, heartbeat)
+
+    @property
+    def banner(self) -> str:
+        """What people are shown of it, see `banner`."""
+        return banner(self.node, self._sock)
 
     async def stop(self) -> None:
         """Refuse what is new, end sessions with 1012, finish handlers and offline chains, all within the deadline."""
@@ -86,10 +71,11 @@ class RunningNode:
         node = self.node
         loop = asyncio.get_running_loop()
         began = loop.time()
+        log.info("stopping: %d sessions", len(node.registry))
         timeout = node.settings.server.drain_timeout
-        await self._stop_accepting()
-        node.handshake.accepting = False
-        await self._listener.before_stop()  # type: ignore[no-untyped-call]
+        await self._listener.stop_accepting()
+        node.admission.accepting = False
+        await self._listener.before_stop()
         await self._close_sessions()
         # A part of the time is kept for those that are cancelled, and for what comes after handlers and chains.
         deadline, grace = began + 0.8 * timeout, timeout / 20
@@ -102,26 +88,9 @@ class RunningNode:
             )
         await calling.stop_plugins(node.plugins, node.server, began + timeout)
         self._heartbeat.cancel()
-        for connection in list(self._listener.connections):
-            connection.abort()
-        await self._listener.after_stop()  # type: ignore[no-untyped-call]
+        await self._listener.stop()
         await _release(node)
         log.info("stopped in %.1f s", loop.time() - began)
-
-    async def _stop_accepting(self) -> None:
-        """Take no more connections, and let those taken a moment ago ask what they came for.
-
-        To close them unheard is to refuse whom the next worker, or another, would have served.
-        """
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._sock)
-        for _ in range(_ACCEPT_TURNS):
-            await asyncio.sleep(0)
-        until = loop.time() + _FIRST_REQUEST
-        while any(connection.expects for connection in self._listener.connections) and loop.time() < until:
-            await asyncio.sleep(_POLL)
-        if self._listener.server is not None:
-            self._listener.server.close()
 
     async def _close_sockets(self, deadline: float) -> None:
         """Let go of idle HTTP connections; wait for requests under way, logins among them, and for closing handshakes.
@@ -130,8 +99,8 @@ class RunningNode:
         """
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
-            idle = [connection.close_if_idle() for connection in list(self._listener.connections)]
-            if all(idle) and not self.node.handshake.connections:
+            idle = self._listener.close_idle()
+            if idle and not self.node.admission.connections:
                 break
             await asyncio.sleep(_POLL)
 

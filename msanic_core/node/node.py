@@ -9,11 +9,14 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from sanic import HTTPResponse, Request, Sanic
+from sanic import Sanic
 from sanic.config import Config
 
-from msanic_core.admission.admission import Handshake, welcome
+from msanic_core.admission.admission import Admission, SessionParts
+from msanic_core.admission.limits import ConnectionLimits
 from msanic_core.admission.login import Login
+from msanic_core.admission.registration import Registration
+from msanic_core.admission.welcome import welcome
 from msanic_core.commands.map import CommandMap
 from msanic_core.config.sections import Settings
 from msanic_core.context import Server
@@ -28,6 +31,7 @@ from msanic_core.http.endpoint import Endpoints
 from msanic_core.http.health import health_routes
 from msanic_core.http.mounting import ERROR_FORMAT, mount, prepare
 from msanic_core.plugins import calling
+from msanic_core.plugins.loading import load_plugins
 from msanic_core.plugins.plugin import PluginSet
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
@@ -36,6 +40,7 @@ from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.transport.intake import Intake
+from msanic_core.transport.upgrade import websocket_handler
 from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
@@ -50,9 +55,11 @@ class Node:
     Raises `PluginError` when the plugins cannot be served together.
     """
 
-    def __init__(self, settings: Settings, plugins: PluginSet, codecs: Codecs) -> None:
+    def __init__(self, settings: Settings, plugins: PluginSet) -> None:
         plugins.check()
         loop = asyncio.get_running_loop()
+        ws = settings.ws
+        codecs = Codecs(max_containers=ws.max_containers, max_depth=ws.max_depth, json_frames=ws.json_frames)
         self.settings = settings
         self.plugins = plugins
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
@@ -61,12 +68,10 @@ class Node:
         self.db.enter()
         self.registry = Registry()
         self.engine = _make_engine(settings)
-        own_settings = {plugin.name: plugin.settings for plugin in plugins.plugins}
+        by_name = {plugin.name: plugin for plugin in plugins.plugins}
         self.relay = _make_relay(settings, self.engine, self.db)
         outbox = Outbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
-        self.server = Server(
-            self.id, self.engine, self.registry, self.db, outbox, own_settings, calling.caller(plugins)
-        )
+        self.server = Server(self.id, self.engine, self.registry, self.db, outbox, by_name, calling.caller(plugins))
         self.offline = OfflineChain(
             self.registry,
             self.engine,
@@ -79,7 +84,6 @@ class Node:
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)
         self.dispatcher = Dispatcher(self.server, self.commands, codecs, self.engine, self.runner)
-        ws = settings.ws
         self.heartbeat = Heartbeat(
             self.registry,
             self.engine,
@@ -90,19 +94,13 @@ class Node:
         self._endpoints = Endpoints(login.require, codecs.msgpack)
         flusher = Flusher(loop)
         self._intake = Intake(loop, flusher)
-        self.handshake = Handshake(
-            settings,
-            self.server,
-            self.engine,
-            self.registry,
-            self.offline,
-            self.dispatcher,
-            replay,
-            codecs,
+        announce = calling.announcer(plugins, self.server, settings.offline.cancel_after)
+        self.admission = Admission(
+            ws,
             login,
-            calling.announcer(plugins, self.server, settings.offline.cancel_after),
-            flusher,
-            self._intake,
+            ConnectionLimits(ws, self.registry, self.offline),
+            Registration(ws, self.engine, self.registry, self.offline, replay, announce, flusher),
+            SessionParts(self.id, codecs, self.dispatcher, self.offline, self._intake),
         )
         self.app = self._build_app()
 
@@ -110,20 +108,25 @@ class Node:
         app = Sanic(f"msanic_core_{next(_app_numbers)}", config=_sanic_config(self.settings), configure_logging=False)
         app.ctx.msanic = self.server
         app.ctx.read_buffer = self._intake.buffer
-        handshake = self.handshake
-
-        async def websocket(request: Request) -> HTTPResponse | None:
-            return await handshake(request)
-
-        # Sanic's mark for handlers that may return without a response.
-        websocket.is_websocket = True  # type: ignore[attr-defined]
+        admission = self.admission
         # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
-        app.add_route(websocket, self.settings.ws.path, name="websocket", stream=True, error_format=ERROR_FORMAT)
-        app.blueprint(health_routes(self.engine, lambda: handshake.accepting))
+        app.add_route(
+            websocket_handler(admission),
+            self.settings.ws.path,
+            name="websocket",
+            stream=True,
+            error_format=ERROR_FORMAT,
+        )
+        app.blueprint(health_routes(self.engine, lambda: admission.accepting))
         http = self.settings.http
         prepare(app, http)
-        mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http.openapi)
+        mount(app, self.plugins.implementations("http_blueprint"), self.server, self._endpoints, http)
         return app
+
+
+def make_node(settings: Settings) -> Node:
+    """Load the installed plugins and make the node that serves them. Raises `PluginError`."""
+    return Node(settings, load_plugins(settings))
 
 
 def _make_engine(settings: Settings) -> Engine:

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from msanic_core.codes import OfflineReason
@@ -22,19 +22,25 @@ async def call(implementation: Implementation, **arguments: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def caller(plugins: PluginSet) -> Callable[[str, Mapping[str, Any]], Awaitable[list[Any]]]:
+def caller(plugins: PluginSet) -> Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Any]]:
     """What `Server.call_hook` does."""
 
-    async def call_all(name: str, arguments: Mapping[str, Any]) -> list[Any]:
+    async def call_hook(name: str, arguments: Mapping[str, Any]) -> Any:
+        first = name in plugins.first_result
         results = []
         for implementation in plugins.implementations(name):
             try:
-                results.append(await call(implementation, **arguments))
+                result = await call(implementation, **arguments)
             except Exception:
                 log.exception("plugin %s: %s raised", implementation.plugin.name, name)
-        return [result for result in results if result is not None]
+                continue
+            if result is not None:
+                if first:
+                    return result
+                results.append(result)
+        return None if first else results
 
-    return call_all
+    return call_hook
 
 
 def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
@@ -73,19 +79,28 @@ def announcer(
 
 
 async def start_plugins(plugins: PluginSet, server: Server) -> None:
-    """Call `server_start` of every plugin; the first that raises stops the start with a `PluginError`."""
+    """Call `server_start` of every plugin and keep what it returns as the plugin's state.
+
+    The first that raises stops the start with a `PluginError`.
+    """
     for implementation in plugins.implementations("server_start"):
         name = implementation.plugin.name
         try:
-            await call(implementation, server=server)
+            implementation.plugin.state = await call(implementation, server=server)
         except Exception as error:
             log.debug("plugin %s: server_start", name, exc_info=True)
             raise PluginError(f"plugin {name}: server_start raised {type(error).__name__}: {error}", (name,)) from error
 
 
 async def stop_plugins(plugins: PluginSet, server: Server, deadline: float) -> None:
-    """Call `server_stop` of every plugin, each isolated, until the loop's clock shows `deadline`."""
-    for implementation in plugins.implementations("server_stop"):
+    """Call `server_stop` of every plugin, each isolated, until the loop's clock shows `deadline`.
+
+    In the reverse of the order in which they started; those without a `server_start` come first.
+    """
+    started = {each.plugin.name: place for place, each in enumerate(plugins.implementations("server_start"))}
+    stopping = list(reversed(plugins.implementations("server_stop")))
+    stopping.sort(key=lambda each: started.get(each.plugin.name, len(started)), reverse=True)
+    for implementation in stopping:
         name = implementation.plugin.name
         try:
             async with asyncio.timeout_at(deadline):

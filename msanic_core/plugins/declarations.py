@@ -10,7 +10,7 @@ from msanic_core.commands.clashes import describe_clash, find_clashes
 from msanic_core.commands.declaration import AnyCommand, Command
 from msanic_core.config.sources import same_name
 from msanic_core.errors import did_you_mean
-from msanic_core.plugins.plugin import Implementation, Plugin, PluginState, block_hint, one_line
+from msanic_core.plugins.plugin import Implementation, Plugin, PluginStatus, block_hint, one_line
 
 if TYPE_CHECKING:
     from msanic_core.db.apps import PluginApp
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def read_settings(plugin: Plugin, implementations: Iterable[Implementation], table: Mapping[str, Any] | None) -> None:
     """Check a plugin's table against the type that its `plugin_settings` gives; the result is `plugin.settings`."""
-    if plugin.state is not PluginState.ACTIVE:
+    if plugin.status is not PluginStatus.ACTIVE:
         return
     declared = [each for each in implementations if each.plugin is plugin]
     section = f"[plugins.{plugin.name}]"
@@ -62,7 +62,7 @@ def ownerless_tables(tables: Iterable[str], names: list[str]) -> list[str]:
 def read_commands(implementation: Implementation) -> None:
     """Add to `plugin.commands` those that a `ws_command` returns."""
     plugin = implementation.plugin
-    if plugin.state is not PluginState.ACTIVE:
+    if plugin.status is not PluginStatus.ACTIVE:
         return
     try:
         commands = implementation.call()
@@ -91,7 +91,9 @@ def fail_clashes(plugins: Sequence[Plugin]) -> None:
 
 def commands_of(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
     """Return the commands of those that are active, each with its plugin's name before it."""
-    return [(plugin.name, each) for plugin in plugins if plugin.state is PluginState.ACTIVE for each in plugin.commands]
+    return [
+        (plugin.name, each) for plugin in plugins if plugin.status is PluginStatus.ACTIVE for each in plugin.commands
+    ]
 
 
 def read_apps(implementations: Iterable[Implementation]) -> tuple["PluginApp", ...]:
@@ -111,12 +113,12 @@ def read_apps(implementations: Iterable[Implementation]) -> tuple["PluginApp", .
         error = f"{' and '.join(plugin.label for plugin in concerned)}: {fault.what}; {hint}"
         for plugin in concerned:
             plugin.fail_together(error)
-    return tuple(app for app in apps if not app.plugin or by_name[app.plugin].state is PluginState.ACTIVE)
+    return tuple(app for app in apps if not app.plugin or by_name[app.plugin].status is PluginStatus.ACTIVE)
 
 
 def _read_models(implementation: Implementation) -> list[types.ModuleType]:
     plugin = implementation.plugin
-    if plugin.state is not PluginState.ACTIVE:
+    if plugin.status is not PluginStatus.ACTIVE:
         return []
     try:
         given = implementation.call()

@@ -9,8 +9,16 @@ from typing import NamedTuple
 
 from msanic_core.config.sections import PluginsSettings
 from msanic_core.errors import PluginError, did_you_mean
-from msanic_core.plugins.plugin import Plugin, PluginState, block_hint, one_line
-from msanic_core.plugins.requirement import CORE, running_version, version_needed
+from msanic_core.plugins.order import in_start_order
+from msanic_core.plugins.plugin import Plugin, PluginStatus, block_hint, one_line
+from msanic_core.plugins.requirement import (
+    CORE,
+    canonical,
+    is_installed,
+    packages_required,
+    running_version,
+    version_needed,
+)
 
 GROUP = "msanic_core"
 
@@ -51,13 +59,14 @@ def discover(section: PluginsSettings, extra: Mapping[str, object]) -> Discovery
         namespace = None
         if name in section.block or (section.load is not None and name not in section.load):
             for plugin in plugins:
-                plugin.state = PluginState.BLOCKED
+                plugin.status = PluginStatus.BLOCKED
         elif len(plugins) > 1:
             _fail_repeated(plugins)
         else:
             namespace = _load(plugins[0], installed[0], running)
         found.extend((plugin, namespace) for plugin in plugins)
     found.sort(key=lambda each: (each[0].name, each[0].label))
+    _check_required(found)
     names = [plugin.name for plugin, _ in found]
     return Discovery(found, [_not_installed(name, names) for name in section.load or () if name not in names])
 
@@ -84,6 +93,15 @@ def _load(plugin: Plugin, installed: _Installed, running: str | None) -> object 
             f"pip install --upgrade {plugin.package}, or install {needed}, or {block_hint(plugin.name)}"
         )
         return None
+    required = packages_required(requirements)
+    plugin.requires = tuple(required)
+    missing = [line for package, line in required.items() if not is_installed(package)]
+    if missing:
+        plugin.fail(
+            f"needs {', '.join(missing)}, which is not installed; pip install {' '.join(map(repr, missing))}, or "
+            f"{block_hint(plugin.name)}"
+        )
+        return None
     try:
         namespace: object = installed.entry_point.load()
     except PluginError as error:
@@ -95,6 +113,20 @@ def _load(plugin: Plugin, installed: _Installed, running: str | None) -> object 
     else:
         return namespace
     return None
+
+
+def _check_required(found: list[tuple[Plugin, object | None]]) -> None:
+    """Fail the plugins whose package requires that of a plugin which is not loaded, and those that require them."""
+    by_package: dict[str, list[Plugin]] = defaultdict(list)
+    for plugin, _ in found:
+        by_package[canonical(plugin.package)].append(plugin)
+    for plugin in in_start_order([plugin for plugin, _ in found if plugin.status is PluginStatus.ACTIVE]):
+        for package in plugin.requires:
+            away = [each for each in by_package.get(package, ()) if each.status is not PluginStatus.ACTIVE]
+            if away and plugin.status is PluginStatus.ACTIVE:
+                mend = "load it" if away[0].status is PluginStatus.BLOCKED else "repair that"
+                what = f"{away[0].package}, whose plugin {away[0].name!r} is {away[0].status}"
+                plugin.fail(f"needs {what}; {mend} or {block_hint(plugin.name)}")
 
 
 def _not_installed(name: str, names: list[str]) -> str:

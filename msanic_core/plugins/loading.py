@@ -26,10 +26,14 @@ from msanic_core.plugins.declarations import (
     read_settings,
 )
 from msanic_core.plugins.discovery import discover
-from msanic_core.plugins.plugin import Implementation, Plugin, PluginSet, PluginState, block_hint
+from msanic_core.plugins.order import in_start_order
+from msanic_core.plugins.plugin import Implementation, Plugin, PluginSet, PluginStatus, block_hint
 
 if TYPE_CHECKING:
     pass
+
+_REFUSED_OPTIONS = ("historic", "warn_on_impl", "warn_on_impl_args")
+"""Options of pluggy's `hookspec` that the core, which calls the functions itself, would not honour."""
 
 
 def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) -> PluginSet:
@@ -41,7 +45,8 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
     """
     found, problems = discover(settings.plugins, extra or {})
     plugins = [plugin for plugin, _ in found]
-    implementations = _Registration(found).run()
+    registration = _Registration(found)
+    implementations = registration.run()
     for plugin in plugins:
         # Variables of the environment cannot spell every name: the configuration compares names its own way.
         tables = [table for name, table in settings.plugin_tables.items() if same_name(name, plugin.name)]
@@ -51,15 +56,26 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
     problems.extend(ownerless_tables(settings.plugin_tables, [plugin.name for plugin in plugins]))
     fail_clashes(plugins)
     apps = read_apps(implementations["db_models"])
-    broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.state is PluginState.BROKEN)
-    return PluginSet(plugins, commands_of(plugins), implementations, [*broken, *problems], apps)
+    broken = dict.fromkeys(plugin.error for plugin in plugins if plugin.status is PluginStatus.BROKEN)
+    return PluginSet(
+        plugins,
+        commands_of(plugins),
+        implementations,
+        [*broken, *problems],
+        first_result=registration.first_result,
+        apps=apps,
+    )
 
 
 class _Registration:
     """Takes what was loaded to pluggy, having checked it, so that each fault is told in our words and at once."""
 
     def __init__(self, found: Iterable[tuple[Plugin, object | None]]) -> None:
-        self._loaded = [(plugin, namespace) for plugin, namespace in found if namespace is not None]
+        loaded = {plugin.name: namespace for plugin, namespace in found if namespace is not None}
+        plugins = [plugin for plugin, namespace in found if namespace is not None]
+        self._loaded = [(plugin, loaded[plugin.name]) for plugin in in_start_order(plugins)]
+        self.first_result: set[str] = set()
+        """The hooks whose specification has `firstresult=True`."""
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._specs: dict[str, tuple[Plugin | None, Callable[..., Any]]] = {
@@ -70,30 +86,35 @@ class _Registration:
         """Return for each hook the functions in the order to call them."""
         for plugin, namespace in self._loaded:
             self._add_specs(plugin, namespace)
-        # In the order of the names, so that hooks are called in the same order on every machine.
         for plugin, namespace in self._loaded:
-            self._add_implementations(plugin, namespace)
+            self._check_implementations(plugin, namespace)
+        for plugin, namespace in self._loaded:
+            if plugin.status is PluginStatus.ACTIVE:
+                self._manager.register(namespace, plugin.name)
         # Every fault has been told in our words; this is pluggy's word that none was overlooked.
         self._manager.check_pending()
-        by_name = {plugin.name: plugin for plugin, _ in self._loaded}
-        return {
-            hook: [
-                Implementation(by_name[each.plugin_name], each.function, tuple(each.argnames))
-                for each in reversed(getattr(self._manager.hook, hook).get_hookimpls())
-            ]
-            for hook in self._specs
-        }
+        return {hook: self._in_order(getattr(self._manager.hook, hook).get_hookimpls()) for hook in self._specs}
+
+    def _in_order(self, found: Iterable[pluggy.HookImpl]) -> list[Implementation]:
+        """Those marked tryfirst, then the others, then those marked trylast; each in the order of the start."""
+        plugins = {plugin.name: plugin for plugin, _ in self._loaded}
+        places = {name: place for place, name in enumerate(plugins)}
+        ordered = sorted(found, key=lambda each: (each.trylast - each.tryfirst, places[each.plugin_name]))
+        return [Implementation(plugins[each.plugin_name], each.function, tuple(each.argnames)) for each in ordered]
 
     def _specs_in(self, namespace: Any) -> list[tuple[str, Callable[..., Any]]]:
         parse = self._manager.parse_hookspec_opts
-        names = [name for name in _function_names(namespace) if parse(namespace, name) is not None]
-        return [(name, getattr(namespace, name)) for name in names]
+        options: dict[str, Any] = {name: parse(namespace, name) for name in _function_names(namespace)}
+        self.first_result.update(name for name, chosen in options.items() if chosen and chosen["firstresult"])
+        return [(name, getattr(namespace, name)) for name, chosen in options.items() if chosen is not None]
 
     def _add_specs(self, plugin: Plugin, namespace: object) -> None:
         new = {}
         for hook, function in self._specs_in(namespace):
             owner, known = self._specs.get(hook, (None, None))
             if known is None:
+                if fault := self._spec_fault(namespace, hook):
+                    plugin.fail(fault)
                 new[hook] = function
             elif known == function:
                 continue  # merely imported from where it is declared
@@ -109,7 +130,12 @@ class _Registration:
             self._manager.add_hookspecs(holder)
             self._specs.update((hook, (plugin, function)) for hook, function in new.items())
 
-    def _add_implementations(self, plugin: Plugin, namespace: object) -> None:
+    def _spec_fault(self, namespace: Any, hook: str) -> str:
+        options: Mapping[str, Any] = self._manager.parse_hookspec_opts(namespace, hook) or {}
+        refused = [name for name in _REFUSED_OPTIONS if options.get(name)]
+        return f"its hook {hook!r} has the option {refused[0]}, which is not supported; leave it out" if refused else ""
+
+    def _check_implementations(self, plugin: Plugin, namespace: object) -> None:
         hooks = set()
         for name in _function_names(namespace):
             options = self._manager.parse_hookimpl_opts(namespace, name)
@@ -120,13 +146,13 @@ class _Registration:
             if fault := self._fault(hook, getattr(namespace, name), options):
                 plugin.fail(fault)
         plugin.hooks = tuple(sorted(hooks))
-        other = self._manager.get_name(namespace)
-        if other is not None:
-            plugin.fail(f"its plugin {plugin.name!r} is the same object as the plugin {other!r}; keep one of the two")
+        other = next(each for each, its_namespace in self._loaded if its_namespace is namespace)
+        if other is not plugin:
+            plugin.fail(
+                f"its plugin {plugin.name!r} is the same object as the plugin {other.name!r}; keep one of the two"
+            )
         if not hooks and not any(owner is plugin for owner, _ in self._specs.values()):
             plugin.fail(f"{plugin.module} has no hook function; mark them with @hookimpl, or name another module")
-        if plugin.state is PluginState.ACTIVE:
-            self._manager.register(namespace, plugin.name)
 
     def _fault(self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> str:
         """Return what is wrong with a hook function and how to mend it; "" if nothing is."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from msanic_core.db.apps import PluginApp
 
 
-class PluginState(StrEnum):
+class PluginStatus(StrEnum):
     """What became of an installed plugin."""
 
     ACTIVE = "active"
@@ -29,19 +29,22 @@ class Plugin:
 
     `name`: of its entry point. `package` and `version`: of the distribution it comes in, "" for a plugin given
     directly. `error`: for a broken one, a line that says what is wrong and how to mend it. `module`: where its hooks
-    are, as in the entry point: "module" or "module:object". `hooks`: the names of those it implements. `settings`: its
-    own, checked; None if it declares none.
+    are, as in the entry point: "module" or "module:object". `hooks`: the names of those it implements. `requires`:
+    canonical names of the packages that its package requires. `settings`: its
+    own, checked; None if it declares none. `state`: what its `server_start` returned.
     """
 
     name: str
     package: str = ""
     version: str = ""
-    state: PluginState = PluginState.ACTIVE
+    status: PluginStatus = PluginStatus.ACTIVE
     error: str = ""
     module: str = ""
     hooks: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     commands: tuple[AnyCommand, ...] = ()
     settings: msgspec.Struct | None = None
+    state: Any = None
 
     @property
     def label(self) -> str:
@@ -54,8 +57,8 @@ class Plugin:
 
     def fail_together(self, error: str) -> None:
         """Mark it as broken, with an error that names other plugins too. The first error stays."""
-        if self.state is not PluginState.BROKEN:
-            self.state = PluginState.BROKEN
+        if self.status is not PluginStatus.BROKEN:
+            self.status = PluginStatus.BROKEN
             self.error = error
 
 
@@ -70,17 +73,18 @@ class Implementation:
     def call(self, **available: Any) -> Any:
         """Call the function with those of the arguments that it takes; returns what it returns, awaitable or not.
 
-        `settings` need not be given: it is the plugin's own. Raises `KeyError` if the function takes an argument that
-        was not given.
+        `settings` and `state` need not be given: they are the plugin's own. Raises `KeyError` if the function takes an
+        argument that was not given.
         """
         available["settings"] = self.plugin.settings
+        available["state"] = self.plugin.state
         return self.function(*[available[name] for name in self.arguments])
 
 
 class PluginSet:
     """What came of loading: the plugins, their commands, models and hook functions, and the problems."""
 
-    __slots__ = ("_implementations", "apps", "commands", "plugins", "problems")
+    __slots__ = ("_implementations", "apps", "commands", "first_result", "plugins", "problems")
 
     def __init__(
         self,
@@ -88,6 +92,8 @@ class PluginSet:
         commands: Iterable[tuple[str, AnyCommand]],
         implementations: Mapping[str, Iterable[Implementation]],
         problems: Iterable[str],
+        *,
+        first_result: Iterable[str] = (),
         apps: "Iterable[PluginApp]" = (),
     ) -> None:
         self.plugins = tuple(plugins)
@@ -98,8 +104,10 @@ class PluginSet:
         """The models of the active ones, and before them the core's own; empty if no plugin has any."""
         self.problems = tuple(problems)
         """A line each; those that concern one plugin are its `error` as well."""
+        self.first_result = frozenset(first_result)
+        """Hooks of which the first answer counts, and the rest is not called (pluggy's `firstresult`)."""
         self._implementations = {
-            hook: tuple(each for each in functions if each.plugin.state is PluginState.ACTIVE)
+            hook: tuple(each for each in functions if each.plugin.status is PluginStatus.ACTIVE)
             for hook, functions in implementations.items()
         }
 
@@ -115,7 +123,7 @@ class PluginSet:
     def check(self) -> None:
         """Raise `PluginError` with every problem, a line each, if there is one."""
         if self.problems:
-            packages = {each.package for each in self.plugins if each.state is PluginState.BROKEN and each.package}
+            packages = {each.package for each in self.plugins if each.status is PluginStatus.BROKEN and each.package}
             raise PluginError("\n".join(self.problems), sorted(packages))
 
 

@@ -1,4 +1,4 @@
-"""Which version of the core is running, and whether a plugin's package is content with it."""
+"""What a plugin's package requires: a version of the core, and other packages, some of which bring plugins too."""
 
 import importlib.metadata
 import re
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 CORE = "msanic-core"
 
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?=\s*(?:$|[\[(<>=!~;@]))")
+_SEPARATORS = re.compile(r"[-_.]+")
 _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _PLAIN = re.compile(rf"{CORE}((?:>=|<){_RELEASE.pattern}(?:,(?:>=|<){_RELEASE.pattern})*)")
 
@@ -26,6 +28,50 @@ def version_needed(requirements: Iterable[str], running: str) -> str | None:
         if about_core and not _plainly_fits(line, running) and (needed := _needed(line, running)):
             return needed
     return None
+
+
+def canonical(package: str) -> str:
+    """The name under which a package is known, however it is spelt (PEP 503)."""
+    return _SEPARATORS.sub("-", package).lower()
+
+
+def packages_required(requirements: Iterable[str]) -> dict[str, str]:
+    """Return by canonical name each package that is required here, the core apart, with the requirement as written.
+
+    Requirements of extras are left out, and those whose marker says that they are for elsewhere.
+    """
+    found = {}
+    for line in requirements:
+        name = _NAME.match(line)
+        if name is None or canonical(name[0]) == CORE:
+            continue
+        if ";" in line and not _applies(line):
+            continue
+        found[canonical(name[0])] = line.partition(";")[0].strip()
+    return found
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package is installed, whatever its version."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _applies(line: str) -> bool:
+    # Most markers are of extras, and importing packaging takes longer than finding and loading ten plugins.
+    marker = line.partition(";")[2]
+    if "extra" in marker and " or " not in marker:
+        return False
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return False
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
 def _plainly_fits(line: str, running: str) -> bool:

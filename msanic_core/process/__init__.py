@@ -1,4 +1,5 @@
-"""The processes of a server: `run.py` is one that serves, `supervisor.py` the one that keeps several of them running.
+"""The processes of a server: `run.py` is one that serves, `supervisor.py` keeps several of them running.
 
-`worker.py` is a worker's side of the two, `worker_process.py` the supervisor's. Only `cli` imports from this room.
+`worker.py` is the worker's side of the two, `worker_process.py` the supervisor's; `bind.py` makes the listening socket.
+Of the rest of the core only `config` is imported here, so that a supervisor stays small. `cli` says what is served.
 """

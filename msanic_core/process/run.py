@@ -1,4 +1,4 @@
-"""`serve`: bind, show what is served, run until SIGINT or SIGTERM, stop cleanly."""
+"""One process that serves: bind, show what is served, run until SIGINT or SIGTERM, stop cleanly."""
 
 import asyncio
 import gc
@@ -6,25 +6,39 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import uvloop
 
 from msanic_core.config.sections import Settings
-from msanic_core.node.lifecycle import RunningNode
-from msanic_core.node.node import Node
-from msanic_core.plugins.loading import load_plugins
-from msanic_core.process.banner import banner
+from msanic_core.process.bind import bind
 from msanic_core.process.worker import Worker
-from msanic_core.transport.listener import bind
-from msanic_core.wire import Codecs
 
-log = logging.getLogger("msanic_core")
+Made = TypeVar("Made")
 
 
-def run(settings: Settings, worker: Worker | None = None) -> int:
-    """Serve until told to stop; returns the exit code. Raises `PluginError`, and `OSError` if the port is taken.
+class Running(Protocol):
+    """What is being served."""
 
-    `worker`: what makes this process one of several; None: it is the only one.
+    @property
+    def banner(self) -> str:
+        """The lines that people are shown when it is ready."""
+
+    async def stop(self) -> None:
+        """Stop serving, within the time that the settings give."""
+
+
+def run(
+    settings: Settings,
+    make: Callable[[Settings], Made],
+    start: Callable[[Made, socket.socket], Awaitable[Running]],
+    worker: Worker | None = None,
+) -> int:
+    """Serve until told to stop; returns the exit code. Raises what `make` and `start` raise, `OSError` from binding.
+
+    `make` is called within the event loop; what it makes is served by `start`, on a listening socket. `worker`: what
+    makes this process one of several; None: it is the only one.
     """
     place = "" if worker is None else f"worker {worker.number}[%(process)d] "
     form = f"%(asctime)s %(levelname)s {place}%(name)s: %(message)s"
@@ -34,13 +48,17 @@ def run(settings: Settings, worker: Worker | None = None) -> int:
         bind(server.host, server.port, server.backlog) if worker is None else worker.listener as sock,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_serve(settings, sock, worker))
+        return runner.run(_serve(settings, make, start, sock, worker))
 
 
-async def _serve(settings: Settings, sock: socket.socket, worker: Worker | None) -> int:
-    ws = settings.ws
-    codecs = Codecs(max_containers=ws.max_containers, max_depth=ws.max_depth, json_frames=ws.json_frames)
-    node = Node(settings, load_plugins(settings), codecs)
+async def _serve(
+    settings: Settings,
+    make: Callable[[Settings], Made],
+    start: Callable[[Made, socket.socket], Awaitable[Running]],
+    sock: socket.socket,
+    worker: Worker | None,
+) -> int:
+    made = make(settings)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Before the start: a plugin that has started is stopped, too.
@@ -49,17 +67,16 @@ async def _serve(settings: Settings, sock: socket.socket, worker: Worker | None)
     loop.add_signal_handler(signal.SIGINT, stopped.set if worker is None else _ignore)
     if worker is not None:
         loop.add_signal_handler(signal.SIGHUP, _ignore)
-    running = await RunningNode.start(node, sock)
+    running = await start(made, sock)
     # What is there now stays: the collector, which the command line has kept waiting, need not look at it again.
     gc.freeze()
     gc.enable()
-    _say_ready(banner(node, sock), worker)
+    _say_ready(running.banner, worker)
     await stopped.wait()
     if worker is None:
         # A second signal ends the process at once; a worker is killed by the supervisor.
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-    log.info("stopping: %d sessions", len(node.registry))
     await running.stop()
     return 0
 

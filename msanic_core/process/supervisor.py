@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from msanic_core.config.sections import Settings
+from msanic_core.process.bind import bind
 from msanic_core.process.worker import STOP_MARGIN
 from msanic_core.process.worker_process import WorkerProcess
-from msanic_core.transport.listener import bind
 
 log = logging.getLogger("msanic_core.supervisor")
 

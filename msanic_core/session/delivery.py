@@ -1,6 +1,7 @@
 """The engine's way to this node's sockets: from the registry into outboxes, encoded once per codec."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -11,7 +12,12 @@ from msanic_core.session.offline import OfflineChain
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
 from msanic_core.session.session import Session
+from msanic_core.session.state import InboxState, SessionState
 from msanic_core.wire import Codec, Push
+
+_OPENING: Final = SessionState.OPENING
+_LIVE: Final = InboxState.LIVE
+_BEHIND: Final = InboxState.BEHIND
 
 
 class LocalDelivery:
@@ -67,8 +73,8 @@ class LocalDelivery:
     def _send_durable(self, sessions: list[Session], push: Push, message_id: int) -> None:
         frames: dict[Codec, bytes] = {}
         for session in sessions:
-            if session.replaying:
-                session.passed_over = True
+            if session.inbox is not _LIVE:
+                session.inbox = _BEHIND
             elif message_id > session.received + 1:
                 self._replay.catch_up(session)
             elif message_id <= session.received:
@@ -87,7 +93,7 @@ def _send(sessions: list[Session], push: Push) -> None:
     frames: dict[Codec, bytes] = {}
     codec, frame = None, b""
     for session in sessions:
-        if session.opening is not None:
+        if session.state is _OPENING:
             # It has yet to be welcomed. What is not durable is for who is there.
             continue
         if session.codec is not codec:

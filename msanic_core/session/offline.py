@@ -16,6 +16,7 @@ from msanic_core.identity import SessionInfo
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import confirm_written
 from msanic_core.session.session import Session
+from msanic_core.session.state import SessionState
 
 log = logging.getLogger("msanic_core.offline")
 
@@ -87,7 +88,7 @@ class OfflineChain:
         sessions = self._registry.all()
         log.warning("others hold this node for dead: closing its %d sessions, others tell the plugins", len(sessions))
         for session in sessions:
-            if session.opening is not None:
+            if session.state is SessionState.OPENING:
                 self.lose(session, OfflineReason.SHUTDOWN)
             elif self._registry.remove(session):
                 session.close(OfflineReason.SHUTDOWN)
@@ -120,8 +121,8 @@ class OfflineChain:
         return len(late)
 
     async def _run(self, session: Session, reason: OfflineReason) -> None:
-        if session.opening is not None:
-            await asyncio.wait({session.opening})
+        if session.opened is not None:
+            await asyncio.wait({session.opened})
         if not session.registered:
             return
         info = await self._take_out(session, reason)

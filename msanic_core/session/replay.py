@@ -10,6 +10,7 @@ from msanic_core.engine.base import Engine, InboxPage
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.identity import SessionInfo
 from msanic_core.session.session import Offline, Session
+from msanic_core.session.state import InboxState
 from msanic_core.wire import Push
 
 log = logging.getLogger("msanic_core.replay")
@@ -59,12 +60,12 @@ class Replay:
         The session is marked as replaying, and welcomed where it has not been in the inbox's epoch. When this raises,
         as `Engine.inbox` does, the session is where it was.
         """
-        session.replaying = True
+        session.inbox = InboxState.REPLAYING
         try:
             page = await self._read(session, after)
         except BaseException:
-            session.replaying = False
-            if session.passed_over:
+            behind, session.inbox = session.inbox is InboxState.BEHIND, InboxState.LIVE
+            if behind:
                 self.catch_up(session)
             raise
         session.lost_before = 0
@@ -84,10 +85,10 @@ class Replay:
 
     def catch_up(self, session: Session) -> None:
         """Send what follows the last id that the session received. A replay that is under way comes to it."""
-        if session.replaying:
-            session.passed_over = True
+        if session.inbox is not InboxState.LIVE:
+            session.inbox = InboxState.BEHIND
             return
-        session.replaying = True
+        session.inbox = InboxState.REPLAYING
         # In a new context: in that of the caller may be a whole request.
         task = asyncio.get_running_loop().create_task(self.run(session), context=Context())
         self._tasks.add(task)
@@ -97,10 +98,10 @@ class Replay:
         while not session.closed:
             if page is not None:
                 await self._send(session, page)
-                if session.received >= page.last_id and not session.passed_over:
+                if session.received >= page.last_id and session.inbox is not InboxState.BEHIND:
                     break
             page = await self._read_on(session)
-        session.replaying = False
+        session.inbox = InboxState.LIVE
 
     async def _send(self, session: Session, page: InboxPage) -> None:
         session.lost_before += page.lost
@@ -125,7 +126,7 @@ class Replay:
         return None
 
     async def _read(self, session: Session, after: int | None) -> InboxPage:
-        session.passed_over = False
+        session.inbox = InboxState.REPLAYING
         info = session.info
         page = await self._engine.inbox(info.user, info.client, after, _PAGE)
         if page.epoch != session.epoch:

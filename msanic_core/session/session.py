@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from mypy_extensions import mypyc_attr
 
 from msanic_core.codes import CLOSE_CODES, OFFLINE_CLOSE_CODES, OfflineReason
 from msanic_core.session.socket import SocketReceiver
+from msanic_core.session.state import InboxState, SessionState
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from msanic_core.session.outbox import Outbox
     from msanic_core.session.socket import Socket
     from msanic_core.wire import Codec, Push
+
+
+_OPENING: Final = SessionState.OPENING
+_CLOSED: Final = SessionState.CLOSED
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
@@ -57,10 +62,10 @@ class Session(SocketReceiver):
     and control frames; `quiet` counts heartbeat ticks without any frame from the client.
     """
 
-    __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "closed", "codec", "context",
-                 "context_plugin", "contexts", "epoch", "groups", "identity", "info", "lost_before", "online",
-                 "opening", "outbox", "passed_over", "quick", "quiet", "received", "registered", "replaying", "running",
-                 "settled_id", "socket", "stalled", "tokens", "waiting")  # fmt: skip
+    __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "codec", "context",
+                 "context_plugin", "contexts", "epoch", "groups", "identity", "inbox", "info", "lost_before", "online",
+                 "opened", "outbox", "quick", "quiet", "received", "registered", "running",
+                 "settled_id", "socket", "stalled", "state", "tokens", "waiting")  # fmt: skip
 
     def __init__(
         self,
@@ -93,13 +98,12 @@ class Session(SocketReceiver):
         self.running = 0
         # Of ten thousand connections few ever have something here: what is empty is not looked up in memory.
         self.waiting: deque[Any] | tuple[()] = ()
-        self.closed = False
-        self.opening: asyncio.Future[None] | None = None
-        """Done when the session is registered and welcomed, or refused; None from then on."""
+        self.state = SessionState.OPENING
+        self.inbox = InboxState.LIVE
+        self.opened: asyncio.Future[None] | None = None
+        """Done when the session is registered and welcomed, or refused; None before and afterwards."""
         self.registered = False
         """Whether the engine has it. Of one that was never registered no plugin is told."""
-        self.replaying = False
-        self.passed_over = False
         self.received = 0
         """Highest durable id that was handed to it, or known to have been before it; 0: nothing is known."""
         self.epoch = ""
@@ -125,7 +129,7 @@ class Session(SocketReceiver):
         self.tokens -= 1
         if self.tokens < 0:
             self._overdraw()
-        if not self.closed:
+        if self.state is not _CLOSED:
             self._receiver.receive(self, payload)
 
     def control(self) -> None:
@@ -159,6 +163,19 @@ class Session(SocketReceiver):
             self.socket.resume_reading()
 
     @property
+    def closed(self) -> bool:
+        """Whether its life is over."""
+        return self.state is _CLOSED
+
+    def opening_ended(self) -> None:
+        """It is registered and welcomed, or was closed before it came so far."""
+        if self.state is _OPENING:
+            self.state = SessionState.OPEN
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            opened.set_result(None)
+
+    @property
     def crowded(self) -> bool:
         """Whether as many concurrent commands run as may wait."""
         return self.running >= self._limits.queue
@@ -171,7 +188,7 @@ class Session(SocketReceiver):
     @property
     def held_back(self) -> bool:
         """Whether we ourselves do not read from the client, so that its silence says nothing."""
-        return self._paused or self.outbox.blocked or self.opening is not None
+        return self._paused or self.outbox.blocked or self.state is _OPENING
 
     def send_durable(self, push: Push) -> None:
         """Send a message that has an id, and with it how many before it were lost."""
@@ -193,7 +210,7 @@ class Session(SocketReceiver):
 
     def close(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
         """End the connection; only the offline chain calls this, after the registry let the session go."""
-        self.closed = True
+        self.state = _CLOSED
         self.waiting = ()
         if code is None:
             code = OFFLINE_CLOSE_CODES[reason]

@@ -16,6 +16,7 @@ from msanic_core.testing.redis import RedisProcess, redis_process
 from msanic_core.testing.redis_cluster import ClusterSetup, cluster_setup
 from msanic_core.testing.redis_sentinel import SentinelSetup, sentinel_setup
 from msanic_core.testing.server import TestServer, serving
+from msanic_core.testing.unit import UnitServer
 
 __all__ = [
     "ClusterSetup",
@@ -28,6 +29,7 @@ __all__ = [
     "SentinelSetup",
     "ServerProcess",
     "TestServer",
+    "UnitServer",
     "cluster_setup",
     "install_plugin",
     "mariadb_process",

@@ -12,8 +12,7 @@ from msanic_core.config import settings_from
 from msanic_core.node.lifecycle import RunningNode
 from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.transport.listener import bind
-from msanic_core.wire import Codecs
+from msanic_core.process.bind import bind
 
 HOST = "127.0.0.1"
 
@@ -59,9 +58,7 @@ async def serving(
     sections["server"] = {"drain_timeout": 5.0, **sections.get("server", {})}
     sections["plugins"] = {"load": [], **sections.get("plugins", {})}
     checked = settings_from(sections)
-    ws = checked.ws
-    codecs = Codecs(max_containers=ws.max_containers, max_depth=ws.max_depth, json_frames=ws.json_frames)
-    node = Node(checked, load_plugins(checked, plugins), codecs)
+    node = Node(checked, load_plugins(checked, plugins))
     # Sanic's touch-up rewrites its classes for the app that starts, which works for only one app per process.
     node.app.config.TOUCHUP = False
     with bind(HOST, port, checked.server.backlog) as sock:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from msanic_core.session.outbox import Flusher
-    from msanic_core.transport.websocket import Connection
 
 log = logging.getLogger("msanic_core.websocket")
 
@@ -22,6 +22,20 @@ READ_BYTES: Final = 64 * 1024
 """The most that one read can bring."""
 _GATHERED_BYTES: Final = 512 * 1024
 """When so much has been read in one turn it is worked off before more is."""
+
+
+class SocketReader(ABC):
+    """A connection whose reads the intake gathers."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def work_off(self, data: bytes) -> None:
+        """Handle the messages in what was read."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """End the connection at once."""
 
 
 class Intake:
@@ -35,11 +49,11 @@ class Intake:
         """The server's context variables, of which connections take copies."""
         self._loop = loop
         self._flusher = flusher
-        self._reads: list[tuple[Connection, bytes]] = []
+        self._reads: list[tuple[SocketReader, bytes]] = []
         self._gathered = 0
 
-    def take(self, connection: Connection, size: int) -> None:
-        """Take this many bytes out of the buffer, for `Connection.work_off` at the end of the turn."""
+    def take(self, connection: SocketReader, size: int) -> None:
+        """Take this many bytes out of the buffer, for `SocketReader.work_off` at the end of the turn."""
         if not self._reads:
             self._loop.call_soon(self._work_off)
         self._reads.append((connection, self.buffer[:size].tobytes()))

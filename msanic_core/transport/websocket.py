@@ -5,32 +5,22 @@ handshake, and back-pressure.
 """
 
 import asyncio
-import base64
-import hashlib
 import logging
-import socket
 from collections.abc import Callable
 from typing import cast
 
-from sanic import Request
-
 from msanic_core.codes import CloseCode, OfflineReason
 from msanic_core.session.socket import SocketReceiver
-from msanic_core.transport.http_connection import HttpConnection
-from msanic_core.transport.intake import Intake
+from msanic_core.transport.intake import Intake, SocketReader
 from msanic_core.wire import CLOSE, PING, PONG, MessageReader, ProtocolViolation, parse_close, server_frame
 
 log = logging.getLogger("msanic_core.websocket")
 
-_RECEIVE_BUFFER = 128 * 1024
-"""Bytes the kernel holds for a connection that is not read from."""
 _REASON_BYTES = 123
-_ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""RFC 6455 section 1.3."""
 _PING_FRAME = server_frame(PING, b"")
 
 
-class Connection:
+class WebSocketConnection(SocketReader):
     """One WebSocket on the server's side: the `Socket` of a session, and the protocol of its transport.
 
     It has all that an `asyncio.BufferedProtocol` needs and is none by its class, which would keep it from being
@@ -50,7 +40,7 @@ class Connection:
         max_message: int,
         max_fragments: int,
         close_timeout: float,
-        on_end: Callable[["Connection"], None] | None = None,
+        on_end: Callable[["WebSocketConnection"], None] | None = None,
     ) -> None:
         self._intake = intake
         self._close_timeout = close_timeout
@@ -237,31 +227,6 @@ class Connection:
         self._deaf = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
-
-
-def take_over(request: Request, connection: Connection, *, subprotocol: str | None = None) -> None:
-    """Turn the connection of a WebSocket handshake that Sanic has parsed into a WebSocket, and answer 101.
-
-    Afterwards the connection belongs to `connection`, paused until `Connection.attach`; the Sanic handler that called
-    this has to return None. The headers of the handshake must have been checked.
-
-    Not public, of Sanic 25.12: `request.transport.get_protocol()` is the `HttpConnection`; a handler with the attribute
-    `is_websocket` may return None; a request with `Upgrade: websocket` ends Sanic's connection task after it.
-    """
-    protocol = request.transport.get_protocol()
-    assert isinstance(protocol, HttpConnection), "the app must be served with protocol=HttpConnection"
-    transport, rest = protocol.let_go()
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    transport.set_protocol(cast(asyncio.BufferedProtocol, connection))
-    connection.connection_made(transport)
-    accept = base64.b64encode(hashlib.sha1(request.headers["sec-websocket-key"].encode() + _ACCEPT_GUID).digest())
-    chosen = "" if subprotocol is None else f"Sec-WebSocket-Protocol: {subprotocol}\r\n"
-    transport.write(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (accept, chosen.encode())
-    )
-    if rest:
-        connection.keep(rest)
 
 
 def _ignore(*_arguments: object) -> None:

@@ -60,7 +60,7 @@ def test_refused_before_the_upgrade(
             assert fields[field[0]] == field[1]
             assert {**body, "hint": ""} == {"code": code, "data": None, "hint": ""}
             assert hint in body["hint"]
-            assert not server.node.handshake.connections
+            assert not server.node.admission.connections
 
     asyncio.run(main())
 
@@ -333,7 +333,7 @@ def test_no_handshake_while_draining(raw: Raw) -> None:
     async def main() -> None:
         async with serving({}) as server, raw(server.port) as client:
             assert (await client.request("GET", "/livez"))[0] == 200
-            server.node.handshake.accepting = False
+            server.node.admission.accepting = False
             await client.send(client.handshake())
             status, _, body = await client.response()
             assert (status, body["code"], body["hint"]) == (503, 10, "the server is stopping")

@@ -162,7 +162,7 @@ def test_a_client_that_goes_while_it_is_registered_leaves_nothing_behind(opened:
             await house.settled()
             assert [what for _, what in house.told] == ["online", "lost"]
             assert not house.node.registry.all()
-            assert not house.node.handshake.connections
+            assert not house.node.admission.connections
             assert not await house.server.sessions("ada")
 
     asyncio.run(main())

@@ -28,7 +28,7 @@ async def test_each_of_a_thousand_once_and_in_order_whatever_happens_to_the_conn
             await push(server, number)
             if dice.random() < 0.05:
                 drop(server)
-            while dice.random() < 0.5 or not server.node.handshake.connections:
+            while dice.random() < 0.5 or not server.node.admission.connections:
                 await asyncio.sleep(0)
 
     async with serving({}, BIG_INBOX) as server:

@@ -73,6 +73,8 @@ def test_defaults_are_those_promised() -> None:
         "http.max_body": 4194304,
         "http.head_timeout": 10.0,
         "http.openapi": "/openapi.json",
+        "http.api_title": "HTTP API",
+        "http.api_version": "1.0.0",
         "http.cors_origins": [],
         "http.cors_credentials": False,
         "http.cors_max_age": 600,

@@ -12,9 +12,8 @@ from msanic_core.config import settings_from
 from msanic_core.node.lifecycle import RunningNode
 from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
+from msanic_core.process.bind import bind
 from msanic_core.testing import TestServer, serving
-from msanic_core.transport.listener import bind
-from msanic_core.wire import Codecs
 from tests.support.migrations import make
 from tests.support.model_packages import import_models, write_models
 
@@ -193,7 +192,7 @@ def test_a_server_that_is_started_after_another_was_made_has_its_own_database(tm
                     "plugins": {"load": []},
                 }
             )
-            nodes.append(Node(settings, load_plugins(settings, plugins), Codecs()))
+            nodes.append(Node(settings, load_plugins(settings, plugins)))
         for node in nodes:
             node.app.config.TOUCHUP = False
             with bind("127.0.0.1", 0, 10) as sock:

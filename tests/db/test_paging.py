@@ -135,7 +135,7 @@ async def test_what_a_client_may_not_ask_for(arguments: Any, parameter: str, val
     async with tables("sqlite://:memory:"):
         with refused(parameter, value, allowed) as caught:
             await page(Note.all(), **{"fields": FIELDS, "orders": ORDERS, **arguments})
-        assert caught.value.code == ReplyCode.ERR_ARG
+        assert caught.value.code == ReplyCode.INVALID
 
 
 @pytest.mark.parametrize(

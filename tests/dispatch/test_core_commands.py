@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from msanic_core import Context, ReplyCode, command, hookimpl
+from msanic_core.session.state import InboxState
 from msanic_core.testing import TestServer, serving
 
 BOUND = 20.0
@@ -188,7 +189,7 @@ def test_an_acknowledgement_that_makes_no_sense_changes_nothing(data: Any) -> No
         async with client(server) as ada:
             await push(server, 0)
             await ada.take(1)
-            assert (await ada.ask("sys.ack", data))["code"] == ReplyCode.ERR_ARG
+            assert (await ada.ask("sys.ack", data))["code"] == ReplyCode.INVALID
         async with client(server) as ada:
             assert await ada.take(1) == [0]
 
@@ -246,7 +247,7 @@ def test_resume_after_the_end_gives_what_is_new(after: int) -> None:
 def test_a_resume_that_makes_no_sense_changes_nothing(data: Any) -> None:
     async def test(server: TestServer) -> None:
         async with client(server) as ada:
-            assert (await ada.ask("sys.resume", data))["code"] == ReplyCode.ERR_ARG
+            assert (await ada.ask("sys.resume", data))["code"] == ReplyCode.INVALID
             await push(server, 0)
             assert await ada.take(1) == [0]
 
@@ -271,7 +272,7 @@ def test_one_replay_at_a_time() -> None:
     async def test(server: TestServer) -> None:
         async with client(server) as ada:
             [session] = server.node.registry.all()
-            session.replaying = True
+            session.inbox = InboxState.REPLAYING
             reply = await ada.ask("sys.resume", {"after": 0})
             assert reply["code"] == ReplyCode.REPEATED
             assert "under way" in reply["hint"]

@@ -40,9 +40,9 @@ def test_what_is_no_request_is_answered_and_harms_nobody(message: str | bytes) -
             await ada.connection.send(message)
             reply = await ada.next()
             if reply["cmd"] == "test.echo":
-                assert reply["code"] == ReplyCode.ERR_ARG
+                assert reply["code"] == ReplyCode.INVALID
             else:
-                assert (reply["cmd"], reply["code"], reply["data"]) == (1002, ReplyCode.ERR_ARG, None)
+                assert (reply["cmd"], reply["code"], reply["data"]) == (1002, ReplyCode.INVALID, None)
             assert reply["hint"]
             assert (await ada.ask("test.echo", 1))["data"] == 1
             assert (await bob.ask("test.echo", 2))["data"] == 2
@@ -126,7 +126,7 @@ def test_an_unknown_command(encoding: str) -> None:
             ]
             for cmd, hint in cases:
                 reply = await ada.ask(cmd, {"x": 1}, "r")
-                assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.FAIL, "req": "r", "hint": hint}
+                assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.FAILED, "req": "r", "hint": hint}
             long = await ada.ask("x" * 10_000)
             assert len(long["hint"]) < 200
             assert (await ada.ask("test.echo", 1))["data"] == 1
@@ -151,7 +151,7 @@ def test_data_that_does_not_fit(encoding: str, data: Any, hint: str) -> None:
         async with client(server, encoding=encoding) as ada, client(server, "bob") as bob:
             for cmd in ("test.point", 2003):
                 reply = await ada.ask(cmd, data, 1)
-                assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.ERR_ARG, "req": 1, "hint": reply["hint"]}
+                assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.INVALID, "req": 1, "hint": reply["hint"]}
                 assert reply["hint"].lower().replace("`", "") == hint
             assert (await ada.ask("test.echo", 1))["data"] == 1
             assert (await bob.ask("test.echo", 2))["data"] == 2
@@ -170,7 +170,7 @@ def test_a_handler_that_raises(encoding: str, cmd: str | int, later: bool, caplo
             [session] = server.node.registry.of_user("ada")
             session_ids.append(session.info.id)
             reply = await ada.ask(cmd, later, 5)
-            assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.FAIL, "req": 5, "hint": "the command failed"}
+            assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.FAILED, "req": 5, "hint": "the command failed"}
             for _ in range(3):
                 assert (await ada.ask("test.turns", [1, 0]))["data"] == 1
                 assert (await bob.ask("test.turns", [2, 0]))["data"] == 2
@@ -194,7 +194,7 @@ def test_an_answer_that_cannot_be_encoded(
         async with client(server, encoding=encoding) as ada:
             reply = await ada.ask(cmd, later, 5)
             hint = "the answer could not be encoded"
-            assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.FAIL, "req": 5, "hint": hint}
+            assert reply == {"cmd": cmd, "data": None, "code": ReplyCode.FAILED, "req": 5, "hint": hint}
             assert (await ada.ask("test.echo", 1))["data"] == 1
 
     with caplog.at_level(logging.WARNING):

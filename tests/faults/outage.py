@@ -47,8 +47,8 @@ async def push(client: FaultClient, user: str, number: int) -> int:
     """Have the client's node push to a user, again with the same key for as long as it says so; returns the id."""
     while True:
         answer = await client.ask("fault.push", {"user": user, "number": number, "key": f"key-{number}"})
-        if answer["code"] == ReplyCode.PASS:
+        if answer["code"] == ReplyCode.OK:
             message_id: int = answer["data"]["id"]
             return message_id
-        assert answer["code"] == ReplyCode.TEND
+        assert answer["code"] == ReplyCode.TRY_AGAIN
         await asyncio.sleep(_POLL)

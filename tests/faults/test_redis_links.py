@@ -97,7 +97,7 @@ def test_a_node_that_was_cut_off_gives_up_what_others_took_over(tmp_path: Path) 
             for client in moved:
                 await push(stays, client.user, 1)
                 await client.until_received(1)
-            assert (await left[0].ask("fault.who"))["code"] == ReplyCode.PASS
+            assert (await left[0].ask("fault.who"))["code"] == ReplyCode.OK
             set_up.history.record("thawed", target=bad.pid)
             proxy.black_hole(False)
             for client in left:

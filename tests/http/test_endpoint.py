@@ -118,12 +118,12 @@ def test_parameters_of_the_path_are_what_they_are_annotated_with() -> None:
 
 def test_methods_of_a_view_declare_for_themselves() -> None:
     class View(HTTPMethodView):
-        @query(Item)
+        @query
         async def get(self, request: Request, query: Item) -> Item:
             return query
 
         @login_required
-        @body(Item)
+        @body
         async def post(self, request: Request, body: Item) -> Item:
             return body
 
@@ -207,7 +207,10 @@ def test_who_is_logged_in() -> None:
 async def no_query(request: Request) -> None: ...
 async def no_body(request: Request, query: Item) -> None: ...
 async def with_query(request: Request, query: Nested) -> None: ...
-async def with_body(request: Request, body: object) -> None: ...
+async def with_body(request: Request, body: "Ours") -> None: ...
+async def with_number(request: Request, query: int) -> None: ...
+async def with_anything(request: Request, query) -> None: ...  # type: ignore[no-untyped-def]
+async def with_unknown(request: Request, body: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 async def with_path(request: Request, key: Annotated["Ours", "of the path"]) -> None: ...
 
 
@@ -217,10 +220,13 @@ class Ours: ...
 @pytest.mark.parametrize(
     ("handler", "message"),
     [
-        (query(Item)(no_query), "it is marked with @query and takes no argument of that name; add `query`"),
-        (body(Item)(no_body), "it is marked with @body and takes no argument of that name; add `body`"),
-        (query(Nested)(with_query), "@query(Nested): its field 'item' is or holds a struct, which a query string"),
-        (body(Ours)(with_body), "it has no way to decode"),
+        (query(no_query), "it is marked with @query and takes no argument of that name; add `query`"),
+        (body(no_body), "it is marked with @body and takes no argument of that name; add `body`"),
+        (query(with_query), "@query(Nested): its field 'item' is or holds a struct, which a query string"),
+        (body(with_body), "it has no way to decode"),
+        (query(with_number), "its `query` is annotated with <class 'int'>; use a class derived from msgspec.Struct"),
+        (query(with_anything), "its `query` is annotated with typing.Any; use a class derived from msgspec.Struct"),
+        (body(with_unknown), "the annotation 'Nowhere' of 'body' cannot be read: name 'Nowhere' is not defined"),
         (with_path, "it has no way to decode"),
     ],
 )
@@ -243,7 +249,7 @@ def test_versions_in_the_path() -> None:
         blueprint = Blueprint(name, version=version)
 
         @blueprint.get("/item")
-        @query(Item)
+        @query
         async def item(request: Request, query: Item) -> list[Any]:
             return [version, query.name]
 

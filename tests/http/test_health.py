@@ -28,7 +28,7 @@ def test_a_server_that_runs_is_live_and_ready(raw: Raw) -> None:
 def test_a_draining_server_is_live_but_not_ready(raw: Raw) -> None:
     async def main() -> None:
         async with serving({}) as server, raw(server.port) as client:
-            server.node.handshake.accepting = False
+            server.node.admission.accepting = False
             assert (await client.request("GET", "/livez"))[0] == 200
             status, _, body = await client.request("GET", "/readyz")
             assert (status, body["ready"], body["draining"]) == (503, False, True)

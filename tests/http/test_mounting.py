@@ -85,22 +85,22 @@ def test_a_blueprint_made_at_import_can_be_served_again(raw: Raw, make_plugin: M
         (
             lambda: page("pages"),
             lambda: page("pages"),
-            "plugins two and one: both have a blueprint named 'pages'; rename one, or block one plugin",
+            "plugins one and two: both have a blueprint named 'pages'; rename one, or block one plugin",
         ),
         (
             lambda: page("a", prefix="/x"),
             lambda: page("b", prefix="/x"),
-            "plugins two and one: both answer GET /x/page; give blueprint 'a' another url_prefix, or block one",
+            "plugins one and two: both answer GET /x/page; give blueprint 'b' another url_prefix, or block one",
         ),
         (
             lambda: page("a", prefix="/"),
             lambda: page("b", "/", prefix="/page"),
-            "plugins two and one: both answer GET /page",
+            "plugins one and two: both answer GET /page",
         ),
         (
             lambda: page("a", "/<name>/<kind:int>", prefix="/x"),
             lambda: page("b", "/<other:str>/<sort:int>", prefix="/x"),
-            "plugins two and one: both answer GET /x/<>/<:int>",
+            "plugins one and two: both answer GET /x/<>/<:int>",
         ),
     ],
     ids=["name", "path", "root", "parameters"],
@@ -152,8 +152,8 @@ def failing(make_plugin: MakePlugin, error: Callable[[], Exception]) -> dict[str
 @pytest.mark.parametrize(
     ("error", "status", "code", "data", "hint"),
     [
-        (lambda: CommandError(ReplyCode.FORBID), 403, 15, None, "forbidden"),
-        (lambda: CommandError(ReplyCode.TEND, "back at nine"), 410, 10, None, "back at nine"),
+        (lambda: CommandError(ReplyCode.FORBIDDEN), 403, 15, None, "forbidden"),
+        (lambda: CommandError(ReplyCode.TRY_AGAIN, "back at nine"), 410, 10, None, "back at nine"),
         (lambda: CommandError(101, "sold out", {"left": 0}), 400, 101, {"left": 0}, "sold out"),
         (lambda: Unauthorized("who are you?", scheme="Bearer"), 401, 13, None, "who are you?"),
         (lambda: SanicException("a teapot", status_code=418), 418, 11, None, "a teapot"),

@@ -69,11 +69,11 @@ class Find(Paging):
 
 class View(HTTPMethodView):
     @login_required
-    @query(TimeRange)
+    @query
     async def get(self, request: Request, key: Identifier, query: TimeRange) -> HTTPResponse:
         return reply()
 
-    @body(Everything)
+    @body
     async def put(self, request: Request, key: str, body: Everything) -> None: ...
 
 
@@ -81,7 +81,7 @@ def shop() -> Blueprint:
     blueprint = Blueprint("goods", version=2)
 
     @blueprint.post("/<number:int>/<key:uuid>/<rest:path>")
-    @body(Item)
+    @body
     async def make(request: Request, body: Item, **parameters: Any) -> Item:
         """Make an item.
 
@@ -90,12 +90,12 @@ def shop() -> Blueprint:
         return body
 
     @blueprint.get("/")
-    @query(Find)
+    @query
     async def find(request: Request, query: Find) -> list[Item]:
         return []
 
     @blueprint.patch("/")
-    @body(Undescribed)
+    @body
     async def change(request: Request, body: Undescribed) -> object: ...
 
     blueprint.add_route(View.as_view(), "/<key:str>/all")
@@ -162,6 +162,12 @@ def test_where_it_is() -> None:
             assert (await client.get("/docs/api")).json()["openapi"] == "3.1.0"
 
     asyncio.run(main())
+
+
+def test_its_title_and_version_are_those_of_the_api() -> None:
+    assert document(shop())["info"] == {"title": "HTTP API", "version": "1.0.0"}
+    found = document(shop(), settings={"http": {"api_title": "Tea shop", "api_version": "2026-12"}})
+    assert found["info"] == {"title": "Tea shop", "version": "2026-12"}
 
 
 def test_without_routes_it_is_valid_too() -> None:

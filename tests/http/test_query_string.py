@@ -114,7 +114,7 @@ def test_it_comes_back_over_a_socket() -> None:
     blueprint = Blueprint("pages")
 
     @blueprint.get("/")
-    @query(Search)
+    @query
     async def handler(request: Request, query: Search) -> Search:
         return query
 

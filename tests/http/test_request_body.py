@@ -25,7 +25,7 @@ blueprint = Blueprint("pages")
 
 
 @blueprint.post("/")
-@body(Account)
+@body
 async def handler(request: Request, body: Account) -> Account:
     return body
 

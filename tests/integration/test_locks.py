@@ -56,7 +56,7 @@ def test_a_handler_whose_lock_is_lost_is_cancelled_and_the_session_goes_on(tmp_p
                 await client.send(json.dumps({"cmd": "ledger.keep"}))
                 await ledger.held.wait()
                 await store.delete("msanic:{lock:ledger}")
-                assert json.loads(await client.recv())["code"] == ReplyCode.FAIL
+                assert json.loads(await client.recv())["code"] == ReplyCode.FAILED
                 assert ledger.history == ["cancelled", "lost"]
                 await client.send(json.dumps({"cmd": "ledger.write"}))
                 assert json.loads(await client.recv())["data"] == "ledger"

@@ -31,7 +31,7 @@ class Shop:
         @command("shop.buy", id=2001)
         async def buy(ctx: Context, data: dict[str, int]) -> dict[str, int]:
             if not data:
-                raise CommandError(ReplyCode.NON_PMS, "nothing to buy")
+                raise CommandError(ReplyCode.NOT_PERMITTED, "nothing to buy")
             return data
 
         @command("shop.slow", id=2002)

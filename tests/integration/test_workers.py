@@ -18,8 +18,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from msanic_core.process.bind import bind
 from msanic_core.testing import ServerProcess, install_plugin, serve_process
-from msanic_core.transport.listener import bind
 from tests.support.workers import gone, is_alive, written
 
 if TYPE_CHECKING:

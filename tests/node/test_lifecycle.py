@@ -18,9 +18,8 @@ from msanic_core.config import settings_from
 from msanic_core.node.lifecycle import RunningNode
 from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
+from msanic_core.process.bind import bind
 from msanic_core.testing import serving
-from msanic_core.transport.listener import bind
-from msanic_core.wire import Codecs
 from tests.support.raw_clients import Raw
 
 
@@ -76,9 +75,8 @@ def test_no_request_is_taken_before_listeners_of_blueprints_have_prepared_for_it
 
     async def run() -> None:
         settings = settings_from({"plugins": {"load": []}, "db": {"url": "sqlite://:memory:"}})
-        codecs = Codecs()
         hooks = plugin(http_blueprint=lambda: blueprint)
-        node = Node(settings, load_plugins(settings, {"probe": hooks}), codecs)
+        node = Node(settings, load_plugins(settings, {"probe": hooks}))
         node.app.config.TOUCHUP = False
         with bind("127.0.0.1", 0, 10) as sock:
             async with raw(sock.getsockname()[1]) as client:
@@ -278,7 +276,7 @@ def test_a_session_that_is_being_registered_while_the_server_begins_to_stop_is_c
             client = await server.connect("ada")
             await entered.wait()
             stop = asyncio.create_task(server.running.stop())
-            while server.node.handshake.accepting:
+            while server.node.admission.accepting:
                 await asyncio.sleep(0)
             release.set()
             assert await close_code(client) == 1012

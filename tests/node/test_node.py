@@ -15,7 +15,6 @@ from msanic_core.config import settings_from
 from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
 from msanic_core.testing import serving
-from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
     from tests.support.raw_clients import MakePlugin, Raw
@@ -104,9 +103,8 @@ def test_no_access_log(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
 def test_plugins_that_cannot_be_served_together_stop_the_node(make_plugin: MakePlugin) -> None:
     async def main() -> None:
         settings = settings_from({"plugins": {"load": []}})
-        codecs = Codecs()
         both = {name: make_plugin(ws_command=lambda: [greet]) for name in ("one", "two")}
-        Node(settings, load_plugins(settings, both), codecs)
+        Node(settings, load_plugins(settings, both))
 
     with pytest.raises(PluginError, match=r"test\.greet"):
         asyncio.run(main())

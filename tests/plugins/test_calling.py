@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from msanic_core import OfflineReason, PluginError, Server, SessionInfo
+from msanic_core import Context, OfflineReason, PluginError, Server, SessionInfo, command, hookimpl
 from msanic_core.testing import serving
 
 if TYPE_CHECKING:
@@ -20,6 +21,76 @@ if TYPE_CHECKING:
 
 class OwnSettings(msgspec.Struct):
     colour: str = "red"
+
+
+def test_what_server_start_returns_is_the_plugins_state(make_plugin: MakePlugin) -> None:
+    seen: dict[str, Any] = {}
+    lost = asyncio.Event()
+
+    @command("probe.look")
+    def look(ctx: Context[None, list[str]]) -> None:
+        seen["command"] = ctx.state
+        seen["server"] = ctx.server.state_of("probe", list)
+
+    async def server_start() -> list[str]:
+        await asyncio.sleep(0)
+        return ["its own"]
+
+    def ws_offline(state: list[str]) -> None:
+        seen["offline"] = state
+        lost.set()
+
+    async def main() -> None:
+        hooks = {
+            "server_start": server_start,
+            "ws_command": lambda: [look],
+            "ws_online": lambda state: seen.update(online=state),
+            "ws_offline": ws_offline,
+            "server_stop": lambda state: seen.update(stop=state),
+        }
+        async with serving({"probe": make_plugin(**hooks), "none": make_plugin(ws_online=lambda: None)}) as server:
+            ws = await server.connect("ada")
+            await ws.send('{"cmd": "probe.look"}')
+            await ws.recv()
+            await ws.close()
+            async with asyncio.timeout(10):
+                await lost.wait()
+            assert server.server.state_of("none") is None
+            assert server.server.state_of("no such plugin") is None
+            with pytest.raises(TypeError, match="the state of 'probe': list instead of dict"):
+                server.server.state_of("probe", dict)
+
+    asyncio.run(main())
+    states = list(seen.values())
+    assert list(seen) == ["online", "command", "server", "offline", "stop"]
+    assert all(each is states[0] for each in states)
+    assert states[0] == ["its own"]
+
+
+def test_two_servers_have_a_state_each(make_plugin: MakePlugin) -> None:
+    async def main() -> None:
+        probe = make_plugin(server_start=lambda: object())
+        async with serving({"probe": probe}) as one, serving({"probe": probe}) as other:
+            assert one.server.state_of("probe") is not other.server.state_of("probe")
+
+    asyncio.run(main())
+
+
+def test_plugins_stop_in_the_reverse_of_the_order_in_which_they_start(make_plugin: MakePlugin) -> None:
+    order: list[str] = []
+
+    def named(name: str, *, tryfirst: bool = False) -> SimpleNamespace:
+        plugin = make_plugin(server_stop=lambda: order.append(f"-{name}"))
+        plugin.server_start = hookimpl(tryfirst=tryfirst)(lambda: order.append(f"+{name}"))
+        return plugin
+
+    async def main() -> None:
+        plugins = {"b": named("b"), "a": named("a"), "d": named("d", tryfirst=True)}
+        async with serving({**plugins, "c": make_plugin(server_stop=lambda: order.append("-c"))}):
+            pass
+
+    asyncio.run(main())
+    assert order == ["+d", "+a", "+b", "-c", "-b", "-a", "-d"]
 
 
 def test_hooks_get_what_they_ask_for(make_plugin: MakePlugin) -> None:
@@ -79,7 +150,7 @@ def test_server_start_that_raises_stops_the_start(make_plugin: MakePlugin, serve
 
     async def main() -> None:
         plugins = {
-            "last": make_plugin(server_start=lambda: started.append("last")),
+            "first": make_plugin(server_start=lambda: started.append("first")),
             "broken": make_plugin(server_start=lambda: server_start()),
             "above": make_plugin(server_start=lambda: started.append("above")),
         }
@@ -89,7 +160,7 @@ def test_server_start_that_raises_stops_the_start(make_plugin: MakePlugin, serve
     with pytest.raises(PluginError, match="plugin broken: server_start raised LookupError: no licence") as raised:
         asyncio.run(main())
     assert raised.value.packages == ("broken",)
-    assert started == ["last"]
+    assert started == ["above"]
 
 
 @pytest.mark.parametrize("server_stop", [fails, fails_late])
@@ -144,9 +215,9 @@ def test_ws_online_that_raises_or_hangs_does_not_end_the_session(
 
     async def main() -> None:
         plugins = {
-            "c": make_plugin(ws_online=fails),
+            "a": make_plugin(ws_online=fails),
             "b": make_plugin(ws_online=hangs),
-            "a": make_plugin(ws_online=lambda: called.set()),
+            "c": make_plugin(ws_online=lambda: called.set()),
         }
         settings = {"offline": {"yield_after": 0.05, "cancel_after": 0.1}}
         async with serving(plugins, settings) as server, await server.connect("ada") as ws:
@@ -155,7 +226,7 @@ def test_ws_online_that_raises_or_hangs_does_not_end_the_session(
                 await called.wait()
             (session,) = await server.server.sessions("ada")
             lines = [
-                f"plugin c: ws_online for session {session.id} raised",
+                f"plugin a: ws_online for session {session.id} raised",
                 f"plugin b: ws_online for session {session.id} cancelled after 0.1 s",
             ]
             assert [record.getMessage() for record in caplog.records] == lines

@@ -7,7 +7,7 @@ import pytest
 
 from msanic_core.config.sections import PluginsSettings
 from msanic_core.plugins.discovery import discover
-from msanic_core.plugins.plugin import Plugin, PluginState
+from msanic_core.plugins.plugin import Plugin, PluginStatus
 
 Install = Callable[..., str]
 
@@ -21,7 +21,7 @@ def test_an_installed_plugin_is_found_and_imported(install: Install) -> None:
     module = install("msanic-chat", "1.2", "chat", "VALUE = 7")
     ((plugin, namespace),) = discover(PluginsSettings(), {}).found
     assert (plugin.name, plugin.package, plugin.version, plugin.module) == ("chat", "msanic-chat", "1.2", module)
-    assert (plugin.state, plugin.error, plugin.label) == (PluginState.ACTIVE, "", "msanic-chat 1.2")
+    assert (plugin.status, plugin.error, plugin.label) == (PluginStatus.ACTIVE, "", "msanic-chat 1.2")
     assert namespace is sys.modules[module]
 
 
@@ -52,7 +52,7 @@ def test_what_is_not_wanted_is_listed_but_not_imported(section: PluginsSettings,
     install("msanic-news", "1", "news")
     found = dict(zip(("chat", "news"), discover(section, {}).found, strict=True))
     plugin, namespace = found["chat"]
-    assert (plugin.state, plugin.error, namespace) == (PluginState.BLOCKED, "", None)
+    assert (plugin.status, plugin.error, namespace) == (PluginStatus.BLOCKED, "", None)
     assert (plugin.package, plugin.version) == ("msanic-chat", "1.2")
     assert module not in sys.modules
 
@@ -61,9 +61,9 @@ def test_only_those_in_the_list_are_loaded(install: Install) -> None:
     install("msanic-chat", "1.2", "chat")
     install("msanic-news", "1", "news")
     found = discover(PluginsSettings(load=["news"]), {}).found
-    assert {plugin.name: plugin.state for plugin, _ in found} == {
-        "chat": PluginState.BLOCKED,
-        "news": PluginState.ACTIVE,
+    assert {plugin.name: plugin.status for plugin, _ in found} == {
+        "chat": PluginStatus.BLOCKED,
+        "news": PluginStatus.ACTIVE,
     }
 
 
@@ -79,7 +79,7 @@ def test_a_name_in_the_list_that_is_not_installed(install: Install) -> None:
 def test_a_module_that_needs_what_is_missing(install: Install) -> None:
     install("msanic-chat", "1.2", "chat", "import no_such_module_anywhere")
     plugin = the_only()
-    assert plugin.state is PluginState.BROKEN
+    assert plugin.status is PluginStatus.BROKEN
     assert plugin.error == (
         "msanic-chat 1.2: cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'; "
         'install what it needs or block it with [plugins] block = ["chat"]'
@@ -99,7 +99,7 @@ def test_a_module_that_needs_what_is_missing(install: Install) -> None:
 def test_a_module_that_fails(source: str, what: str, install: Install) -> None:
     install("msanic-chat", "1.2", "chat", source)
     plugin = the_only()
-    assert plugin.state is PluginState.BROKEN
+    assert plugin.status is PluginStatus.BROKEN
     assert plugin.error.startswith(f"msanic-chat 1.2: cannot be imported: {what}")
     assert plugin.error.endswith('; repair it or block it with [plugins] block = ["chat"]')
     assert "\n" not in plugin.error
@@ -135,14 +135,14 @@ def test_one_that_is_broken_does_not_hide_the_others(install: Install) -> None:
     install("msanic-chat", "1.2", "chat", "raise ValueError")
     install("msanic-news", "1", "news")
     found = discover(PluginsSettings(), {}).found
-    assert [(plugin.name, plugin.state) for plugin, _ in found] == [("chat", "broken"), ("news", "active")]
+    assert [(plugin.name, plugin.status) for plugin, _ in found] == [("chat", "broken"), ("news", "active")]
 
 
 def test_two_packages_with_one_name(install: Install) -> None:
     modules = [install("msanic-chat", "1.2", "chat"), install("other-chat", "3", "chat")]
     found = discover(PluginsSettings(), {}).found
     assert [(plugin.package, namespace) for plugin, namespace in found] == [("msanic-chat", None), ("other-chat", None)]
-    assert {plugin.state for plugin, _ in found} == {PluginState.BROKEN}
+    assert {plugin.status for plugin, _ in found} == {PluginStatus.BROKEN}
     assert {plugin.error for plugin, _ in found} == {
         "msanic-chat 1.2 and other-chat 3: each has a plugin named 'chat'; uninstall all but one of them"
     }
@@ -152,7 +152,9 @@ def test_two_packages_with_one_name(install: Install) -> None:
 def test_two_packages_with_one_name_that_is_blocked(install: Install) -> None:
     install("msanic-chat", "1.2", "chat")
     install("other-chat", "3", "chat")
-    assert {plugin.state for plugin, _ in discover(PluginsSettings(block=["chat"]), {}).found} == {PluginState.BLOCKED}
+    assert {plugin.status for plugin, _ in discover(PluginsSettings(block=["chat"]), {}).found} == {
+        PluginStatus.BLOCKED
+    }
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_plugin_for_another_version_of_the_core(requirement: str, install: Ins
     install("msanic-core", "0.5.1", "")
     module = install("msanic-chat", "1.2", "chat", requires=["msgspec", requirement])
     plugin = the_only()
-    assert plugin.state is PluginState.BROKEN
+    assert plugin.status is PluginStatus.BROKEN
     assert plugin.error.startswith("msanic-chat 1.2: needs msanic-core")
     assert "and this is msanic-core 0.5.1; install a release of msanic-chat that fits, with" in plugin.error
     assert "pip install --upgrade msanic-chat" in plugin.error
@@ -177,7 +179,6 @@ def test_a_plugin_for_another_version_of_the_core(requirement: str, install: Ins
         "msanic-core>=0.5,<1",
         'msanic-core>=2; extra == "redis"',
         'msanic-core>=2; python_version < "3"',
-        "msanic-core-extras>=2",
         "not a requirement at all",
     ],
 )
@@ -196,9 +197,9 @@ def test_plugins_given_directly_need_no_package(install: Install) -> None:
     install("msanic-news", "1", "news")
     given = types.ModuleType("given")
     found = discover(PluginsSettings(load=[], block=["chat"]), {"chat": given, "other": object()}).found
-    assert [(plugin.name, plugin.state, plugin.module) for plugin, _ in found if plugin.name != "news"] == [
-        ("chat", PluginState.ACTIVE, "given"),
-        ("other", PluginState.ACTIVE, "object"),
+    assert [(plugin.name, plugin.status, plugin.module) for plugin, _ in found if plugin.name != "news"] == [
+        ("chat", PluginStatus.ACTIVE, "given"),
+        ("other", PluginStatus.ACTIVE, "object"),
     ]
     assert found[0][1] is given
     assert (found[0][0].package, found[0][0].label) == ("", "plugin 'chat'")
@@ -217,3 +218,53 @@ def test_metadata_without_a_name(install: Install, tmp_path: Path) -> None:
     module = install("msanic-chat", "1.2", "chat")
     next(tmp_path.rglob("METADATA")).write_text("Metadata-Version: 2.1\n")
     assert the_only().label == f"(a package without a name, of {module})"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "shown"),
+    [
+        ("msanic-shop>=2", "msanic-shop>=2"),
+        ("Msanic_Shop", "Msanic_Shop"),
+        ('msanic-shop>=2; python_version >= "3"', "msanic-shop>=2"),
+        ("msanic-core-extras>=2", "msanic-core-extras>=2"),
+    ],
+)
+def test_a_requirement_that_is_not_installed(requirement: str, shown: str, install: Install) -> None:
+    module = install("msanic-chat", "1.2", "chat", requires=[requirement])
+    assert the_only().error == (
+        f"msanic-chat 1.2: needs {shown}, which is not installed; pip install {shown!r}, or block it with [plugins] "
+        'block = ["chat"]'
+    )
+    assert module not in sys.modules
+
+
+def test_a_requirement_of_an_extra_or_of_another_platform_need_not_be_installed(install: Install) -> None:
+    elsewhere = [
+        'msanic-shop; extra == "shop"',
+        'msanic-shop; python_version < "3"',
+        'msanic-shop ; sys_platform == "?"',
+    ]
+    install("msanic-chat", "1.2", "chat", requires=elsewhere)
+    assert (the_only().error, the_only().requires) == ("", ())
+
+
+def test_a_requirement_that_is_installed_under_another_spelling(install: Install) -> None:
+    install("msanic_shop", "1", "shop")
+    install("msanic-chat", "1.2", "chat", requires=["Msanic.Shop>=1"])
+    found = {plugin.name: plugin for plugin, _ in discover(PluginsSettings(), {}).found}
+    assert (found["chat"].error, found["chat"].requires) == ("", ("msanic-shop",))
+
+
+def test_a_plugin_that_is_required_must_be_loaded(install: Install) -> None:
+    install("msanic-shop", "1", "shop")
+    install("msanic-till", "1", "till", requires=["msanic-shop"])
+    install("msanic-chat", "1.2", "chat", requires=["msanic-till"])
+    found = {plugin.name: plugin for plugin, _ in discover(PluginsSettings(block=["shop"]), {}).found}
+    assert found["till"].error == (
+        "msanic-till 1: needs msanic-shop, whose plugin 'shop' is blocked; load it or block it with [plugins] "
+        'block = ["till"]'
+    )
+    assert found["chat"].error == (
+        "msanic-chat 1.2: needs msanic-till, whose plugin 'till' is broken; repair that or block it with [plugins] "
+        'block = ["chat"]'
+    )

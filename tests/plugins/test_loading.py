@@ -6,7 +6,7 @@ import pytest
 
 from msanic_core.errors import PluginError
 from msanic_core.hookspecs import hookimpl
-from msanic_core.plugins.plugin import PluginState
+from msanic_core.plugins.plugin import PluginStatus
 from tests.support.plugins import BLOCK, HOOKS, Install, Load, answers, error_of, named
 
 
@@ -32,10 +32,10 @@ def test_an_installed_plugin_is_loaded(install: Install, load: Load) -> None:
     plugins = load()
     plugins.check()
     (plugin,) = plugins.plugins
-    assert (plugin.package, plugin.version, plugin.state, plugin.error) == (
+    assert (plugin.package, plugin.version, plugin.status, plugin.error) == (
         "msanic-chat",
         "1.2",
-        PluginState.ACTIVE,
+        PluginStatus.ACTIVE,
         "",
     )
     assert plugin.hooks == ("ws_command", "ws_offline")
@@ -71,7 +71,7 @@ def test_a_blocked_plugin_is_listed_and_contributes_nothing(install: Install, lo
     install("msanic-chat", "1.2", "chat", "raise AssertionError('imported')")
     plugins = load({"block": ["chat"], "chat": {"kept": "for later"}})
     plugins.check()
-    assert named(plugins, "chat").state is PluginState.BLOCKED
+    assert named(plugins, "chat").status is PluginStatus.BLOCKED
 
 
 def test_what_a_plugin_lacks_to_be_imported(install: Install, load: Load) -> None:
@@ -94,7 +94,7 @@ def test_tables_and_names_of_plugins_that_are_not_installed(install: Install, lo
         "[plugins] load names 'news', which is not installed; install it or take it out of the list",
         "[plugins.caht] is for a plugin that is not installed; install it or take the table out; did you mean 'chat'?",
     )
-    assert named(plugins, "chat").state is PluginState.ACTIVE
+    assert named(plugins, "chat").status is PluginStatus.ACTIVE
     with pytest.raises(PluginError, match=r"news.*\n.*caht"):
         plugins.check()
 
@@ -121,4 +121,4 @@ def test_plugins_given_directly_join_the_installed_ones(install: Install, load: 
         plugins.check()
     assert caught.value.packages == ()
     del given.ws_online
-    assert answers(load(extra={"given": given}), "server_start") == ["given", "installed"]
+    assert answers(load(extra={"given": given}), "server_start") == ["installed", "given"]

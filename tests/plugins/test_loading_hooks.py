@@ -1,10 +1,12 @@
 """The hook functions of plugins, right and wrong, and hooks that plugins declare themselves."""
 
+import asyncio
 import types
 
 import pytest
 
 from msanic_core.hookspecs import hookimpl
+from msanic_core.plugins.calling import caller
 from tests.support.plugins import Install, Load, answers, error_of, named
 
 
@@ -29,7 +31,7 @@ def test_a_hook_function_gets_the_arguments_it_takes_and_its_own_settings(instal
         )
     plugins = load({"chat": {"of": "the file"}})
     plugins.check()
-    assert answers(plugins, "ws_offline", session="s", reason="r", server=None) == [("s", "news"), ("s", "the file")]
+    assert answers(plugins, "ws_offline", session="s", reason="r", server=None) == [("s", "the file"), ("s", "news")]
     assert [each.arguments for each in plugins.implementations("ws_offline")] == [("settings", "session")] * 2
 
 
@@ -41,11 +43,11 @@ def test_an_argument_that_was_not_given_is_an_error(load: Load) -> None:
         implementation.call()
 
 
-def test_hooks_are_called_in_pluggys_order_whatever_the_order_of_installing(install: Install, load: Load) -> None:
+def test_hooks_are_called_by_name_whatever_the_order_of_installing(install: Install, load: Load) -> None:
     orders = {"d": "", "a": "", "c": "trylast=True", "b": "tryfirst=True", "e": "trylast=True", "f": "tryfirst=True"}
     for name, order in orders.items():
         install(f"msanic-{name}", "1", name, f"@hookimpl({order})\ndef server_start():\n    return {name!r}")
-    assert answers(load(), "server_start") == ["f", "b", "d", "a", "c", "e"]
+    assert answers(load(), "server_start") == ["b", "f", "a", "d", "c", "e"]
 
 
 def test_a_function_can_implement_a_hook_by_another_name(install: Install, load: Load) -> None:
@@ -68,8 +70,8 @@ HOOK_FAULTS = {
     ),
     "argument": (
         "@hookimpl\nasync def ws_offline(session, reasons): ...",
-        "its ws_offline takes 'reasons', which that hook does not have; it can take session, reason, server, settings; "
-        "did you mean 'reason'?",
+        "its ws_offline takes 'reasons', which that hook does not have; it can take session, reason, server, settings, "
+        "state; did you mean 'reason'?",
     ),
     "no arguments": (
         "@hookimpl\ndef ws_command(server): ...",
@@ -161,7 +163,7 @@ def test_a_plugin_can_have_hooks_of_its_own(install: Install, load: Load) -> Non
     )
     plugins = load()
     plugins.check()
-    assert answers(plugins, "chat_filter", text="hi") == [None, "HI"]
+    assert answers(plugins, "chat_filter", text="hi") == ["HI", None]
 
 
 def test_a_hook_of_a_plugin_is_checked_like_the_cores(install: Install, load: Load) -> None:
@@ -199,3 +201,34 @@ def test_a_hook_of_a_plugin_that_is_blocked(install: Install, load: Load) -> Non
     install("msanic-news", "1", "news", "@hookimpl\ndef chat_filter(text): ...")
     plugins = load({"block": ["chat"]})
     assert "there is no hook 'chat_filter'; rename it, or install and load the plugin" in error_of(plugins, "news")
+
+
+@pytest.mark.parametrize(
+    "option", ["historic=True", 'warn_on_impl=UserWarning("x")', 'warn_on_impl_args={"text": UserWarning()}']
+)
+def test_options_of_a_hook_that_would_not_be_honoured_are_refused(install: Install, load: Load, option: str) -> None:
+    install("msanic-chat", "1.2", "chat", f"@hookspec({option})\ndef chat_filter(text): ...")
+    name = option.partition("=")[0]
+    assert error_of(load(), "chat") == (
+        f"msanic-chat 1.2: its hook 'chat_filter' has the option {name}, which is not supported; leave it out"
+    )
+
+
+def test_of_a_hook_with_firstresult_the_first_answer_counts(install: Install, load: Load) -> None:
+    install(
+        "msanic-shop", "1", "shop", "@hookspec(firstresult=True)\ndef price_of(item): ...\n@hookspec\ndef seen(): ..."
+    )
+    install("msanic-a", "1", "a", "@hookimpl\ndef price_of(item):\n    raise LookupError(item)")
+    install("msanic-b", "1", "b", "@hookimpl\ndef price_of(item):\n    return None if item == 'tea' else 7")
+    install("msanic-c", "1", "c", "@hookimpl\nasync def price_of(item):\n    return 0 if item == 'tea' else None")
+    install("msanic-d", "1", "d", "@hookimpl\ndef price_of(item):\n    raise SystemExit('is not called')")
+    call_hook = caller(load())
+    assert asyncio.run(call_hook("price_of", {"item": "milk"})) == 7
+    assert asyncio.run(call_hook("price_of", {"item": "tea"})) == 0
+    assert asyncio.run(call_hook("seen", {})) == []
+
+
+def test_no_answer_of_a_hook_with_firstresult(install: Install, load: Load) -> None:
+    install("msanic-shop", "1", "shop", "@hookspec(firstresult=True)\ndef price_of(item): ...")
+    install("msanic-a", "1", "a", "@hookimpl\ndef price_of(item): ...")
+    assert asyncio.run(caller(load())("price_of", {"item": "milk"})) is None

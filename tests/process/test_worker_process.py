@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from msanic_core.process.bind import bind
 from msanic_core.process.worker_process import WorkerProcess
-from msanic_core.transport.listener import bind
 
 READY = """
 import os, signal, subprocess, sys

@@ -13,12 +13,13 @@ import uvloop
 from sanic import Request, Sanic
 
 from msanic_core.codes import OfflineReason
+from msanic_core.process.bind import bind
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.socket import SocketReceiver
 from msanic_core.transport.http_connection import HttpConnection
 from msanic_core.transport.intake import Intake
-from msanic_core.transport.listener import bind
-from msanic_core.transport.websocket import Connection, take_over
+from msanic_core.transport.upgrade import take_over
+from msanic_core.transport.websocket import WebSocketConnection
 from msanic_core.wire import BINARY, TEXT, server_frame
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -32,7 +33,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 class Echo(SocketReceiver):
     """Sends every message back as it came."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: WebSocketConnection) -> None:
         self._connection = connection
 
     def message(self, payload: str | bytes) -> None:
@@ -58,7 +59,7 @@ async def serve(options: argparse.Namespace) -> None:
 
     async def echo(request: Request) -> None:
         limits = (options.max_message, options.max_fragments, options.close_timeout)
-        connection = Connection(intake, *limits)
+        connection = WebSocketConnection(intake, *limits)
         take_over(request, connection)
         connection.attach(Echo(connection))
 

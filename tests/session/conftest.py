@@ -123,6 +123,7 @@ class House:
         self.registry.add(session)
         session.registered = await self.engine.register(info, POLICY)
         assert session.registered
+        session.opening_ended()
         return session
 
 

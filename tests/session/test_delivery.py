@@ -7,6 +7,7 @@ import pytest
 
 from msanic_core.codes import OfflineReason
 from msanic_core.session.session import Session
+from msanic_core.session.state import InboxState, SessionState
 from msanic_core.wire import Push, WireEncodeError
 from tests.support.replays import Build, LossyEngine, Sent, in_house, losses, numbers, push, replay, turns
 
@@ -70,12 +71,12 @@ def test_a_message_goes_to_all_sessions_of_its_user_and_to_no_other(run: Run, se
 def test_a_session_that_is_replayed_gets_durable_messages_from_its_inbox(run: Run, sent: Sent) -> None:
     async def test(house: Any) -> None:
         session, other = await house.session(), await house.session()
-        session.replaying = True
+        session.inbox = InboxState.REPLAYING
         other.received = 4
         assert house.delivery.to_user("ada", Push("durable.message", id=5)) == 2
         house.delivery.to_user("ada", Push("passing.message"))
         await asyncio.sleep(0)
-        assert session.passed_over
+        assert session.inbox is InboxState.BEHIND
         assert [message["cmd"] for message in sent(session)] == ["passing.message"]
         assert session.outbox.written_id == 0
         assert [message["cmd"] for message in sent(other)] == ["durable.message", "passing.message"]
@@ -148,7 +149,7 @@ def test_what_a_session_has_is_not_sent_again(run: Run, sent: Sent) -> None:
         await asyncio.sleep(0)
         assert [message["id"] for message in sent(session)] == [1, 2, 3]
         assert session.received == session.outbox.written_id == 3
-        assert not session.replaying
+        assert session.inbox is InboxState.LIVE
 
     run(test)
 
@@ -192,7 +193,7 @@ def test_a_gap_is_closed_before_what_follows_it_is_sent(run: Run, sent: Sent, mi
         for each in (session, other):
             assert numbers(sent(each)) == list(range(2 + missed + then))
             assert losses(sent(each)) == [0] * (2 + missed + then)
-            assert not each.replaying
+            assert each.inbox is InboxState.LIVE
             assert each.received == 2 + missed + then
 
     run(test)
@@ -225,7 +226,7 @@ def test_catching_up_without_a_message(run: Run, sent: Sent) -> None:
         await turns(5)
         assert numbers(sent(session)) == [0, 1]
         house.delivery.catch_up("session-1", 2)
-        assert not session.replaying, "it is there already"
+        assert session.inbox is InboxState.LIVE, "it is there already"
         house.engine.deaf = False
         await push(house, 2)
         await turns(5)
@@ -254,11 +255,11 @@ def test_where_nothing_is_known_the_clients_own_position_counts(run: Run, sent: 
 def test_a_session_that_is_being_opened_gets_only_what_waits_for_it(run: Run, sent: Sent) -> None:
     async def test(house: Any) -> None:
         session = await house.session()
-        session.opening, session.replaying = asyncio.get_running_loop().create_future(), True
+        session.state, session.inbox = SessionState.OPENING, InboxState.REPLAYING
         house.delivery.to_user("ada", Push("passing.message"))
         house.delivery.to_group(None, Push("passing.message"))
         await push(house, 0)
-        session.opening = None
+        session.opening_ended()
         await replay(house, session)
         house.delivery.to_user("ada", Push("passing.message", 1))
         await turns(2)

@@ -12,6 +12,7 @@ from msanic_core.engine.base import InboxLimits, OfflineJob
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.identity import SessionInfo
 from msanic_core.session import offline
+from msanic_core.session.state import SessionState
 from tests.support.offline import Build, Plugins, drain, run
 
 
@@ -119,14 +120,14 @@ def test_whose_a_session_is_that_was_being_opened_is_asked_when_it_is_registered
         house = await build(plugins.hooks("a"), engine=engine)
         session = await house.session()
         session.registered = False
-        opening = session.opening = asyncio.get_running_loop().create_future()
+        session.state, session.opened = SessionState.OPENING, asyncio.get_running_loop().create_future()
         house.delivery.drop_sessions()
         assert session.socket.closed == (1012, "server restarts, reconnect")
         await turns()
         assert engine.out == []
         engine.taken = {session.info.id} if taken else set()
-        session.registered, session.opening = True, None
-        opening.set_result(None)
+        session.registered = True
+        session.opening_ended()
         await drain(house)
         assert engine.out == [("session-1", OfflineReason.SHUTDOWN, ["a"])]
         assert plugins.names == ([] if taken else ["a"])
@@ -253,9 +254,9 @@ def test_of_a_session_that_was_refused_nobody_is_told(build: Build) -> None:
         house = await build(plugins.hooks("a"), engine=engine)
         session = await house.session()
         session.registered = False
-        opening = session.opening = asyncio.get_running_loop().create_future()
+        session.state, session.opened = SessionState.OPENING, asyncio.get_running_loop().create_future()
         house.offline.lose(session, OfflineReason.KICKED)
-        opening.set_result(None)
+        session.opening_ended()
         assert await drain(house) == 0
         assert (plugins.calls, engine.out) == ([], [])
 

@@ -6,6 +6,7 @@ import pytest
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import InboxLimits, InboxPage
 from msanic_core.engine.memory.memory_engine import MemoryEngine
+from msanic_core.session.state import InboxState
 from msanic_core.wire import Push
 from tests.support.replays import Build, Sent, in_house, left, losses, numbers, push, replay, turns
 
@@ -19,7 +20,7 @@ def test_everything_comes_in_order_and_once(build: Build, sent: Sent, count: int
         session = await house.session()
         await replay(house, session)
         assert numbers(sent(session)) == list(range(count))
-        assert not session.replaying
+        assert session.inbox is InboxState.LIVE
         await push(house, count)
         await turns(2)
         assert numbers(sent(session)) == list(range(count + 1))
@@ -35,7 +36,7 @@ def test_what_is_pushed_meanwhile_does_not_overtake(build: Build, sent: Sent) ->
 
         async def keep_pushing() -> None:
             nonlocal pushed
-            while session.replaying and pushed < 600:
+            while session.inbox is not InboxState.LIVE and pushed < 600:
                 await push(house, pushed)
                 await house.engine.push("ada", Push("passing.message", -1), False)
                 pushed += 1

@@ -10,6 +10,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import InboxLimits, InboxPage
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.session import replay as replay_module
+from msanic_core.session.state import InboxState
 from tests.support.replays import Build, LossyEngine, Sent, in_house, losses, numbers, push, replay, turns
 
 
@@ -55,7 +56,7 @@ async def miss(house: Any, *messages: int) -> None:
 
 async def caught_up(session: Any) -> None:
     async with asyncio.timeout(10):
-        while session.replaying:
+        while session.inbox is not InboxState.LIVE:
             await asyncio.sleep(0)
     await turns(2)
 
@@ -215,7 +216,7 @@ def test_nobody_waits_for_the_store_once_the_session_is_closed(build: Build) -> 
     async def test(house: Any) -> None:
         session = await house.session()
         house.engine.failure = StoreUnavailableError("no answer")
-        session.replaying = True
+        session.inbox = InboxState.REPLAYING
         running = asyncio.create_task(house.replay.run(session))
         await turns(3)
         session.connection_lost(OfflineReason.LOST)
@@ -239,7 +240,7 @@ def test_a_replay_that_cannot_begin_leaves_the_session_where_it_was(build: Build
         house.engine.go_on.set()
         with pytest.raises(StoreUnavailableError):
             await beginning
-        assert session.replaying is bool(meanwhile), "what has passed it over is sent to it"
+        assert (session.inbox is not InboxState.LIVE) is bool(meanwhile), "what has passed it over is sent to it"
         house.engine.failure = None
         await caught_up(session)
         await push(house, 1 + meanwhile)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from msanic_core.codes import CLOSE_CODES, OFFLINE_CLOSE_CODES, CloseCode, OfflineReason
+from msanic_core.session.state import SessionState
 from msanic_core.wire import Push
 
 Build = Callable[..., Any]
@@ -143,7 +144,7 @@ def test_a_session_that_is_not_written_to_or_not_open_yet_is_held_back_too(run: 
         assert session.held_back
         session.writable(True)
         assert not session.held_back
-        session.opening = asyncio.get_running_loop().create_future()
+        session.state = SessionState.OPENING
         assert session.held_back, "reading begins when it is open"
 
     run(test)
@@ -229,5 +230,18 @@ def test_a_session_ends_once(run: Run) -> None:
         session.connection_lost(OfflineReason.LOST)
         assert not house.offline.lose(session, OfflineReason.KICKED)
         assert session.socket.closed[0] == CloseCode.NO_HEARTBEAT
+
+    run(test)
+
+
+def test_a_session_that_was_closed_while_it_opened_stays_closed(run: Run) -> None:
+    async def test(house: Any) -> None:
+        session = await house.session()
+        opened = asyncio.get_running_loop().create_future()
+        session.state, session.opened = SessionState.OPENING, opened
+        session.connection_lost(OfflineReason.LOST)
+        session.opening_ended()
+        assert session.state is SessionState.CLOSED
+        assert opened.done()
 
     run(test)

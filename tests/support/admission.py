@@ -78,5 +78,5 @@ class House:
     async def settled(self) -> None:
         """When nobody is being opened or lost any more."""
         async with asyncio.timeout(10):
-            while self.node.offline._tasks or any(session.opening for session in self.node.registry.all()):
+            while self.node.offline._tasks or any(session.opened for session in self.node.registry.all()):
                 await asyncio.sleep(0)

@@ -51,7 +51,7 @@ async def push(server: TestServer, *numbers: int, user: str = "ada") -> None:
 
 def drop(server: TestServer) -> None:
     """Cut every connection, as a network that fails."""
-    for connection in list(server.node.handshake.connections):
+    for connection in list(server.node.admission.connections):
         connection.cut()
 
 

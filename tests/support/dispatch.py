@@ -178,7 +178,7 @@ def failing_commands() -> list[Any]:
     @command("fail.code", id=3008)
     async def code_only(ctx: Context, data: bool) -> None:
         await delay(data)
-        raise CommandError(ReplyCode.FORBID)
+        raise CommandError(ReplyCode.FORBIDDEN)
 
     @command("fail.data", id=3009)
     async def answer_object(ctx: Context, data: bool) -> None:

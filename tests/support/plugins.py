@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from msanic_core.errors import PluginError
-from msanic_core.plugins.plugin import Plugin, PluginSet, PluginState
+from msanic_core.plugins.plugin import Plugin, PluginSet, PluginStatus
 
 Install = Callable[..., str]
 Load = Callable[..., PluginSet]
@@ -48,7 +48,7 @@ def answers(plugins: PluginSet, hook: str, **available: Any) -> list[Any]:
 def error_of(plugins: PluginSet, name: str = "chat") -> str:
     """The plugin's error, after checking that it is one line and told as a problem, and that the start is stopped."""
     plugin = named(plugins, name)
-    assert plugin.state is PluginState.BROKEN
+    assert plugin.status is PluginStatus.BROKEN
     assert "\n" not in plugin.error
     assert plugin.error in plugins.problems
     with pytest.raises(PluginError):

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from msanic_core.process.bind import bind
 from msanic_core.process.supervisor import Limits, Supervisor, log
-from msanic_core.transport.listener import bind
 
 SOURCE = """
 import os, signal, sys, time

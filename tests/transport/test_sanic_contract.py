@@ -1,7 +1,7 @@
 """What the server relies on in Sanic 25.12 and websockets although it is not public API.
 
 If one of these tests fails after an upgrade, read what changed there, then the docstrings of
-`msanic_core.transport.websocket.take_over` and of `msanic_core.transport.http_connection`. Mend those first.
+`msanic_core.transport.upgrade.take_over` and of `msanic_core.transport.http_connection`. Mend those first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from msanic_core import AuthenticationError, Identity, SessionInfo
 from msanic_core.engine.base import SessionPolicy
 from msanic_core.testing import serving
 from msanic_core.transport.http_connection import HttpConnection
-from msanic_core.transport.websocket import Connection
+from msanic_core.transport.websocket import WebSocketConnection
 from msanic_core.wire import reader
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_an_ended_connection_is_freed_without_the_garbage_collector(raw: Raw, ma
         async with serving({"hooks": hooks}, {"ws": {"close_timeout": 0.01}}) as server:
             ws = await server.connect("ada")
             session = server.node.registry.all()[0]
-            assert isinstance(session.socket, Connection)
+            assert isinstance(session.socket, WebSocketConnection)
             # A compiled object takes no weak reference.
             identity = id(session.socket)
             del session
@@ -128,7 +128,9 @@ def test_an_ended_connection_is_freed_without_the_garbage_collector(raw: Raw, ma
                 await ws.close()
                 await lost.wait()
                 async with asyncio.timeout(10):
-                    while any(id(each) == identity and isinstance(each, Connection) for each in gc.get_objects()):
+                    while any(
+                        id(each) == identity and isinstance(each, WebSocketConnection) for each in gc.get_objects()
+                    ):
                         await asyncio.sleep(0.01)
             finally:
                 gc.enable()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from msanic_chat import ChatPlugin
+from msanic_chat import plugin
 from playwright.async_api import Browser, Page, WebSocket, async_playwright, expect
 from websockets.asyncio.client import ClientConnection
 
@@ -135,7 +135,7 @@ def visit(browser: tuple[asyncio.Runner, Browser]) -> Visit:
 
     async def run(main: Main, settings: dict[str, Any] | None) -> None:
         visitors: list[Visitor] = []
-        async with serving({"chat": ChatPlugin()}, settings) as server:
+        async with serving({"chat": plugin}, settings) as server:
 
             async def arrive(name: str | None = None, **options: Any) -> Visitor:
                 context = await chromium.new_context(**options)

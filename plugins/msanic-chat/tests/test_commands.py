@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from msanic_chat import ChatPlugin
+from msanic_chat import plugin
 
 from msanic_core.testing import TestServer, serving
 
@@ -15,7 +15,7 @@ def serve(main: Callable[[TestServer], Awaitable[None]], settings: dict[str, Any
     """Run `main` with a server that has this plugin; the settings are those of `serving`."""
 
     async def run() -> None:
-        async with serving({"chat": ChatPlugin()}, settings) as server:
+        async with serving({"chat": plugin}, settings) as server:
             await main(server)
 
     asyncio.run(run())

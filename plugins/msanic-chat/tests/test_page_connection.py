@@ -127,7 +127,7 @@ def test_waits_longer_while_the_server_is_away(visit: Any) -> None:
         await bob.always_wait(0.3)
         await bob.enter("bob", server.url)
         await bob.is_online()
-        server.node.handshake.accepting = False
+        server.node.admission.accepting = False
         lose(server, "bob", OfflineReason.SHUTDOWN)
         # 0.3 s, 0.6 s, 1.2 s, 2.4 s
         await expect(bob.page.locator("#countdown")).to_have_text("Reconnecting in 3 s")
@@ -135,7 +135,7 @@ def test_waits_longer_while_the_server_is_away(visit: Any) -> None:
         await bob.say("hello?")
         await expect(bob.page.locator("#notice")).to_have_text("You are offline.")
         await expect(bob.page.get_by_label("Message", exact=True)).to_have_value("hello?")
-        server.node.handshake.accepting = True
+        server.node.admission.accepting = True
         await bob.page.get_by_role("button", name="Reconnect now").click()
         await bob.is_online()
         assert len(bob.sockets) == 5

@@ -4,8 +4,7 @@ import weakref
 from importlib.metadata import entry_points
 from typing import Any
 
-import msanic_chat
-from msanic_chat import ChatPlugin
+from msanic_chat import plugin
 
 from msanic_core.testing import serving
 
@@ -14,12 +13,12 @@ MULTI = {"ws": {"sessions": "multi"}}
 
 def test_the_entry_point_is_the_plugin() -> None:
     [entry_point] = entry_points(group="msanic_core", name="chat")
-    assert entry_point.load() is msanic_chat.plugin
+    assert entry_point.load() is plugin
 
 
 def test_a_lost_session_leaves_its_rooms(connect: Any) -> None:
     async def main() -> None:
-        async with serving({"chat": ChatPlugin()}) as server:
+        async with serving({"chat": plugin}) as server:
             ada, bob = await connect(server, "ada"), await connect(server, "bob")
             for room in ("one", "two"):
                 await ada.data("chat.join", room=room)
@@ -34,7 +33,7 @@ def test_a_lost_session_leaves_its_rooms(connect: Any) -> None:
 
 def test_a_user_leaves_when_the_last_session_is_lost(connect: Any) -> None:
     async def main() -> None:
-        async with serving({"chat": ChatPlugin()}, MULTI) as server:
+        async with serving({"chat": plugin}, MULTI) as server:
             watcher = await connect(server, "watcher")
             await watcher.data("chat.join", room="lobby")
             one, two = await connect(server, "ada"), await connect(server, "ada")
@@ -53,7 +52,7 @@ def test_a_user_leaves_when_the_last_session_is_lost(connect: Any) -> None:
 
 def test_who_is_alone_in_a_room_finds_its_history_on_return(connect: Any) -> None:
     async def main() -> None:
-        async with serving({"chat": ChatPlugin()}, {"plugins": {"chat": {"empty_rooms": 1}}}) as server:
+        async with serving({"chat": plugin}, {"plugins": {"chat": {"empty_rooms": 1}}}) as server:
             ada = await connect(server, "ada")
             await ada.data("chat.join", room="lobby")
             await ada.data("chat.say", room="lobby", text="hello")
@@ -72,7 +71,6 @@ def test_who_is_alone_in_a_room_finds_its_history_on_return(connect: Any) -> Non
 
 def test_each_server_has_rooms_of_its_own(connect: Any) -> None:
     async def main() -> None:
-        plugin = ChatPlugin()
         async with serving({"chat": plugin}) as first, serving({"chat": plugin}) as second:
             ada, bob = await connect(first, "ada"), await connect(second, "bob")
             await ada.data("chat.join", room="lobby")
@@ -86,7 +84,6 @@ def test_each_server_has_rooms_of_its_own(connect: Any) -> None:
 
 
 def test_the_plugin_does_not_keep_a_stopped_server_alive() -> None:
-    plugin = ChatPlugin()
 
     async def main() -> "weakref.ref[Any]":
         async with serving({"chat": plugin}) as server:

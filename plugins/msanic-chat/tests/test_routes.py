@@ -7,7 +7,7 @@ from typing import Any
 
 import msanic_chat
 import pytest
-from msanic_chat import ChatPlugin
+from msanic_chat import plugin
 
 from msanic_core.testing import serving
 
@@ -60,7 +60,7 @@ def get(
         return answers
 
     async def main() -> list[tuple[HTTPResponse, bytes]]:
-        async with serving({"chat": ChatPlugin()}, settings) as server:
+        async with serving({"chat": plugin}, settings) as server:
             return await asyncio.to_thread(ask, server.port)
 
     return asyncio.run(main())
@@ -125,7 +125,7 @@ def test_the_rooms_are_listed(connect: Any) -> None:
         return answer
 
     async def main() -> None:
-        async with serving({"chat": ChatPlugin()}) as server:
+        async with serving({"chat": plugin}) as server:
             assert await asyncio.to_thread(ask, server.port) == {"rooms": []}
             ada, bob = await connect(server, "ada"), await connect(server, "bob")
             await ada.data("chat.join", room="small")

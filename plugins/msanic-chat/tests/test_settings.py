@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from msanic_chat import ChatPlugin
+from msanic_chat import plugin
 from msanic_chat.settings import MAX_ANSWER, ChatSettings
 
 from msanic_core import PluginError
@@ -32,7 +32,7 @@ def test_the_readme_has_the_defaults() -> None:
 )
 def test_settings_that_do_not_fit_stop_the_start(table: dict[str, Any], text: str) -> None:
     async def main() -> None:
-        async with serving({"chat": ChatPlugin()}, {"plugins": {"chat": table}}):
+        async with serving({"chat": plugin}, {"plugins": {"chat": table}}):
             pass
 
     with pytest.raises(PluginError) as caught:

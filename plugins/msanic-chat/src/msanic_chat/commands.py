@@ -3,70 +3,27 @@
 import re
 import time
 import uuid
-from collections.abc import Callable
 
 from msanic_chat.messages import InRoom, Joined, Message, Presence, Said, Say, Sent, Tell, Told, Users
 from msanic_chat.rooms import Rooms, group_of, room_of
 from msanic_chat.settings import ChatSettings
 from msanic_core import AnyCommand, CommandError, Context, ReplyCode, Server, SessionInfo, command
 
+ChatContext = Context[ChatSettings, Rooms]
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def chat_commands(rooms_of: Callable[[Server], Rooms]) -> list[AnyCommand]:
-    """The plugin's commands. `rooms_of` gives the rooms of the server that a command came to."""
-
-    @command("chat.join", id=3001)
-    async def join(ctx: Context, data: InRoom) -> Joined:
-        """Enter a room; answers with who is there and what was said last."""
-        return await _join(ctx, rooms_of(ctx.server), _checked_room(ctx, data.room))
-
-    @command("chat.leave", id=3002)
-    async def leave(ctx: Context, data: InRoom) -> None:
-        """Leave a room; nothing happens if the session is not in it."""
-        await _leave(ctx, rooms_of(ctx.server), data.room)
-
-    @command("chat.say", id=3003)
-    async def say(ctx: Context, data: Say) -> Sent:
-        """Say something to everybody in a room that the session is in."""
-        return await _say(ctx, rooms_of(ctx.server), data)
-
-    return [join, leave, say, who, tell]
-
-
-@command("chat.who", id=3004)
-async def who(ctx: Context, data: InRoom) -> Users:
-    """Tell who is in a room."""
-    room = _checked_room(ctx, data.room)
-    return Users(room, await ctx.members(group_of(room)))
-
-
-@command("chat.tell", id=3005)
-async def tell(ctx: Context, data: Tell) -> Told:
-    """Send a message to a user, who gets it on return if they are offline."""
-    text = _checked_text(ctx, data.text)
-    try:
-        online = await ctx.online(data.user)
-    except ValueError as error:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.user: {error}") from error
-    message = Message(_new_id(), ctx.user, text, time.time())
-    await ctx.push(data.user, "chat.told", message, durable=True)
-    return Told(message.id, message.at, online)
-
-
-async def announce_lost(server: Server, session: SessionInfo) -> None:
-    """Tell the rooms of a lost session of it, those in which its user has no other one."""
-    for group in session.groups:
-        room = room_of(group)
-        if room is not None and session.user not in await server.members(group):
-            await server.broadcast(group, "chat.left", Presence(room, session.user))
-
-
-async def _join(ctx: Context, rooms: Rooms, room: str) -> Joined:
+@command("chat.join", id=3001)
+async def join(ctx: ChatContext, data: InRoom) -> Joined:
+    """Enter a room; answers with who is there and what was said last."""
+    room, rooms = _checked_room(ctx, data.room), ctx.state
     joined = rooms.of_session(ctx.session.id)
-    limit = _settings(ctx).max_rooms
+    limit = ctx.settings.max_rooms
     if room not in joined and len(joined) >= limit:
-        raise CommandError(ReplyCode.FORBID, f"you are in {limit} rooms, which is all one may be in: leave one first")
+        raise CommandError(
+            ReplyCode.FORBIDDEN, f"you are in {limit} rooms, which is all one may be in: leave one first"
+        )
     # Before anything is waited for: `ws_offline`, which takes it back, cannot have been called yet.
     rooms.enter(ctx.session.id, room)
     group = group_of(room)
@@ -78,53 +35,83 @@ async def _join(ctx: Context, rooms: Rooms, room: str) -> Joined:
     return Joined(room, present, rooms.history(room))
 
 
-async def _leave(ctx: Context, rooms: Rooms, room: str) -> None:
-    group = group_of(room)
+@command("chat.leave", id=3002)
+async def leave(ctx: ChatContext, data: InRoom) -> None:
+    """Leave a room; nothing happens if the session is not in it."""
+    room, group = data.room, group_of(data.room)
     if group not in ctx.groups:
         return
-    rooms.leave(ctx.session.id, room)
+    ctx.state.leave(ctx.session.id, room)
     await ctx.leave(group)
     if ctx.user not in await ctx.members(group):
         await ctx.broadcast(group, "chat.left", Presence(room, ctx.user))
 
 
-async def _say(ctx: Context, rooms: Rooms, data: Say) -> Sent:
+@command("chat.say", id=3003)
+async def say(ctx: ChatContext, data: Say) -> Sent:
+    """Say something to everybody in a room that the session is in."""
     room = _checked_room(ctx, data.room)
     text = _checked_text(ctx, data.text)
     group = group_of(room)
     if group not in ctx.groups:
-        raise CommandError(ReplyCode.FORBID, f"you are not in the room {room!r}: enter it with chat.join first")
+        raise CommandError(ReplyCode.FORBIDDEN, f"you are not in the room {room!r}: enter it with chat.join first")
     said = Said(_new_id(), ctx.user, text, time.time(), room)
     # First into the history: who joins meanwhile gets it there, or twice, but not never.
-    rooms.add(said)
+    ctx.state.add(said)
     await ctx.broadcast(group, "chat.said", said)
     return Sent(said.id, said.at)
 
 
-def _settings(ctx: Context) -> ChatSettings:
-    settings: ChatSettings = ctx.settings
-    return settings
+@command("chat.who", id=3004)
+async def who(ctx: ChatContext, data: InRoom) -> Users:
+    """Tell who is in a room."""
+    room = _checked_room(ctx, data.room)
+    return Users(room, await ctx.members(group_of(room)))
 
 
-def _checked_room(ctx: Context, room: str) -> str:
-    longest = _settings(ctx).max_room
+@command("chat.tell", id=3005)
+async def tell(ctx: ChatContext, data: Tell) -> Told:
+    """Send a message to a user, who gets it on return if they are offline."""
+    text = _checked_text(ctx, data.text)
+    try:
+        online = await ctx.online(data.user)
+    except ValueError as error:
+        raise CommandError(ReplyCode.INVALID, f"data.user: {error}") from error
+    message = Message(_new_id(), ctx.user, text, time.time())
+    await ctx.push(data.user, "chat.told", message, durable=True)
+    return Told(message.id, message.at, online)
+
+
+COMMANDS: list[AnyCommand] = [join, leave, say, who, tell]
+
+
+async def announce_lost(server: Server, session: SessionInfo) -> None:
+    """Tell the rooms of a lost session of it, those in which its user has no other one."""
+    for group in session.groups:
+        room = room_of(group)
+        if room is not None and session.user not in await server.members(group):
+            await server.broadcast(group, "chat.left", Presence(room, session.user))
+
+
+def _checked_room(ctx: ChatContext, room: str) -> str:
+    longest = ctx.settings.max_room
     if not 0 < len(room) <= longest:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.room: a name has 1 to {longest} characters, not {len(room)}")
+        raise CommandError(ReplyCode.INVALID, f"data.room: a name has 1 to {longest} characters, not {len(room)}")
     if room != room.strip() or not room.isprintable():
         raise CommandError(
-            ReplyCode.ERR_ARG, "data.room: a room's name has no spaces at its ends and no invisible characters"
+            ReplyCode.INVALID, "data.room: a room's name has no spaces at its ends and no invisible characters"
         )
     return room
 
 
-def _checked_text(ctx: Context, text: str) -> str:
-    longest = _settings(ctx).max_text
+def _checked_text(ctx: ChatContext, text: str) -> str:
+    longest = ctx.settings.max_text
     if not text.strip():
-        raise CommandError(ReplyCode.ERR_ARG, "data.text: there is nothing but spaces in it")
+        raise CommandError(ReplyCode.INVALID, "data.text: there is nothing but spaces in it")
     if len(text) > longest:
-        raise CommandError(ReplyCode.ERR_ARG, f"data.text: a message has at most {longest} characters, not {len(text)}")
+        raise CommandError(ReplyCode.INVALID, f"data.text: a message has at most {longest} characters, not {len(text)}")
     if _CONTROL.search(text):
-        raise CommandError(ReplyCode.ERR_ARG, "data.text: of control characters only line feed and tab are allowed")
+        raise CommandError(ReplyCode.INVALID, "data.text: of control characters only line feed and tab are allowed")
     return text
 
 

@@ -1,7 +1,6 @@
 """HTTP: the page, its files, and the list of rooms."""
 
 import hashlib
-from collections.abc import Callable
 from importlib.resources import files
 
 from sanic import Blueprint, HTTPResponse, Request, json
@@ -32,8 +31,8 @@ _HEADERS = {
 }
 
 
-def chat_blueprint(rooms_of: Callable[[Server], Rooms]) -> Blueprint:
-    """The plugin's routes. `rooms_of` gives the rooms of a server."""
+def chat_blueprint() -> Blueprint:
+    """The plugin's routes."""
     blueprint = Blueprint("chat", url_prefix="/")
     static = {each.name: each.read_bytes() for each in (files("msanic_chat") / "static").iterdir() if each.is_file()}
 
@@ -53,7 +52,7 @@ def chat_blueprint(rooms_of: Callable[[Server], Rooms]) -> Blueprint:
     async def list_rooms(request: Request) -> HTTPResponse:
         """The busiest rooms, and how many users are in each."""
         server: Server = request.app.ctx.msanic
-        names = rooms_of(server).busiest(LISTED_ROOMS)
+        names = server.state_of("chat", Rooms).busiest(LISTED_ROOMS)
         rooms = [{"room": name, "users": len(await server.members(group_of(name)))} for name in names]
         return json({"rooms": rooms}, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 

@@ -48,7 +48,7 @@ class Notebook:
             await Person.upsert({}, user=self._user)
             if await Note.filter(owner=self._user).count() >= self._settings.max_notes:
                 most = self._settings.max_notes
-                raise CommandError(ReplyCode.FORBID, f"you have {most} notes, which is all one may have")
+                raise CommandError(ReplyCode.FORBIDDEN, f"you have {most} notes, which is all one may have")
             note = Note.from_struct(data, owner=self._user)
             await note.save()
             await Member.create(note=note, user=self._user)
@@ -86,7 +86,7 @@ class Notebook:
                 return
             if await note.members.all().count() > self._settings.max_members:
                 most = self._settings.max_members
-                raise CommandError(ReplyCode.FORBID, f"{most} users have the note, which is all that may have it")
+                raise CommandError(ReplyCode.FORBIDDEN, f"{most} users have the note, which is all that may have it")
             await self._done(connection, note, "shared", Shared(note.to_struct(Shown), user))
 
     async def activity(self, query: Past) -> DonePage:
@@ -107,7 +107,7 @@ class Notebook:
     async def _owned(self, note_id: int) -> Note:
         note = await self._locked(note_id)
         if note.owner != self._user:
-            raise CommandError(ReplyCode.FORBID, f"the note is of {note.owner}, who alone may do this")
+            raise CommandError(ReplyCode.FORBIDDEN, f"the note is of {note.owner}, who alone may do this")
         return note
 
     async def _users(self, note: Note) -> list[str]:
@@ -126,4 +126,4 @@ def _seen(user: str, person: Person | None) -> Seen:
 
 def _no_such_note(note_id: int) -> CommandError:
     # As for one that others have: whether it is there is their business.
-    return CommandError(ReplyCode.FAIL, f"you have no note {note_id}", status=404)
+    return CommandError(ReplyCode.FAILED, f"you have no note {note_id}", status=404)

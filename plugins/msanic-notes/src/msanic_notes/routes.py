@@ -18,14 +18,14 @@ def notes_blueprint(server: Server, settings: NotesSettings) -> Blueprint:
         return Notebook(server, request.ctx.identity.user, settings)
 
     @routes.get("/")
-    @query(Find)
+    @query
     async def find(request: Request, query: Find) -> HTTPResponse:
         """List notes, a page at a time."""
         found = await notebook(request).find(query)
         return reply(found.items, total=found.total)
 
     @routes.post("/")
-    @body(Add)
+    @body
     async def add(request: Request, body: Add) -> Shown:
         """Write a note."""
         return await notebook(request).add(body)
@@ -36,7 +36,7 @@ def notes_blueprint(server: Server, settings: NotesSettings) -> Blueprint:
         return await notebook(request).get(note_id)
 
     @routes.patch("/<note_id:int>")
-    @body(Changes)
+    @body
     async def edit(request: Request, note_id: RowId, body: Changes) -> Shown:
         """Change a note, if it still has the version that is named."""
         return await notebook(request).edit(note_id, body)
@@ -48,14 +48,14 @@ def notes_blueprint(server: Server, settings: NotesSettings) -> Blueprint:
         return reply()
 
     @routes.post("/<note_id:int>/members")
-    @body(With)
+    @body
     async def share(request: Request, note_id: RowId, body: With) -> HTTPResponse:
         """Let somebody have a note of one's own too."""
         await notebook(request).share(note_id, body.user)
         return reply()
 
     @routes.get("/activity")
-    @query(Past)
+    @query
     async def activity(request: Request, query: Past) -> HTTPResponse:
         """List what one did, a page at a time."""
         found = await notebook(request).activity(query)

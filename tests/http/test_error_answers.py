@@ -99,9 +99,9 @@ def test_errors_with_an_id_in_the_log(
 @pytest.mark.parametrize(
     ("error", "status", "code", "hint"),
     [
-        (lambda: CommandError(ReplyCode.FORBID, "not yours"), 403, 15, "not yours"),
+        (lambda: CommandError(ReplyCode.FORBIDDEN, "not yours"), 403, 15, "not yours"),
         (lambda: CommandError(101, "sold out"), 400, 101, "sold out"),
-        (lambda: CommandError(ReplyCode.FAIL, "no such book", status=404), 404, 11, "no such book"),
+        (lambda: CommandError(ReplyCode.FAILED, "no such book", status=404), 404, 11, "no such book"),
         (lambda: NotFound("no such tea"), 404, 11, "no such tea"),
         (lambda: SanicException("gone", status_code=410), 410, 10, "gone"),
         (lambda: RangeNotSatisfiable("no such bytes", headers={"Content-Range": "*/7"}), 416, 11, "no such bytes"),

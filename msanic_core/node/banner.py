@@ -4,7 +4,7 @@ import socket
 
 from msanic_core.config.text import masked
 from msanic_core.node.node import Node
-from msanic_core.plugins.plugin import PluginState
+from msanic_core.plugins.plugin import PluginStatus
 from msanic_core.plugins.requirement import running_version
 
 
@@ -13,7 +13,7 @@ def banner(node: Node, sock: socket.socket) -> str:
     settings = node.settings
     host, port = sock.getsockname()[:2]
     shown_host = f"[{host}]" if ":" in host else host
-    active = [each for each in node.plugins.plugins if each.state is PluginState.ACTIVE]
+    active = [each for each in node.plugins.plugins if each.status is PluginStatus.ACTIVE]
     plugins = ", ".join(f"{each.name} {each.version}" for each in active) or "none: pip install one, or write one"
     commands = ", ".join(command.name for _, command in node.plugins.commands) or "none"
     auth: str = settings.auth.mode

@@ -42,7 +42,7 @@ def test_code_hint_and_status(code: int, hint: str, status: int, body_hint: str)
 
 
 def test_status_headers_and_total() -> None:
-    response = reply([], total=0, code=ReplyCode.FAIL, status=426, headers={"Upgrade": "websocket"})
+    response = reply([], total=0, code=ReplyCode.FAILED, status=426, headers={"Upgrade": "websocket"})
     assert (response.status, response.headers["upgrade"]) == (426, "websocket")
     assert response.body is not None
     assert json.loads(response.body) == {"code": 11, "data": [], "hint": "the command failed", "total": 0}

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 from sanic import Blueprint
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -13,23 +12,27 @@ _NOTES = "_msanic_declared"
 
 
 class Declared(NamedTuple):
-    """What is noted on a handler: the types of its query and body, None for none, and whether it wants a login."""
+    """What is noted on a handler: whether it takes a query, a body, and whether it wants a login."""
 
-    query: type[msgspec.Struct] | None = None
-    body: Any = None
+    query: bool = False
+    body: bool = False
     login: bool = False
 
 
-def query(type_: type[msgspec.Struct]) -> Callable[[Function], Function]:
-    """Hand the query string to the handler as `query`, a Struct of this type; one that does not fit is answered 422."""
-    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
-        raise TypeError(f"@query takes a class derived from msgspec.Struct, not {type_!r}")
-    return lambda function: _note(function, query=type_)
+def query(function: Function) -> Function:
+    """Hand the query string to the handler as its parameter `query`, which is annotated with a `msgspec.Struct`.
+
+    A query string that does not fit is answered with 422.
+    """
+    return _marked("query", function)
 
 
-def body(type_: Any) -> Callable[[Function], Function]:
-    """Hand the request's body, JSON or msgpack, to the handler as `body`: a value of this type, mostly a Struct."""
-    return lambda function: _note(function, body=type_)
+def body(function: Function) -> Function:
+    """Hand the request's body, JSON or msgpack, to the handler as its parameter `body`, a value of its annotation.
+
+    The annotation may be anything msgspec decodes, mostly a Struct. A body that does not fit is answered with 422.
+    """
+    return _marked("body", function)
 
 
 def login_required(target: Target) -> Target:
@@ -53,6 +56,16 @@ def declared(function: Any) -> Declared:
 def wants_login(blueprint: Blueprint) -> bool:
     """Whether `login_required` was called with the Blueprint."""
     return getattr(blueprint.ctx, "login_required", False)
+
+
+def _marked(name: str, function: Function) -> Function:
+    if isinstance(function, type):
+        raise TypeError(
+            f"@{name} takes no type, and {function.__name__} is one: write @{name}, and the type as the annotation of "
+            f"the handler's parameter `{name}`"
+        )
+    noted: Function = _note(function, **{name: True})
+    return noted
 
 
 def _note(function: Any, **what: Any) -> Any:

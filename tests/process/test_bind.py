@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from msanic_core.transport.listener import bind
+from msanic_core.process.bind import bind
 
 
 def test_bind() -> None:

@@ -11,10 +11,9 @@ from packaging.version import Version
 
 from msanic_core import Context, Identity, command
 from msanic_core.config import settings_from
+from msanic_core.node.banner import banner
 from msanic_core.node.node import Node
 from msanic_core.plugins.loading import load_plugins
-from msanic_core.process.banner import banner
-from msanic_core.wire import Codecs
 
 if TYPE_CHECKING:
     from tests.support.raw_clients import MakePlugin
@@ -29,8 +28,7 @@ def shown(plugins: dict[str, Any], settings: dict[str, Any] | None = None, host:
 
     async def main() -> str:
         checked = settings_from({"plugins": {"load": []}, "db": {"url": "sqlite://:memory:"}, **(settings or {})})
-        codecs = Codecs()
-        node = Node(checked, load_plugins(checked, plugins), codecs)
+        node = Node(checked, load_plugins(checked, plugins))
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         await node.engine.start(node.id, node.delivery, [])
         with socket.create_server((host, 0), family=family) as sock:

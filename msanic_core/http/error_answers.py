@@ -9,11 +9,11 @@ from sanic.exceptions import SanicException
 from msanic_core.codes import REPLY_CODES, ReplyCode
 from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.errors import TRY_AGAIN, CommandError, StoreUnavailableError
-from msanic_core.http.envelope import reply_to
+from msanic_core.http.answer import reply_to
 
 log = logging.getLogger("msanic_core.http")
 
-_CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if code is not ReplyCode.PASS}
+_CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if code is not ReplyCode.OK}
 
 
 def answer_error(request: Request, error: Exception) -> HTTPResponse:
@@ -25,7 +25,7 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
     if isinstance(error, SanicException):
         if error.status_code >= 500:
             return _internal(request, error, error.status_code)
-        code = _CODES_BY_STATUS.get(error.status_code, ReplyCode.FAIL)
+        code = _CODES_BY_STATUS.get(error.status_code, ReplyCode.FAILED)
         hint = str(error) or "the request failed"
         return reply_to(request, code=code, hint=hint, status=error.status_code, headers=error.headers)
     match fault_of(error):
@@ -39,7 +39,7 @@ def answer_error(request: Request, error: Exception) -> HTTPResponse:
 def _internal(request: Request, error: Exception, status: int) -> HTTPResponse:
     error_id = _new_id()
     log.error("error %s in %s %s", error_id, request.method, request.path, exc_info=error)
-    return reply_to(request, code=ReplyCode.FAIL, hint=f"internal error {error_id}", status=status)
+    return reply_to(request, code=ReplyCode.FAILED, hint=f"internal error {error_id}", status=status)
 
 
 def _try_again(request: Request, error: Exception) -> HTTPResponse:
@@ -47,7 +47,7 @@ def _try_again(request: Request, error: Exception) -> HTTPResponse:
     error_id = _new_id()
     log.warning("error %s in %s %s: %s", error_id, request.method, request.path, _line(error))
     hint = f"{TRY_AGAIN} (error {error_id})"
-    return reply_to(request, code=ReplyCode.TEND, hint=hint, status=503)
+    return reply_to(request, code=ReplyCode.TRY_AGAIN, hint=hint, status=503)
 
 
 def _conflict(request: Request, error: Exception) -> HTTPResponse:
