@@ -81,7 +81,7 @@ class UnitServer(Generic[Settings, State]):
             await self._engine.start(self.server.node, self._delivery, [self._plugin])
         info = SessionInfo(uuid.uuid4().hex, user, self.server.node, time.time(), "127.0.0.1", client)
         session = Session(
-            info, Identity(user, dict(claims or {})), _Socket(), JsonCodec(), SessionLimits(64, 0, 0), _Receiver(),
+            info, Identity(user, dict(claims or {})), _RecordingSocket(), JsonCodec(), SessionLimits(64, 0, 0), _IdleReceiver(),
             self._offline, acknowledges=False,
         )  # fmt: skip
         await self._registration.admit(session)
@@ -95,7 +95,7 @@ class UnitServer(Generic[Settings, State]):
             await asyncio.sleep(0)
         session.outbox.flush()
         socket = session.socket
-        assert isinstance(socket, _Socket), "its sessions have no other"
+        assert isinstance(socket, _RecordingSocket), "its sessions have no other"
         return socket.take()
 
     async def lose(self, ctx: Context[Any, Any]) -> SessionInfo:
@@ -113,7 +113,7 @@ class _Values(NamedTuple):
     state: Any
 
 
-class _Socket:
+class _RecordingSocket:
     """A socket that keeps what is written to it."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class _Socket:
         return messages
 
 
-class _Receiver(Receiver):
+class _IdleReceiver(Receiver):
     """Nobody sends these sessions anything."""
 
     def receive(self, session: Session, payload: str | bytes) -> None: ...
