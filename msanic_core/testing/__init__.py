@@ -1,9 +1,9 @@
 """Tools for tests of plugins: real servers, Redis and databases on real ports, and a proxy that breaks connections.
 
-Read `server` (a server in the test's event loop), `process` and `nodes` (in processes), `redis` with `redis_cluster`
-and `redis_sentinel`, `database_process` with `postgres_server` and `mariadb_server`, `proxy`, and `fixtures` (for
-pytest). `ports` and `child` help these. Import the names in `__all__` from here, and give `pytest_plugins` the name
-`msanic_core.testing.fixtures`; the other files are private. No other room imports this one.
+Read `unit` (contexts for handlers), `server` (a server in the test's event loop), `process` and `nodes` (in processes),
+`redis` with `redis_cluster` and `redis_sentinel`, `database_process` with `postgres_server` and `mariadb_server`,
+`proxy`, and `fixtures` (for pytest). `ports` and `child` help these. Import the names in `__all__` from here, and give
+`pytest_plugins` the name `msanic_core.testing.fixtures`; the other files are private. No other room imports this one.
 """
 
 from msanic_core.testing.database_process import DatabaseProcess
