@@ -110,7 +110,7 @@ def test_the_tests_that_hold_the_guarantees_exist() -> None:
 def test_the_tests_shown_to_plugin_authors_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     section = (DOCS / "plugins.md").read_text().split("\n## Tests\n", 1)[1].split("For faults there is more", 1)[0]
     monkeypatch.syspath_prepend(ROOT / "examples" / "hello_plugin")
-    shown = {}
+    shown: dict[str, object] = {}
     for code in re.findall(r"```python\n(.*?)```", section, re.DOTALL):
         namespace: dict[str, object] = {}
         exec(compile(code, "docs/plugins.md", "exec"), namespace)

@@ -1,4 +1,4 @@
-"""How sessions and messages are written: in the store, and on the channels of the nodes."""
+"""The formats of records and jobs in the store, and of payloads on channels; the README lists them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from msanic_core.wire import Push
 from msanic_core.wire.packed import unpack_push
 
 OPEN = "-"
-"""The mark of a session that has not been told to end."""
+"""The mark of a session that was not told to end."""
 
 
 class Record(NamedTuple):
-    """A session as the store has it. `mark`: `OPEN`, or the reason for which it was told to end."""
+    """A session in the store. `mark`: `OPEN`, or the reason for which the session was told to end."""
 
     mark: str
     owner: str
@@ -24,7 +24,7 @@ class Record(NamedTuple):
 
 
 def pack_session(session: SessionInfo) -> bytes:
-    """Pack a session. As an array: restore.lua reads the fourth field, `opened_at`."""
+    """Pack a session as an array. restore.lua reads the fourth field, `opened_at`."""
     return msgspec.msgpack.encode(msgspec.structs.astuple(session))
 
 
@@ -42,7 +42,7 @@ def read_record(record: bytes) -> Record:
 
 
 def read_job(answer: Sequence[Any]) -> OfflineJob:
-    """Read what claim.lua returns; the session's groups are those it was in."""
+    """Read what claim.lua returns. The session gets the groups that the store lists for it too."""
     reason, packed, closed_at, last, groups, plugins = answer
     session = unpack_session(packed)
     session = msgspec.structs.replace(
@@ -82,27 +82,27 @@ class LockFree(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """A node's word to itself: the subscription is alive."""
+    """A node's message to itself: its subscription is alive."""
 
     number: int
 
 
-Message = ToUser | ToGroup | Close | LockFree
-"""What the other nodes have to say."""
+NodeMessage = ToUser | ToGroup | Close | LockFree
+"""What nodes publish for each other."""
 
 
 def group_payload(group: str | None, packed: bytes) -> bytes:
-    """What is published for a group, or for everybody."""
+    """The payload of a message for a group; None: for everybody."""
     return b"a\n" + packed if group is None else b"g" + group.encode() + b"\n" + packed
 
 
 def watch_payload(number: int) -> bytes:
-    """What a node publishes for itself."""
+    """The payload that a node publishes for itself."""
     return b"w%d" % number
 
 
-def read_payload(payload: bytes) -> Message | Watch:
-    """Read what came on a channel.
+def read_payload(payload: bytes) -> NodeMessage | Watch:
+    """Read a payload.
 
     The scripts write `p` (push.lua, send.lua), `c` (register.lua, kick.lua) and `l` (unlock.lua).
     """

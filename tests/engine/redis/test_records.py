@@ -1,4 +1,4 @@
-"""What is written is read again as it was."""
+"""Records, jobs and payloads are read as they were written."""
 
 import msgspec
 import pytest
