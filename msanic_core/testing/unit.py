@@ -1,4 +1,4 @@
-"""Handlers in unit tests: contexts over the real parts of a server, without plugins to load, a port or a client."""
+"""Contexts for unit tests of handlers, made of a server's real parts, without loaded plugins, a port or a client."""
 
 import asyncio
 import time
@@ -33,12 +33,12 @@ Settings = TypeVar("Settings", default=Any)
 State = TypeVar("State", default=Any)
 
 _BOUND = 10.0
-"""Seconds within which a session is lost and its hook called."""
+"""Seconds for the end of a session, its hook included."""
 _INBOX = InboxLimits(max_messages=1000, max_bytes=1_048_576, max_age=3600.0)
 
 
 class UnitServer(Generic[Settings, State]):
-    """A server for unit tests of handlers: the memory engine and sessions without sockets.
+    """A server for unit tests of handlers, with the memory engine, and sessions without sockets.
 
         server = UnitServer(settings=ChatSettings(), state=Rooms())
         ada, bob = await server.context("ada"), await server.context("bob")
@@ -46,8 +46,8 @@ class UnitServer(Generic[Settings, State]):
         await say(ada, Say("tea", "hello"))
         assert [message["cmd"] for message in await server.received(bob)] == ["chat.said"]
 
-    `settings` and `state` are those of the plugin that the handlers belong to, `plugin` is its name. A database and
-    other plugins are not there: `msanic_core.testing.serving` has them. Made within a running event loop.
+    `settings`, `state`: those of the handlers' plugin. `plugin`: its name. There is no database and no other plugin:
+    use `msanic_core.testing.serving` for these. Make it within a running event loop.
     """
 
     def __init__(self, *, settings: Settings | None = None, state: State | None = None, plugin: str = "plugin") -> None:
@@ -78,30 +78,30 @@ class UnitServer(Generic[Settings, State]):
     async def context(
         self, user: str = "guest", *, client: str = "", claims: Mapping[str, Any] | None = None
     ) -> Context[Settings, State]:
-        """Open a session of a user, and give the context that handlers get for its commands."""
+        """Open a session of a user, and return the context of its commands."""
         if not self._sessions:
             await self._engine.start(self.server.node, self._delivery, [self._plugin])
         info = SessionInfo(uuid.uuid4().hex, user, self.server.node, time.time(), "127.0.0.1", client)
         session = Session(
-            info, Identity(user, dict(claims or {})), _Socket(), JsonCodec(), SessionLimits(64, 0, 0), _Receiver(),
-            self._offline, acknowledges=False,
+            info, Identity(user, dict(claims or {})), _RecordingSocket(), JsonCodec(), SessionLimits(64, 0, 0),
+            _IdleReceiver(), self._offline, acknowledges=False,
         )  # fmt: skip
         await self._registration.admit(session)
         self._sessions[info.id] = session
         return Context(self.server, session, self._plugin)
 
     async def received(self, ctx: Context[Any, Any]) -> list[dict[str, Any]]:
-        """What a context's session was sent since the last call, in order: messages as JSON has them."""
+        """Return the messages sent to the context's session since the last call, in order, decoded from JSON."""
         session = self._sessions[ctx.session.id]
         while session.inbox is not InboxState.LIVE:
             await asyncio.sleep(0)
         session.outbox.flush()
         socket = session.socket
-        assert isinstance(socket, _Socket), "its sessions have no other"
+        assert isinstance(socket, _RecordingSocket), "`context` makes it"
         return socket.take()
 
     async def lose(self, ctx: Context[Any, Any]) -> SessionInfo:
-        """End the session of a context; gives the session as `ws_offline` is given it."""
+        """End the session of a context. Returns the session as `ws_offline` gets it."""
         self._offline.lose(self._sessions[ctx.session.id], OfflineReason.CLOSED)
         await self._offline.drain(asyncio.get_running_loop().time() + _BOUND)
         return self._lost[ctx.session.id]
@@ -115,8 +115,8 @@ class _Values(NamedTuple):
     state: Any
 
 
-class _Socket:
-    """A socket that keeps what is written to it."""
+class _RecordingSocket:
+    """A socket that records the bytes that are written to it."""
 
     def __init__(self) -> None:
         self._written = b""
@@ -136,7 +136,7 @@ class _Socket:
     def close(self, code: int, reason: str) -> None: ...
 
     def take(self) -> list[dict[str, Any]]:
-        """The messages in what was written: unmasked text frames (RFC 6455 section 5.2)."""
+        """Decode and remove the written messages, which are unmasked text frames (RFC 6455 section 5.2)."""
         messages, data, self._written = [], self._written, b""
         while data:
             length, start = data[1], 2
@@ -148,8 +148,8 @@ class _Socket:
         return messages
 
 
-class _Receiver(Receiver):
-    """Nobody sends these sessions anything."""
+class _IdleReceiver(Receiver):
+    """Ignores messages: these sessions have no client that could send any."""
 
     def receive(self, session: Session, payload: str | bytes) -> None: ...
 
@@ -157,7 +157,7 @@ class _Receiver(Receiver):
 
 
 async def _announce(_: SessionInfo) -> None:
-    """No plugin is there to hear of a new session."""
+    """Do nothing: there is no plugin with `ws_online`."""
 
 
 async def _call_hook(name: str, _: Mapping[str, Any]) -> Any:
