@@ -45,8 +45,8 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
     """
     found, problems = discover(settings.plugins, extra or {})
     plugins = [plugin for plugin, _ in found]
-    registration = _Registration(found)
-    implementations = registration.run()
+    table = _HookTable(found)
+    implementations = table.run()
     for plugin in plugins:
         # Variables of the environment cannot spell every name: the configuration compares names its own way.
         tables = [table for name, table in settings.plugin_tables.items() if same_name(name, plugin.name)]
@@ -62,13 +62,13 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
         commands_of(plugins),
         implementations,
         [*broken, *problems],
-        first_result=registration.first_result,
+        first_result=table.first_result,
         apps=apps,
     )
 
 
-class _Registration:
-    """Takes what was loaded to pluggy, having checked it, so that each fault is told in our words and at once."""
+class _HookTable:
+    """The hooks of all loaded plugins, registered with pluggy once they are checked: faults are told in our words."""
 
     def __init__(self, found: Iterable[tuple[Plugin, object | None]]) -> None:
         loaded = {plugin.name: namespace for plugin, namespace in found if namespace is not None}
