@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -38,7 +39,17 @@ def attempt(*command: str | Path, cwd: Path, **variables: str) -> "subprocess.Co
     """Run a command away from the checkout, so that only what is installed counts, with some environment variables."""
     hidden = ("PYTHONPATH", "VIRTUAL_ENV", "MSANIC_CORE_COMPILE")
     environ = {name: value for name, value in os.environ.items() if name not in hidden} | variables
-    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=cwd, env=environ, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:
+            # With the compilers and installers that it has started.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
@@ -120,9 +131,10 @@ def test_a_third_party_plugin_installed_with_pip_is_listed_and_answers(wheels: P
             assert match is not None
             answer = run(command, "call", "hello.greet", '{"name":"Ada"}', "--url", match[0], cwd=tmp_path)
             assert json.loads(answer)["data"] == {"text": "Hello, Ada!"}
-        finally:
             server.terminate()
             server.communicate()
+        finally:
+            server.kill()
     assert server.returncode == 0
 
 
