@@ -1,7 +1,8 @@
 # Everything here needs Python 3.11 or newer and make, and no set-up before it: `make` alone says what there is.
 
 PYTHON ?= python3
-VENV := .venv
+# Each Python has an environment of its own. That of the default one is the one in the documents.
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PLUGINS := $(wildcard plugins/*)
@@ -12,7 +13,14 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 INSTALL := $(PINNED) $(BIN)/pip install --quiet --disable-pip-version-check
 COMPILED := build/compiled
 
-.PHONY: help serve check format test room test-compiled faults bench bench-quick dist services \
+# The versions that `make test` may not be run on, and that it must work on too.
+VERSIONS := 3.12 3.13
+# Left out is what takes long and does not depend on the version: faults, benchmarks, databases, packages, pages.
+QUICK := --ignore=tests/faults --ignore=tests/benchmarks --ignore=tests/db --ignore=tests/testing \
+	--ignore-glob='tests/*test_from_msanic*' --ignore=tests/integration/test_packaging.py \
+	--ignore=plugins/msanic-notes --ignore-glob='plugins/*/tests/test_page*.py'
+
+.PHONY: help serve check format test room test-quick test-pythons test-compiled faults bench bench-quick dist services \
 	clean
 
 help: ## Print this list
@@ -31,18 +39,30 @@ format: $(VENV)/.test-installed ## Write the code as `make check` wants it, wher
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-test: check ## Check, and run every test
+test: check ## Check, and run every test; with PYTHON=python3.12, on that Python
 	$(BIN)/pytest
 
 room: $(VENV)/.test-installed ## Run the tests of one room: make room ROOM=wire
 	@test -n "$(ROOM)" || { echo "Which room? make room ROOM=wire; there are:" tests/*/ >&2; exit 2; }
 	$(BIN)/pytest tests/$(ROOM)
 
+test-quick: $(VENV)/.test-installed ## Run the tests that take little time
+	$(BIN)/pytest $(QUICK)
+
+test-pythons: ## Run the quick tests on Python 3.12 and 3.13, where they are installed
+	@for version in $(VERSIONS); do \
+		if PYENV_VERSION=$$version python$$version -c '' 2>/dev/null; then \
+			$(MAKE) test-quick PYTHON=python$$version || exit; \
+		else \
+			echo "Python $$version is not installed: nothing is tested on it."; \
+		fi; \
+	done
+
 # In a copy: here the libraries would hide files that are edited.
 # Left out is what does not run it or tests more than it, and what looks into modules that are not interpreted then.
 test-compiled: ## Run tests with the message path compiled
 	mkdir -p $(COMPILED)
-	find $(COMPILED) -path $(COMPILED)/$(VENV) -prune -o -type f ! -name '*.so' -exec rm {} +
+	find $(COMPILED) -path '$(COMPILED)/.venv*' -prune -o -type f ! -name '*.so' -exec rm {} +
 	git ls-files -z --cached --others --exclude-standard | \
 		tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory=$(COMPILED)
 	$(MAKE) --directory=$(COMPILED) $(VENV)/.compiled
@@ -77,8 +97,13 @@ services: ## Install what only the system has: Redis, PostgreSQL, MariaDB, Chrom
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends \
 		redis-server postgresql mariadb-server chromium gcc libc6-dev python3-dev libuv1
 
-clean: ## Remove the environments
-	rm -rf $(VENV) $(COMPILED) benchmarks/.env
+clean: ## Remove all environments
+	rm -rf .venv .venv-* $(COMPILED) benchmarks/.env
+
+# A shim of pyenv runs its version only if told to; nothing else looks at this.
+ifneq ($(PYTHON),python3)
+$(BIN)/pip: export PYENV_VERSION = $(patsubst python%,%,$(notdir $(PYTHON)))
+endif
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
