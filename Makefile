@@ -12,6 +12,8 @@ EDITABLE := $(foreach plugin,$(PLUGINS),-e $(plugin))
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 INSTALL := $(PINNED) $(BIN)/pip install --quiet --disable-pip-version-check
 COMPILED := build/compiled
+# Otherwise every server that a test starts compiles all modules of the core anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The versions that `make test` may not be run on, and that it must work on too.
 VERSIONS := 3.12 3.13
