@@ -66,7 +66,7 @@ async def execute(url: str, *statements: str) -> list[dict[str, Any]]:
 
 def running_db(*arguments: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     """Run `msanic-core db` within a block, for the plugins of the test; what it prints is kept in pipes."""
-    blocked = ("--set", 'plugins.block=["notes"]')
+    blocked = ("--set", 'plugins.block=["chat", "echo", "notes"]')
     return program(sys.executable, "-m", "msanic_core", "db", *arguments, *blocked)
 
 
