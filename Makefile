@@ -15,6 +15,9 @@ COMPILED := build/compiled
 # Otherwise every server that a test starts compiles all modules of the core anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Files are given out to two processes, but for those of rooms that measure, or fail if other work holds them up.
+PARALLEL := --numprocesses=2 --dist=loadfile
+ALONE := tests/faults tests/benchmarks
 # The versions that `make test` may not be run on, and that it must work on too.
 VERSIONS := 3.12 3.13
 # Left out is what takes long and does not depend on the version: faults, benchmarks, databases, packages, pages.
@@ -42,14 +45,15 @@ format: $(VENV)/.test-installed ## Write the code as `make check` wants it, wher
 	$(BIN)/ruff format
 
 test: check ## Check, and run every test; with PYTHON=python3.12, on that Python
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL) $(addprefix --ignore=,$(ALONE))
+	$(BIN)/pytest $(ALONE)
 
 room: $(VENV)/.test-installed ## Run the tests of one room: make room ROOM=wire
 	@test -n "$(ROOM)" || { echo "Which room? make room ROOM=wire; there are:" tests/*/ >&2; exit 2; }
 	$(BIN)/pytest tests/$(ROOM)
 
 test-quick: $(VENV)/.test-installed ## Run the tests that take little time
-	$(BIN)/pytest $(QUICK)
+	$(BIN)/pytest $(PARALLEL) $(QUICK)
 
 test-pythons: ## Run the quick tests on Python 3.12 and 3.13, where they are installed
 	@for version in $(VERSIONS); do \
