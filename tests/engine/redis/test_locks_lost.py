@@ -13,6 +13,7 @@ import pytest
 from msanic_core.engine.redis.redis_engine import RedisEngine
 from msanic_core.errors import LockLostError
 from tests.support.locks import KEY, Bench, hold_once, on_redis
+from tests.support.processes import program
 
 
 async def lose(engine: RedisEngine, held: asyncio.Event) -> LockLostError:
@@ -106,18 +107,11 @@ asyncio.run(main())
 
 @asynccontextmanager
 async def process_that_holds(url: str, lease: float) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDS, url, str(lease), stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    try:
+    command = (sys.executable, "-c", HOLDS, url, str(lease))
+    async with program(*command, environ={"PYTHONPATH": os.pathsep.join(sys.path)}, stderr=None) as process:
         assert process.stdout is not None
         assert await process.stdout.readline() == b"held\n"
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def test_a_process_that_is_killed_loses_it_after_the_lease(tmp_path: Path) -> None:
