@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 from typing_extensions import TypeVar
 
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import Outbox
 from msanic_core.engine.base import Engine, Lock
 from msanic_core.identity import Identity, SessionInfo, check_name
 from msanic_core.session.registry import Registry

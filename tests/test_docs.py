@@ -15,7 +15,7 @@ from msanic_core import constraints, hookspecs
 from msanic_core.codes import CLOSE_CODES, REPLY_CODES, OfflineReason, ReplyCode
 from msanic_core.config.sections import SECTIONS
 from msanic_core.db.model import Model
-from msanic_core.db.paging import Page, PageAfter
+from msanic_core.db.pages import Page, PageAfter
 from msanic_core.db.soft_delete import SoftDeleteModel
 from msanic_core.errors import CommandError
 from msanic_core.testing.fixtures import forget_dialects
@@ -127,7 +127,7 @@ import msgspec
 from tortoise.expressions import F
 from msanic_core.commands.declaration import command
 from msanic_core.context import Context
-from msanic_core.db.paging import Page, PageAfter, page, page_after
+from msanic_core.db.pages import Page, PageAfter, page, page_after
 """
 
 

@@ -20,7 +20,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.config import settings_from
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import Outbox
 from msanic_core.engine.base import InboxLimits, OfflineJob
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.errors import AuthenticationError

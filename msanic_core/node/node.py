@@ -21,7 +21,7 @@ from msanic_core.commands.map import CommandMap
 from msanic_core.config.sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import Outbox
 from msanic_core.dispatch.core_commands import system_commands
 from msanic_core.dispatch.dispatcher import Dispatcher
 from msanic_core.dispatch.runner import Runner

@@ -20,7 +20,7 @@ from msanic_core.db.database import CONNECTION, Database
 from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.db.migration.adoption import check_tables
 from msanic_core.db.migration.graph import MigrationSet, apps_config, has_migrations
-from msanic_core.db.migration.lock import migration_lock
+from msanic_core.db.migration.migration_lock import migration_lock
 from msanic_core.db.migration.step import run_step
 from msanic_core.errors import DatabaseUnavailableError, MigrationError
 

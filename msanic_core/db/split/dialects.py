@@ -11,15 +11,15 @@ def tables_of(client: BaseDBAsyncClient) -> Tables:
     # Each needs its driver only where it is used.
     match client.capabilities.dialect:
         case "sqlite":
-            from msanic_core.db.split.sqlite import SqliteTables
+            from msanic_core.db.split.sqlite_tables import SqliteTables
 
             return SqliteTables(client)
         case "postgres":
-            from msanic_core.db.split.postgres import PostgresTables
+            from msanic_core.db.split.postgres_tables import PostgresTables
 
             return PostgresTables(client)
         case "mysql":
-            from msanic_core.db.split.mariadb import MariaDBTables
+            from msanic_core.db.split.mariadb_tables import MariaDBTables
 
             return MariaDBTables(client)
         case other:

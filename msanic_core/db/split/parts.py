@@ -22,7 +22,7 @@ from msanic_core.db.split.naming import DETACHED, Calendar, check_template, tabl
 from msanic_core.db.split.tables import in_transaction, root_of
 
 if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
+    from msanic_core.db.split.split_model import SplitModel
 
 M = TypeVar("M", bound="SplitModel")
 

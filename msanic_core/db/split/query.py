@@ -22,7 +22,7 @@ from msanic_core.db.split.union import Branches
 from msanic_core.errors import SplitError
 
 if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
+    from msanic_core.db.split.split_model import SplitModel
 
 M = TypeVar("M", bound="SplitModel")
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from tortoise.queryset import ValuesQuery
 from msanic_core.db.split.union import PART, Branch, Branches, Orderings, Statement
 
 if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
+    from msanic_core.db.split.split_model import SplitModel
 
 M = TypeVar("M", bound="SplitModel")
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from tortoise.fields.base import Field as ModelField
 from tortoise.queryset import AwaitableQuery, QuerySet
 
 if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
+    from msanic_core.db.split.split_model import SplitModel
 
 M = TypeVar("M", bound="SplitModel")
 

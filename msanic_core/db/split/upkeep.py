@@ -19,7 +19,7 @@ from msanic_core.db.split.tables import Changes, in_transaction
 from msanic_core.errors import SplitError
 
 if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
+    from msanic_core.db.split.split_model import SplitModel
 
 _PLAIN = (bool, int, float, str, bytes)
 

@@ -13,7 +13,7 @@ from tortoise.transactions import in_transaction
 from msanic_core.db.apps import check_apps, core_app
 from msanic_core.db.database import Database
 from msanic_core.db.outbox.models import OutboxMessage
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import Outbox
 from msanic_core.db.outbox.relay import Relay
 from msanic_core.engine.base import Engine, InboxLimits, Lock
 from msanic_core.engine.memory.memory_engine import MemoryEngine

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msanic_core.codes import ReplyCode
-from msanic_core.db.paging import MAX_PAGE, Page, PageAfter, page, page_after, parse_order, parse_select, unique_order
+from msanic_core.db.pages import MAX_PAGE, Page, PageAfter, page, page_after, parse_order, parse_select, unique_order
 from msanic_core.errors import CommandError
 from tests.support.clients import in_loop
 from tests.support.orm import tables
