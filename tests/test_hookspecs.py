@@ -20,7 +20,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.config import settings_from
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.transaction import Outbox
+from msanic_core.db.outbox.transaction import TransactionOutbox
 from msanic_core.engine.base import InboxLimits, OfflineJob
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.errors import AuthenticationError
@@ -96,7 +96,9 @@ async def called(hook: str, **available: Any) -> tuple[Any, list[tuple[str | Non
     engine = MemoryEngine(InboxLimits(10, 10_000, 60.0))
     await engine.start("n1", sent, [])
     plugins = loaded(hook)
-    server = Server("n1", engine, Registry(), Database("sqlite://:memory:"), Outbox(1, None), {}, caller(plugins))
+    server = Server(
+        "n1", engine, Registry(), Database("sqlite://:memory:"), TransactionOutbox(1, None), {}, caller(plugins)
+    )
     (implementation,) = plugins.implementations(hook)
     result = implementation.call(server=server, **available)
     return await result if inspect.isawaitable(result) else result, sent.messages

@@ -24,7 +24,7 @@ _QUIET = 1.0
 """Seconds after which a process that waits says so."""
 
 
-class _Lock(NamedTuple):
+class _MigrationLock(NamedTuple):
     """`take`: take it if it is free. `holder`: who has it, for people."""
 
     take: Callable[[], Awaitable[bool]]
@@ -47,7 +47,7 @@ async def migration_lock(database: Database, say: Callable[[str], None]) -> Asyn
 
 
 @asynccontextmanager
-async def _lock_of(database: Database) -> AsyncIterator[_Lock]:
+async def _lock_of(database: Database) -> AsyncIterator[_MigrationLock]:
     main = await database.connection()
     dialect = main.capabilities.dialect
     if dialect == "sqlite":
@@ -59,7 +59,7 @@ async def _lock_of(database: Database) -> AsyncIterator[_Lock]:
         yield _postgres_lock(connection) if dialect == "postgres" else _mysql_lock(connection, client)
 
 
-def _postgres_lock(connection: Any) -> _Lock:
+def _postgres_lock(connection: Any) -> _MigrationLock:
     async def take() -> bool:
         return bool(await connection.fetchval("select pg_try_advisory_lock($1)", _POSTGRES_KEY))
 
@@ -72,10 +72,10 @@ def _postgres_lock(connection: Any) -> _Lock:
         )
         return "another process" if row is None else f"server process {row['pid']} of {row['client_addr'] or 'here'}"
 
-    return _Lock(take, holder)
+    return _MigrationLock(take, holder)
 
 
-def _mysql_lock(connection: Any, client: BaseDBAsyncClient) -> _Lock:
+def _mysql_lock(connection: Any, client: BaseDBAsyncClient) -> _MigrationLock:
     # The name is the whole server's, and at most 64 characters long.
     name = "msanic_core." + hashlib.sha256(str(getattr(client, "database", "")).encode()).hexdigest()[:32]
 
@@ -94,13 +94,13 @@ def _mysql_lock(connection: Any, client: BaseDBAsyncClient) -> _Lock:
         )  # of other users only with the privilege PROCESS
         return "another process" if row is None else f"connection {row[0]} from {row[1]}"
 
-    return _Lock(take, holder)
+    return _MigrationLock(take, holder)
 
 
 @contextmanager
-def _file_lock(database: str) -> Iterator[_Lock]:
+def _file_lock(database: str) -> Iterator[_MigrationLock]:
     if database in ("", ":memory:"):
-        yield _Lock(_free, _nobody)
+        yield _MigrationLock(_free, _nobody)
         return
     path = Path(f"{database}.migration-lock")
     # Left where it is: who deletes it would take it from one who has just opened it.
@@ -122,7 +122,7 @@ def _file_lock(database: str) -> Iterator[_Lock]:
         return f"process {os.pread(descriptor, 20, 0).decode() or 'of another'}"
 
     try:
-        yield _Lock(take, holder)
+        yield _MigrationLock(take, holder)
     finally:
         os.close(descriptor)
 

@@ -27,7 +27,7 @@ MakeEditor = Callable[[bool], BaseSchemaEditor]
 """Makes what changes tables; the argument: whether the whole migration is to be one transaction."""
 
 
-class Part(NamedTuple):
+class PreparedOperation(NamedTuple):
     """One operation of a migration, ready to be run."""
 
     operation: Operation
@@ -56,44 +56,48 @@ async def run_step(
 
 
 async def _run(key: MigrationKey, migration: Migration, state: State, editor: BaseSchemaEditor, backward: bool) -> None:
-    parts = (_backward if backward else _forward)(migration, state)
+    operations = (_backward if backward else _forward)(migration, state)
     if not editor.atomic_migration:
-        await _run_in_parts(key, migration, parts, editor, backward)
+        await _run_one_by_one(key, migration, operations, editor, backward)
     elif editor.client.capabilities.dialect == "sqlite" and not all(map(_changes_rows_only, migration.operations)):
         async with keeping_references(editor.client) as check:
-            await _run_at_once(key, migration, parts, editor, backward, check)
+            await _run_at_once(key, migration, operations, editor, backward, check)
     else:
-        await _run_at_once(key, migration, parts, editor, backward, None)
+        await _run_at_once(key, migration, operations, editor, backward, None)
 
 
 async def _run_at_once(
     key: MigrationKey,
     migration: Migration,
-    parts: Iterator[Part],
+    operations: Iterator[PreparedOperation],
     editor: BaseSchemaEditor,
     backward: bool,
     check: Callable[[], Awaitable[None]] | None,
 ) -> None:
     async with in_transaction(CONNECTION) as connection:
         editor.client = connection
-        for number, part in enumerate(parts, 1):
+        for number, prepared in enumerate(operations, 1):
             try:
-                await part.run(editor)
+                await prepared.run(editor)
                 if check is not None and number == len(migration.operations):
                     await check()
             except Exception as error:
-                raise _failure(key, migration, number, part, error, "nothing of it stands", backward) from error
+                raise _failure(key, migration, number, prepared, error, "nothing of it stands", backward) from error
         await _record(connection, key, backward)
 
 
-async def _run_in_parts(
-    key: MigrationKey, migration: Migration, parts: Iterator[Part], editor: BaseSchemaEditor, backward: bool
+async def _run_one_by_one(
+    key: MigrationKey,
+    migration: Migration,
+    operations: Iterator[PreparedOperation],
+    editor: BaseSchemaEditor,
+    backward: bool,
 ) -> None:
     client = editor.client
     journal = Journal(client, key, "backward" if backward else "forward")
     before = await journal.read()
-    for number, part in enumerate(parts, 1):
-        description = part.operation.describe()
+    for number, prepared in enumerate(operations, 1):
+        description = prepared.operation.describe()
         begun = before.get(number)
         if begun is not None and begun.description != description[:DESCRIPTION]:
             raise MigrationError(
@@ -103,10 +107,10 @@ async def _run_in_parts(
         if begun is None or begun.state != "done":
             statements = Statements(editor, begun)
             try:
-                await _run_part(migration, number, part, editor, journal, statements)
+                await _run_prepared(migration, number, prepared, editor, journal, statements)
             except Exception as error:
                 stands = _what_stands(number, statements.executed)
-                raise _failure(key, migration, number, part, error, stands, backward) from error
+                raise _failure(key, migration, number, prepared, error, stands, backward) from error
             finally:
                 statements.end(editor)
     async with in_transaction(CONNECTION) as connection:
@@ -114,11 +118,16 @@ async def _run_in_parts(
         await journal.clear(connection)
 
 
-async def _run_part(
-    migration: Migration, number: int, part: Part, editor: BaseSchemaEditor, journal: Journal, statements: Statements
+async def _run_prepared(
+    migration: Migration,
+    number: int,
+    prepared: PreparedOperation,
+    editor: BaseSchemaEditor,
+    journal: Journal,
+    statements: Statements,
 ) -> None:
     client = editor.client
-    operation = part.operation
+    operation = prepared.operation
     description = operation.describe()
     # As Tortoise does it: what changes rows is one transaction, what changes tables is none.
     atomic = operation.atomic or (migration.atomic and operation.atomic is not False)
@@ -126,7 +135,7 @@ async def _run_part(
     try:
         async with in_transaction(CONNECTION) if atomic else nullcontext(client) as connection:
             editor.client = connection
-            await part.run(editor)
+            await prepared.run(editor)
             await journal.write(connection, number, Begun(description, "done", 0))
     except Exception:
         # Where the connection is lost this fails too, and the operation counts as begun.
@@ -138,7 +147,7 @@ async def _run_part(
         editor.client = client
 
 
-def _forward(migration: Migration, state: State) -> Iterator[Part]:
+def _forward(migration: Migration, state: State) -> Iterator[PreparedOperation]:
     app = migration.app_label
     for operation in migration.operations:
         before = state.clone()
@@ -147,11 +156,11 @@ def _forward(migration: Migration, state: State) -> Iterator[Part]:
         async def run(editor: BaseSchemaEditor, operation: Operation = operation, before: State = before) -> None:
             await operation.database_forward(app, before, state, editor)
 
-        yield Part(operation, run)
+        yield PreparedOperation(operation, run)
     state.validate_relations_initialized()
 
 
-def _backward(migration: Migration, state: State) -> Iterator[Part]:
+def _backward(migration: Migration, state: State) -> Iterator[PreparedOperation]:
     app = migration.app_label
     steps: list[tuple[Operation, State, State]] = []
     after = state
@@ -167,7 +176,7 @@ def _backward(migration: Migration, state: State) -> Iterator[Part]:
         ) -> None:
             await operation.database_backward(app, after, before, editor)
 
-        yield Part(operation, run)
+        yield PreparedOperation(operation, run)
 
 
 def _changes_rows_only(operation: Operation) -> bool:
@@ -190,11 +199,17 @@ def _what_stands(number: int, statements: int) -> str:
 
 
 def _failure(
-    key: MigrationKey, migration: Migration, number: int, part: Part, error: Exception, stands: str, backward: bool
+    key: MigrationKey,
+    migration: Migration,
+    number: int,
+    prepared: PreparedOperation,
+    error: Exception,
+    stands: str,
+    backward: bool,
 ) -> MigrationError:
     recorded = "it is still recorded as applied" if backward else "it is not recorded as applied"
     text = " ".join(str(error).split())
     return MigrationError(
-        f"{key}: operation {number} of {len(migration.operations)} ({part.operation.describe()}) failed: "
+        f"{key}: operation {number} of {len(migration.operations)} ({prepared.operation.describe()}) failed: "
         f"{type(error).__name__}: {text}; {stands}, and {recorded}; repair the migration and run it again"
     )

@@ -25,7 +25,7 @@ _SOON = 0.005
 """Seconds after which it is looked for the first time whether a transaction of this process has committed."""
 
 
-class _Delivery(NamedTuple):
+class _Outcome(NamedTuple):
     """What became of the messages of one user: those that are through, and why the next one is not."""
 
     delivered: list[int]
@@ -111,14 +111,14 @@ class Relay:
         by_user: dict[str, list[OutboxMessage]] = {}
         for row in rows:
             by_user.setdefault(row.user, []).append(row)
-        deliveries = await asyncio.gather(*map(self._deliver_in_order, by_user.values()))
-        if delivered := [row_id for each in deliveries for row_id in each.delivered]:
+        outcomes = await asyncio.gather(*map(self._deliver_in_order, by_user.values()))
+        if delivered := [row_id for each in outcomes for row_id in each.delivered]:
             await OutboxMessage.filter(id__in=delivered).using_db(connection).delete()
-        for each in deliveries:
+        for each in outcomes:
             if each.error is not None:
                 raise each.error
 
-    async def _deliver_in_order(self, rows: list[OutboxMessage]) -> _Delivery:
+    async def _deliver_in_order(self, rows: list[OutboxMessage]) -> _Outcome:
         """Push one user's messages, each when the one before it is stored."""
         delivered: list[int] = []
         for row in rows:
@@ -130,10 +130,10 @@ class Relay:
                 row.failure = str(error)
                 await row.save(using_db=await self._database.connection(), update_fields=["failure"])
             except Exception as error:
-                return _Delivery(delivered, error)
+                return _Outcome(delivered, error)
             else:
                 delivered.append(row.id)
-        return _Delivery(delivered, None)
+        return _Outcome(delivered, None)
 
 
 def _passes(error: Exception) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tortoise.backends.base.client import BaseDBAsyncClient
 
 
-class Outbox:
+class TransactionOutbox:
     """Takes messages in transactions."""
 
     def __init__(self, max_bytes: int, added: Callable[[], None] | None) -> None:

@@ -65,7 +65,7 @@ async def aggregated(
     order = [f"{statement.quoted(name.removeprefix('-'))} {'DESC' if name[0] == '-' else 'ASC'}" for name in orderings]
     if order:
         sql += f" ORDER BY {', '.join(order)}"
-    sql += statement.page(limit, offset)
+    sql += statement.limits(limit, offset)
     rows = await branches.client.execute_query_dict(sql, statement.values)
     return [_result(row, group_by, results, queries[0]) for row in rows]
 

@@ -15,7 +15,7 @@ _COLUMN = re.compile(r"`((?:[^`]|``)+)` (.+)")
 _KEY = re.compile(r"(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)` .+")
 
 
-class _Shape(NamedTuple):
+class _Definition(NamedTuple):
     """A table's columns and keys, as MariaDB writes them; names are escaped for quoting."""
 
     columns: dict[str, str]
@@ -27,7 +27,7 @@ async def align(client: BaseDBAsyncClient, template: str, table: str, changes: C
 
     Raises `SplitError` for columns that may not be dropped, and for rows that do not fit.
     """
-    wanted, found = await _shape(client, template), await _shape(client, table)
+    wanted, found = await _definition(client, template), await _definition(client, table)
     new = [name for name in wanted.columns if name not in {changes.rename.get(old, old) for old in found.columns}]
     bare = [name for name in new if "NOT NULL" in wanted.columns[name] and " DEFAULT " not in wanted.columns[name]]
     await _refuse_empty(client, table, [name for name in bare if name not in changes.fill])
@@ -77,12 +77,12 @@ async def _refuse_empty(client: BaseDBAsyncClient, table: str, columns: list[str
         )
 
 
-async def _shape(client: BaseDBAsyncClient, table: str) -> _Shape:
+async def _definition(client: BaseDBAsyncClient, table: str) -> _Definition:
     row = (await client.execute_query_dict(f"SHOW CREATE TABLE `{_escaped(table)}`"))[0]
     lines = [line.strip().removesuffix(",") for line in row["Create Table"].splitlines()[1:-1]]
     columns = {found[1]: found[2] for line in lines if (found := _COLUMN.fullmatch(line))}
     keys = {found[1]: line for line in lines if (found := _KEY.fullmatch(line))}
-    return _Shape(columns, keys)
+    return _Definition(columns, keys)
 
 
 def _escaped(name: str) -> str:

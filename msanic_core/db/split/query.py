@@ -16,7 +16,7 @@ from tortoise.queryset import QuerySet
 from msanic_core.db.split.aggregate import aggregated
 from msanic_core.db.split.naming import Calendar
 from msanic_core.db.split.parts import forget, parts_for_reading
-from msanic_core.db.split.rows import Page, counted, instances, row_values
+from msanic_core.db.split.rows import Selection, counted, instances, row_values
 from msanic_core.db.split.tables import in_transaction, is_missing_table
 from msanic_core.db.split.union import Branches
 from msanic_core.errors import SplitError
@@ -94,7 +94,7 @@ class SplitQuery(Generic[M]):
 
     async def values(self, *fields: str) -> list[dict[str, Any]]:
         """Give a dict for each row, with these fields or with all."""
-        return await self._run(lambda client, parts: row_values(self._page(client, parts), fields))
+        return await self._run(lambda client, parts: row_values(self._selection(client, parts), fields))
 
     async def count(self) -> int:
         """Count the rows; limit and offset are left out of account."""
@@ -174,7 +174,7 @@ class SplitQuery(Generic[M]):
             rows = await query.filter(following).limit(_CHUNK)
 
     async def _rows(self) -> list[M]:
-        return await self._run(lambda client, parts: instances(self._page(client, parts)))
+        return await self._run(lambda client, parts: instances(self._selection(client, parts)))
 
     async def _change(self, change: Callable[[QuerySet[M]], Awaitable[int]]) -> int:
         if self.most is not None or self.skipped or self.orderings:
@@ -243,8 +243,8 @@ class SplitQuery(Generic[M]):
         bounds: Mapping[str, date | None] = {f"{field}__gte": self.span.start, f"{field}__lt": self.span.end}
         return query.filter(**{name: value for name, value in bounds.items() if value is not None})
 
-    def _page(self, client: BaseDBAsyncClient, parts: list[type[M]]) -> Page[M]:
-        return Page(
+    def _selection(self, client: BaseDBAsyncClient, parts: list[type[M]]) -> Selection[M]:
+        return Selection(
             self.model,
             self._branches(client, parts),
             tuple(_ordering(self.model, ordering) for ordering in self.orderings),

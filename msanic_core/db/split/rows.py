@@ -24,7 +24,7 @@ _GROWTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[M]):
+class Selection(Generic[M]):
     """What is wanted: `limit` rows (None: all) from `offset` on, in this order.
 
     `by_parts`: in this order all rows of one part come before all of the next.
@@ -45,10 +45,10 @@ class Page(Generic[M]):
 Fetch = Callable[[Sequence[Branch], "int | None", int], Awaitable[list[R]]]
 
 
-async def instances(page: Page[M]) -> list[M]:
+async def instances(selection: Selection[M]) -> list[M]:
     """Give the rows, each of the model of its part."""
-    client, models = page.branches.client, page.branches.parts
-    columns = page.columns(lambda name: page.model._meta.fields_db_projection[name])
+    client, models = selection.branches.client, selection.branches.parts
+    columns = selection.columns(lambda name: selection.model._meta.fields_db_projection[name])
 
     async def fetch(branches: Sequence[Branch], limit: int | None, offset: int) -> list[M]:
         statement = Statement(client)
@@ -60,15 +60,17 @@ async def instances(page: Page[M]) -> list[M]:
             found.append(models[row[PART]]._init_from_db(**row))
         return found
 
-    return await _gather(page, page.branches.shaped(lambda part: part, numbered=True), fetch)
+    return await _gather(selection, selection.branches.shaped(lambda part: part, numbered=True), fetch)
 
 
-async def row_values(page: Page[M], fields: Sequence[str]) -> list[dict[str, Any]]:
+async def row_values(selection: Selection[M], fields: Sequence[str]) -> list[dict[str, Any]]:
     """Give a dict for each row, with these fields, or with all if there are none."""
-    client = page.branches.client
-    fields = fields or [name for name in page.model._meta.fields_map if name in page.model._meta.fields_db_projection]
-    hidden = [name for name, _ in page.orderings if name not in fields]
-    columns = page.columns(lambda name: name)
+    client = selection.branches.client
+    fields = fields or [
+        name for name in selection.model._meta.fields_map if name in selection.model._meta.fields_db_projection
+    ]
+    hidden = [name for name, _ in selection.orderings if name not in fields]
+    columns = selection.columns(lambda name: name)
     queries: list[ValuesQuery[Any]] = []
 
     def write(part: Any) -> ValuesQuery[Any]:
@@ -79,10 +81,10 @@ async def row_values(page: Page[M], fields: Sequence[str]) -> list[dict[str, Any
         statement = Statement(client)
         sql = statement.select(branches, columns, limit, offset)
         rows = await client.execute_query_dict(sql, statement.values)
-        convert = [(name, queries[0].resolve_to_python_value(page.model, name)) for name in fields]
+        convert = [(name, queries[0].resolve_to_python_value(selection.model, name)) for name in fields]
         return [{name: to_python(row[name]) for name, to_python in convert} for row in rows]
 
-    return await _gather(page, page.branches.shaped(write), fetch)
+    return await _gather(selection, selection.branches.shaped(write), fetch)
 
 
 async def counted(branches: Branches[M]) -> int:
@@ -95,22 +97,22 @@ async def counted(branches: Branches[M]) -> int:
     return sum(int(next(iter(dict(row).values()))) for row in rows)
 
 
-async def _gather(page: Page[M], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
+async def _gather(selection: Selection[M], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
     """Fetch from all parts in one statement, or, where the order allows, from more and more until there is enough."""
-    if page.limit == 0 or not branches:
+    if selection.limit == 0 or not branches:
         return []
-    if not page.by_parts or (page.limit is None and not page.offset):
-        return await fetch(branches, page.limit, page.offset)
+    if not selection.by_parts or (selection.limit is None and not selection.offset):
+        return await fetch(branches, selection.limit, selection.offset)
     found: list[R] = []
-    offset, size, done = page.offset, 1 if page.offset else _FIRST, 0
-    while done < len(branches) and (page.limit is None or len(found) < page.limit):
-        wanted = None if page.limit is None else page.limit - len(found)
+    offset, size, done = selection.offset, 1 if selection.offset else _FIRST, 0
+    while done < len(branches) and (selection.limit is None or len(found) < selection.limit):
+        wanted = None if selection.limit is None else selection.limit - len(found)
         rows = await fetch(branches[done : done + size], wanted, offset)
         found += rows
         if offset and not rows:
             # All of this part is left out: one at a time, until the offset is passed.
-            part, edge = page.branches.parts[done], page.branches.edges[done]
-            offset -= await page.branches.queryset(part, edge).count()
+            part, edge = selection.branches.parts[done], selection.branches.edges[done]
+            offset -= await selection.branches.queryset(part, edge).count()
             done += 1
         else:
             # Often the first are enough. If not, few statements, and few rows that are read for nothing.

@@ -94,9 +94,9 @@ class Statement:
         """Write the rows of all branches in this order, `limit` of them from `offset` on."""
         order = f" ORDER BY {', '.join(self._ordering(*ordering) for ordering in orderings)}" if orderings else ""
         if len(branches) == 1:
-            return self._branch(branches[0]) + order + self.page(limit, offset)
+            return self._branch(branches[0]) + order + self.limits(limit, offset)
         if limit is not None:
-            terms = [self._table(self._branch(branch) + order + self.page(limit + offset, 0)) for branch in branches]
+            terms = [self._table(self._branch(branch) + order + self.limits(limit + offset, 0)) for branch in branches]
         elif self._dialect == "postgres":
             # Without a limit it would start workers, as for one table it does not: they take longer than many rows. The
             # number is no parameter, of which it would expect a tenth of the rows.
@@ -106,7 +106,7 @@ class Statement:
         sql = self._union(terms)
         if order:
             sql = f"SELECT * FROM ({sql}) {self.quoted('u')}{order}"
-        return sql + self.page(limit, offset)
+        return sql + self.limits(limit, offset)
 
     def union(self, branches: Sequence[Branch]) -> str:
         """Write the rows of all branches, in no order."""
@@ -119,7 +119,7 @@ class Statement:
             [f"SELECT {' + '.join(numbers[i : i + _MOST_NUMBERS])}" for i in range(0, len(numbers), _MOST_NUMBERS)]
         )
 
-    def page(self, limit: int | None, offset: int) -> str:
+    def limits(self, limit: int | None, offset: int) -> str:
         """Write which of the rows are wanted."""
         if limit is None and offset and self._client.capabilities.requires_limit:
             limit = _ALL
