@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from tortoise.exceptions import FieldError
 from tortoise.expressions import Aggregate
 from tortoise.functions import Avg, Count, Max, Min, Sum
 from tortoise.queryset import QuerySet, ValuesQuery
 
+from msanic_core.db.split.split_table import RowT
 from msanic_core.db.split.union import Branches, Statement
 from msanic_core.errors import SplitError
-
-if TYPE_CHECKING:
-    from msanic_core.db.split.split_model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
 
 _TOGETHER: dict[type[Aggregate], str] = {Count: "SUM", Sum: "SUM", Min: "MIN", Max: "MAX"}
 
@@ -32,7 +28,7 @@ class _Column:
 
 
 async def aggregated(
-    branches: Branches[M],
+    branches: Branches[RowT],
     group_by: Sequence[str],
     results: Mapping[str, Aggregate],
     orderings: Sequence[str],
@@ -49,7 +45,7 @@ async def aggregated(
         return [] if group_by else [_result({}, group_by, results, None)]
     queries: list[ValuesQuery[Any]] = []
 
-    def write(part: QuerySet[M]) -> ValuesQuery[Any]:
+    def write(part: QuerySet[RowT]) -> ValuesQuery[Any]:
         annotated = part.annotate(**{column.name: column.within for column in columns})
         queries.append(annotated.group_by(*group_by).values(*group_by, *(column.name for column in columns)))
         return queries[-1]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pypika_tortoise.enums import Order
+from tortoise import Model
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import FieldError, OperationalError
 from tortoise.expressions import Aggregate, Q
@@ -17,14 +18,11 @@ from msanic_core.db.split.aggregate import aggregated
 from msanic_core.db.split.naming import Calendar
 from msanic_core.db.split.parts import forget, parts_for_reading
 from msanic_core.db.split.rows import Selection, counted, instances, row_values
+from msanic_core.db.split.split_table import PartModel, RowT, SplitTable
 from msanic_core.db.split.tables import in_transaction, is_missing_table
 from msanic_core.db.split.union import Branches
 from msanic_core.errors import SplitError
 
-if TYPE_CHECKING:
-    from msanic_core.db.split.split_model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
 T = TypeVar("T")
 
 _CHUNK = 1_000
@@ -40,14 +38,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitQuery(Generic[M]):
+class SplitQuery(Generic[RowT]):
     """A query over the parts that are there when it runs. It is never changed: each method gives another one.
 
     Awaited it gives a list of rows. `async for` gives the rows one by one, part after part, and needs memory for some.
     The errors are Tortoise's, for unknown fields and for the database.
     """
 
-    model: type[M]
+    table: SplitTable[RowT]
     span: Span
     filters: tuple[Q, ...] = ()
     orderings: tuple[str, ...] = ()
@@ -55,39 +53,39 @@ class SplitQuery(Generic[M]):
     skipped: int = 0
     connection: BaseDBAsyncClient | None = None
 
-    def filter(self, *conditions: Q, **fields: Any) -> SplitQuery[M]:
+    def filter(self, *conditions: Q, **fields: Any) -> SplitQuery[RowT]:
         """Keep the rows for which all of this is true, in Tortoise's words."""
         return replace(self, filters=(*self.filters, Q(*conditions, **fields)))
 
-    def exclude(self, *conditions: Q, **fields: Any) -> SplitQuery[M]:
+    def exclude(self, *conditions: Q, **fields: Any) -> SplitQuery[RowT]:
         """Leave out the rows for which all of this is true."""
         return replace(self, filters=(*self.filters, ~Q(*conditions, **fields)))
 
-    def order_by(self, *orderings: str) -> SplitQuery[M]:
+    def order_by(self, *orderings: str) -> SplitQuery[RowT]:
         """Order by fields, "-" before one for descending. By the split field first is quickest with a limit."""
         return replace(self, orderings=orderings)
 
-    def limit(self, most: int) -> SplitQuery[M]:
+    def limit(self, most: int) -> SplitQuery[RowT]:
         """Give so many rows at most."""
         if most < 0:
             raise SplitError(f"limit({most}): a limit is not negative")
         return replace(self, most=most)
 
-    def offset(self, skipped: int) -> SplitQuery[M]:
+    def offset(self, skipped: int) -> SplitQuery[RowT]:
         """Leave out so many rows at the beginning. They are read all the same: filter by the split field instead."""
         if skipped < 0:
             raise SplitError(f"offset({skipped}): an offset is not negative")
         return replace(self, skipped=skipped)
 
-    def using_db(self, connection: BaseDBAsyncClient) -> SplitQuery[M]:
+    def using_db(self, connection: BaseDBAsyncClient) -> SplitQuery[RowT]:
         """Ask on this connection; by default on that of the transaction the task is in, or on the model's."""
         return replace(self, connection=connection)
 
-    def __await__(self) -> Generator[Any, None, list[M]]:
+    def __await__(self) -> Generator[Any, None, list[RowT]]:
         """Give the rows."""
         return self._rows().__await__()
 
-    async def first(self) -> M | None:
+    async def first(self) -> RowT | None:
         """Give the first row, or None."""
         rows = await self.limit(1)._rows()
         return rows[0] if rows else None
@@ -102,7 +100,7 @@ class SplitQuery(Generic[M]):
 
     async def exists(self) -> bool:
         """Say whether there is a row."""
-        return bool(await replace(self.limit(1), orderings=()).values(self.model._meta.pk_attr))
+        return bool(await replace(self.limit(1), orderings=()).values(self.table.model._meta.pk_attr))
 
     async def aggregate(self, *group_by: str, **results: Aggregate) -> list[dict[str, Any]]:
         """Give one dict for each group, with the fields of `group_by` and the results: Count, Sum, Min, Max, Avg.
@@ -123,9 +121,9 @@ class SplitQuery(Generic[M]):
         MariaDB does not count rows that had these values already.
         Limit, offset and order are refused.
         """
-        if self.model.split_field in values:
+        if self.table.field in values:
             raise SplitError(
-                f"{self.model.__name__}.{self.model.split_field} says in which part a row is, and is not changed: "
+                f"{self.table.name}.{self.table.field} says in which part a row is, and is not changed: "
                 "delete the row and create it anew"
             )
         return await self._change(lambda queryset: queryset.update(**values))
@@ -137,11 +135,11 @@ class SplitQuery(Generic[M]):
         """
         return await self._change(lambda queryset: queryset.delete())
 
-    async def __aiter__(self) -> AsyncIterator[M]:
+    async def __aiter__(self) -> AsyncIterator[RowT]:
         """Give the rows in the order of the split field, or of parts and ids: no other, no limit and no offset."""
         if self.most is not None or self.skipped or len(self.orderings) > 1 or not self._goes_by_parts():
             raise SplitError(
-                f"`async for` gives all rows, in the order of {self.model.split_field} or without: await the query "
+                f"`async for` gives all rows, in the order of {self.table.field} or without: await the query "
                 "for another order, a limit or an offset"
             )
         client = self._client()
@@ -152,11 +150,11 @@ class SplitQuery(Generic[M]):
             except OperationalError as error:
                 if in_transaction(client) or not is_missing_table(error):
                     raise
-                forget(self.model, client)  # dropped since: its rows are gone
+                forget(self.table, client)  # dropped since: its rows are gone
 
-    async def _part_rows(self, client: BaseDBAsyncClient, part: type[M]) -> AsyncIterator[M]:
+    async def _part_rows(self, client: BaseDBAsyncClient, part: PartModel[RowT]) -> AsyncIterator[RowT]:
         """Give the rows of a part in chunks, each after the last row of the one before."""
-        key, field = part._meta.pk_attr, self.orderings[0].lstrip("-") if self.orderings else ""
+        key, field = part.model._meta.pk_attr, self.orderings[0].lstrip("-") if self.orderings else ""
         down, beyond = ("-", "lt") if self._descending() else ("", "gt")
         query = self._queryset(client, part).order_by(*([f"{down}{field}"] if field else []), f"{down}{key}")
         rows = await query.limit(_CHUNK)
@@ -173,14 +171,14 @@ class SplitQuery(Generic[M]):
                 following = Q(Q(**{f"{field}__{beyond}e": last}), further)
             rows = await query.filter(following).limit(_CHUNK)
 
-    async def _rows(self) -> list[M]:
+    async def _rows(self) -> list[RowT]:
         return await self._run(lambda client, parts: instances(self._selection(client, parts)))
 
-    async def _change(self, change: Callable[[QuerySet[M]], Awaitable[int]]) -> int:
+    async def _change(self, change: Callable[[QuerySet[RowT]], Awaitable[int]]) -> int:
         if self.most is not None or self.skipped or self.orderings:
             raise SplitError("update and delete are for all rows of the query: leave out limit, offset and order_by")
 
-        async def run(client: BaseDBAsyncClient, parts: list[type[M]]) -> int:
+        async def run(client: BaseDBAsyncClient, parts: list[PartModel[RowT]]) -> int:
             if len(parts) == 1:
                 return await change(self._queryset(client, parts[0]))
             async with client._in_transaction() as transaction:
@@ -188,7 +186,7 @@ class SplitQuery(Generic[M]):
 
         return await self._run(run)
 
-    async def _run(self, work: Callable[[BaseDBAsyncClient, list[type[M]]], Awaitable[T]]) -> T:
+    async def _run(self, work: Callable[[BaseDBAsyncClient, list[PartModel[RowT]]], Awaitable[T]]) -> T:
         """Do something with the parts, and once more if one of them was dropped or detached meanwhile."""
         client = self._client()
         try:
@@ -196,66 +194,66 @@ class SplitQuery(Generic[M]):
         except OperationalError as error:
             if in_transaction(client) or not is_missing_table(error):
                 raise
-        forget(self.model, client)
+        forget(self.table, client)
         return await work(client, await self._parts(client))
 
     def _client(self) -> BaseDBAsyncClient:
-        return self.connection or self.model._meta.db
+        return self.connection or self.table.model._meta.db
 
-    async def _parts(self, client: BaseDBAsyncClient) -> list[type[M]]:
+    async def _parts(self, client: BaseDBAsyncClient) -> list[PartModel[RowT]]:
         """Give the parts that are there, in the order in which they are gone through."""
-        split, span = self.model.split, self.span
-        if not isinstance(split, Calendar):
-            return await parts_for_reading(self.model, span.keys, client)
-        wanted = split.names_between(span.start, span.end)
-        parts = await parts_for_reading(self.model, wanted, client)
+        splitting, span = self.table.splitting, self.span
+        if not isinstance(splitting, Calendar):
+            return await parts_for_reading(self.table, span.keys, client)
+        wanted = splitting.names_between(span.start, span.end)
+        parts = await parts_for_reading(self.table, wanted, client)
         if wanted is None:
-            parts = [part for part in parts if split.meets(part.part_name, span.start, span.end)]
+            parts = [part for part in parts if splitting.meets(part.name, span.start, span.end)]
         return parts[::-1] if self._descending() else parts
 
     def _descending(self) -> bool:
-        return self.orderings[:1] == (f"-{self.model.split_field}",)
+        return self.orderings[:1] == (f"-{self.table.field}",)
 
     def _goes_by_parts(self) -> bool:
         """Say whether all rows of one part come before all of the next."""
         if not self.orderings:
             return True
         first = self.orderings[0].removeprefix("-")
-        return isinstance(self.model.split, Calendar) and first == self.model.split_field
+        return isinstance(self.table.splitting, Calendar) and first == self.table.field
 
-    def _branches(self, client: BaseDBAsyncClient, parts: Sequence[type[M]]) -> Branches[M]:
+    def _branches(self, client: BaseDBAsyncClient, parts: Sequence[PartModel[RowT]]) -> Branches[RowT]:
         # They are in the order of their times, or all of them have no edges.
         edges = [number in (0, len(parts) - 1) and self._is_edge(part) for number, part in enumerate(parts)]
         return Branches(client, parts, edges, lambda part, edge: self._bounded(client, part, edge=edge))
 
-    def _is_edge(self, part: type[M]) -> bool:
-        split, span = self.model.split, self.span
-        return isinstance(split, Calendar) and not split.lies_within(part.part_name, span.start, span.end)
+    def _is_edge(self, part: PartModel[RowT]) -> bool:
+        splitting, span = self.table.splitting, self.span
+        return isinstance(splitting, Calendar) and not splitting.lies_within(part.name, span.start, span.end)
 
-    def _queryset(self, client: BaseDBAsyncClient, part: type[M]) -> QuerySet[M]:
+    def _queryset(self, client: BaseDBAsyncClient, part: PartModel[RowT]) -> QuerySet[RowT]:
         return self._bounded(client, part, edge=self._is_edge(part))
 
-    def _bounded(self, client: BaseDBAsyncClient, part: type[M], *, edge: bool) -> QuerySet[M]:
-        query = QuerySet(part).using_db(client).filter(*self.filters)
+    def _bounded(self, client: BaseDBAsyncClient, part: PartModel[RowT], *, edge: bool) -> QuerySet[RowT]:
+        query = QuerySet(part.model).using_db(client).filter(*self.filters)
         if not edge:
             return query
-        field = self.model.split_field
+        field = self.table.field
         bounds: Mapping[str, date | None] = {f"{field}__gte": self.span.start, f"{field}__lt": self.span.end}
         return query.filter(**{name: value for name, value in bounds.items() if value is not None})
 
-    def _selection(self, client: BaseDBAsyncClient, parts: list[type[M]]) -> Selection[M]:
+    def _selection(self, client: BaseDBAsyncClient, parts: list[PartModel[RowT]]) -> Selection[RowT]:
         return Selection(
-            self.model,
+            self.table,
             self._branches(client, parts),
-            tuple(_ordering(self.model, ordering) for ordering in self.orderings),
+            tuple(_ordering(self.table, ordering) for ordering in self.orderings),
             self.most,
             self.skipped,
             self._goes_by_parts(),
         )
 
 
-def _ordering(model: type[SplitModel], ordering: str) -> tuple[str, Order]:
+def _ordering(table: SplitTable[Model], ordering: str) -> tuple[str, Order]:
     name = ordering.removeprefix("-")
-    if name not in model._meta.fields_db_projection:
-        raise FieldError(f"Unknown field {name} for model {model.__name__}: parts are ordered by its own fields")
+    if name not in table.model._meta.fields_db_projection:
+        raise FieldError(f"Unknown field {name} for model {table.name}: parts are ordered by its own fields")
     return name, Order.desc if ordering.startswith("-") else Order.asc

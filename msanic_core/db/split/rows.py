@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pypika_tortoise.enums import Order
 from tortoise.queryset import ValuesQuery
 
+from msanic_core.db.split.split_table import RowT, SplitTable
 from msanic_core.db.split.union import PART, Branch, Branches, Orderings, Statement
 
-if TYPE_CHECKING:
-    from msanic_core.db.split.split_model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
 R = TypeVar("R")
 
 _ROWS_AT_ONCE = 2_000
@@ -24,14 +21,14 @@ _GROWTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Selection(Generic[M]):
+class Selection(Generic[RowT]):
     """What is wanted: `limit` rows (None: all) from `offset` on, in this order.
 
     `by_parts`: in this order all rows of one part come before all of the next.
     """
 
-    model: type[M]
-    branches: Branches[M]
+    table: SplitTable[RowT]
+    branches: Branches[RowT]
     orderings: Sequence[tuple[str, Order]]
     limit: int | None
     offset: int
@@ -39,21 +36,21 @@ class Selection(Generic[M]):
 
     def columns(self, name_of: Callable[[str], str]) -> Orderings:
         """Give the order by the columns of what the branches give."""
-        return [(name_of(name), order, self.model._meta.fields_map[name]) for name, order in self.orderings]
+        return [(name_of(name), order, self.table.model._meta.fields_map[name]) for name, order in self.orderings]
 
 
 Fetch = Callable[[Sequence[Branch], "int | None", int], Awaitable[list[R]]]
 
 
-async def instances(selection: Selection[M]) -> list[M]:
+async def instances(selection: Selection[RowT]) -> list[RowT]:
     """Give the rows, each of the model of its part."""
-    client, models = selection.branches.client, selection.branches.parts
-    columns = selection.columns(lambda name: selection.model._meta.fields_db_projection[name])
+    client, models = selection.branches.client, [part.model for part in selection.branches.parts]
+    columns = selection.columns(lambda name: selection.table.model._meta.fields_db_projection[name])
 
-    async def fetch(branches: Sequence[Branch], limit: int | None, offset: int) -> list[M]:
+    async def fetch(branches: Sequence[Branch], limit: int | None, offset: int) -> list[RowT]:
         statement = Statement(client)
         _, rows = await client.execute_query(statement.select(branches, columns, limit, offset), statement.values)
-        found: list[M] = []
+        found: list[RowT] = []
         for number, row in enumerate(rows):
             if number % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -63,11 +60,13 @@ async def instances(selection: Selection[M]) -> list[M]:
     return await _gather(selection, selection.branches.shaped(lambda part: part, numbered=True), fetch)
 
 
-async def row_values(selection: Selection[M], fields: Sequence[str]) -> list[dict[str, Any]]:
+async def row_values(selection: Selection[RowT], fields: Sequence[str]) -> list[dict[str, Any]]:
     """Give a dict for each row, with these fields, or with all if there are none."""
     client = selection.branches.client
     fields = fields or [
-        name for name in selection.model._meta.fields_map if name in selection.model._meta.fields_db_projection
+        name
+        for name in selection.table.model._meta.fields_map
+        if name in selection.table.model._meta.fields_db_projection
     ]
     hidden = [name for name, _ in selection.orderings if name not in fields]
     columns = selection.columns(lambda name: name)
@@ -81,13 +80,13 @@ async def row_values(selection: Selection[M], fields: Sequence[str]) -> list[dic
         statement = Statement(client)
         sql = statement.select(branches, columns, limit, offset)
         rows = await client.execute_query_dict(sql, statement.values)
-        convert = [(name, queries[0].resolve_to_python_value(selection.model, name)) for name in fields]
+        convert = [(name, queries[0].resolve_to_python_value(selection.table.model, name)) for name in fields]
         return [{name: to_python(row[name]) for name, to_python in convert} for row in rows]
 
     return await _gather(selection, selection.branches.shaped(write), fetch)
 
 
-async def counted(branches: Branches[M]) -> int:
+async def counted(branches: Branches[RowT]) -> int:
     """Count the rows of all parts in one statement."""
     if not branches.parts:
         return 0
@@ -97,7 +96,7 @@ async def counted(branches: Branches[M]) -> int:
     return sum(int(next(iter(dict(row).values()))) for row in rows)
 
 
-async def _gather(selection: Selection[M], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
+async def _gather(selection: Selection[RowT], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
     """Fetch from all parts in one statement, or, where the order allows, from more and more until there is enough."""
     if selection.limit == 0 or not branches:
         return []

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, ClassVar, NoReturn, Self, cast
 
-from tortoise import Model, timezone
+from tortoise import Model
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import OperationalError
-from tortoise.fields import CharField, DateField, DatetimeField, Field
-from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
 from tortoise.signals import Signals
 
 from msanic_core.db.split import upkeep
 from msanic_core.db.split.dialects import tables_of
-from msanic_core.db.split.naming import PERIODS, Calendar, Keys, Splitting
+from msanic_core.db.split.naming import Calendar
 from msanic_core.db.split.parts import Part, described, forget, part_for_writing
 from msanic_core.db.split.query import Span, SplitQuery
+from msanic_core.db.split.split_table import SplitTable, declared
 from msanic_core.db.split.tables import in_transaction, is_missing_table
 from msanic_core.errors import SplitError
 
@@ -49,9 +48,8 @@ class SplitModel(Model):
     `BigIntField` and the parts are not by key.
     """
 
-    split: ClassVar[Splitting]
-    split_field: ClassVar[str]
     part_name: ClassVar[str] = ""
+    _split_table: ClassVar[SplitTable[SplitModel]]
 
     class Meta:
         """No table of its own."""
@@ -62,7 +60,7 @@ class SplitModel(Model):
         super().__init_subclass__(**arguments)
         # Of the models of a migration, which Tortoise makes with this mark, only the tables count.
         if not cls._meta.abstract and not cls.part_name and "_no_comments" not in vars(cls):
-            cls.split_field, cls.split = _declared(cls)
+            cls._split_table = declared(cls)
             cls._meta.manager = _NoManager()
 
     @classmethod
@@ -71,27 +69,29 @@ class SplitModel(Model):
 
         Dates and datetimes are taken as the split field takes them. Raises `SplitError` if the parts are by key.
         """
-        if not isinstance(cls.split, Calendar):
-            raise SplitError(f"{cls.__name__} is split by key: use {cls.__name__}.of(key, ...)")
-        first, behind = (None if value is None else _comparable(cls, value) for value in (start, end))
-        return SplitQuery(cls, Span(first, behind))
+        table = cls._table()
+        if not isinstance(table.splitting, Calendar):
+            raise SplitError(f"{table.name} is split by key: use {table.name}.of(key, ...)")
+        first, behind = (None if value is None else table.comparable(value) for value in (start, end))
+        return SplitQuery(table, Span(first, behind))
 
     @classmethod
     def of(cls, *keys: str) -> SplitQuery[Self]:
         """Query the rows of these keys. Raises `SplitError` for a text that is no key, or if parts are of a time."""
-        if isinstance(cls.split, Calendar):
-            raise SplitError(f"{cls.__name__} is split by {cls.split.by}: use {cls.__name__}.between(start, end)")
-        return SplitQuery(cls, Span(keys=tuple(sorted({cls.split.part_of(key) for key in keys}))))
+        table = cls._table()
+        if isinstance(table.splitting, Calendar):
+            raise SplitError(f"{table.name} is split by {table.splitting.by}: use {table.name}.between(start, end)")
+        return SplitQuery(table, Span(keys=tuple(sorted({table.splitting.part_of(key) for key in keys}))))
 
     @classmethod
     def everywhere(cls) -> SplitQuery[Self]:
         """Query the rows of all parts."""
-        return SplitQuery(cls, Span())
+        return SplitQuery(cls._table(), Span())
 
     @classmethod
     async def parts(cls, *, detached: bool = False, using_db: BaseDBAsyncClient | None = None) -> list[Part]:
         """List the parts by name, as the database has them now, or the detached ones."""
-        return await described(cls, using_db or cls._meta.db, detached=detached)
+        return await described(cls._split_table, using_db or cls._meta.db, detached=detached)
 
     @classmethod
     async def detach(cls, part: str, *, using_db: BaseDBAsyncClient | None = None) -> str:
@@ -100,7 +100,7 @@ class SplitModel(Model):
         A row that belongs there makes a new, empty part. Raises `SplitError` if there is no such part, if one of this
         name was detached before and is still there, or in a transaction.
         """
-        return await upkeep.detach(cls, part, using_db or cls._meta.db)
+        return await upkeep.detach(cls._split_table, part, using_db or cls._meta.db)
 
     @classmethod
     async def drop_before(
@@ -110,9 +110,10 @@ class SplitModel(Model):
 
         Raises `SplitError` in a transaction, or if the parts are by key.
         """
-        if not isinstance(cls.split, Calendar):
-            raise SplitError(f"{cls.__name__} is split by key: its parts have no age; detach or empty them")
-        return await upkeep.drop_before(cls, _comparable(cls, moment), dry_run, using_db or cls._meta.db)
+        table = cls._split_table
+        if not isinstance(table.splitting, Calendar):
+            raise SplitError(f"{table.name} is split by key: its parts have no age; detach or empty them")
+        return await upkeep.drop_before(table, table.comparable(moment), dry_run, using_db or cls._meta.db)
 
     @classmethod
     async def sync_parts(
@@ -128,7 +129,7 @@ class SplitModel(Model):
         ones; `drop`: columns to give up. A column that is gone from the template and in neither raises `SplitError`, as
         does a new one that must not be null and has no plain default.
         """
-        return await upkeep.sync_parts(cls, rename or {}, drop, using_db or cls._meta.db)
+        return await upkeep.sync_parts(cls._split_table, rename or {}, drop, using_db or cls._meta.db)
 
     async def save(
         self,
@@ -144,16 +145,16 @@ class SplitModel(Model):
             self._check_part()
             await super().save(client, update_fields, force_create, force_update)
             return
-        template = _template(type(self))
-        name = _part_of(template, self)
+        table = self._split_table
+        name = table.part_of(self)
 
         async def insert() -> None:
-            self.__class__ = await part_for_writing(template, name, client)
+            self.__class__ = (await part_for_writing(table, name, client)).model
             await super(SplitModel, self).save(client, update_fields, force_create, force_update)
 
         before = type(self)
         try:
-            await _with_parts(template, client, insert)
+            await _with_parts(table, client, insert)
         except BaseException:
             self.__class__ = before
             raise
@@ -169,42 +170,48 @@ class SplitModel(Model):
         using_db: BaseDBAsyncClient | None = None,
     ) -> None:
         """Insert rows as Tortoise does, each into its part, all or none; they do not get their ids."""
-        template, client = _template(cls), using_db or cls._choose_db(True)
+        table, client = cls._table(), using_db or cls._choose_db(True)
         groups: defaultdict[str, list[Self]] = defaultdict(list)
         for row in objects:
             await row._set_async_default_field()
-            groups[_part_of(template, row)].append(row)
+            groups[table.part_of(row)].append(row)
         how = (batch_size, ignore_conflicts, update_fields, on_conflict)
 
         async def insert() -> None:
             # The tables first: made in between they would wait, and on SQLite belong to the transaction.
-            parts = [(await part_for_writing(template, name, client), rows) for name, rows in groups.items()]
+            parts = [(await part_for_writing(table, name, client), rows) for name, rows in groups.items()]
             if len(parts) == 1 and (batch_size is None or in_transaction(client)):
-                await QuerySet(parts[0][0]).using_db(client).bulk_create(parts[0][1], *how)
+                await QuerySet(parts[0][0].model).using_db(client).bulk_create(parts[0][1], *how)
             elif parts:
                 async with client._in_transaction() as transaction:
                     for part, rows in parts:
-                        await QuerySet(part).using_db(transaction).bulk_create(rows, *how)
+                        await QuerySet(part.model).using_db(transaction).bulk_create(rows, *how)
 
-        await _with_parts(template, client, insert)
+        await _with_parts(table, client, insert)
+
+    @classmethod
+    def _table(cls) -> SplitTable[Self]:
+        return cast("SplitTable[Self]", cls._split_table)
 
     def _check_part(self) -> None:
         """Raise `SplitError` if a saved row says that it belongs elsewhere."""
-        template = _template(type(self))
-        if hasattr(self, self.split_field) and (name := _part_of(template, self)) != self.part_name:
+        table = self._split_table
+        if hasattr(self, table.field) and (name := table.part_of(self)) != self.part_name:
             raise SplitError(
-                f"{self!r}: its {self.split_field} was changed, it is in part {self.part_name} and belongs into {name};"
+                f"{self!r}: its {table.field} was changed, it is in part {self.part_name} and belongs into {name};"
                 " delete it and create it anew"
             )
 
     async def _wait_for_listeners(self, signal: Signals, *arguments: Any) -> None:
-        """Call who listens to the model: they do not know the classes of its parts."""
-        template = _template(type(self))
+        """Call the listeners of the model: they do not know the classes of its parts."""
+        template = self._split_table.model
         listeners = self._listeners.get(signal, {}).get(template, [])
         await asyncio.gather(*(listener(template, self, *arguments) for listener in listeners))
 
 
-async def _with_parts(model: type[SplitModel], client: BaseDBAsyncClient, work: Callable[[], Awaitable[None]]) -> None:
+async def _with_parts(
+    table: SplitTable[SplitModel], client: BaseDBAsyncClient, work: Callable[[], Awaitable[None]]
+) -> None:
     """Do something, and once more if a part that was known is gone; not where the error has ended the transaction."""
     try:
         await work()
@@ -212,73 +219,7 @@ async def _with_parts(model: type[SplitModel], client: BaseDBAsyncClient, work: 
     except OperationalError as error:
         if not is_missing_table(error):
             raise
-        forget(model, client)
+        forget(table, client)
         if in_transaction(client) and tables_of(client).aborts:
             raise
     await work()
-
-
-def _template(cls: type[SplitModel]) -> type[SplitModel]:
-    """Give the model that a part is of, or the one given."""
-    return cast("type[SplitModel]", cls.__base__) if cls.part_name else cls
-
-
-def _part_of(model: type[SplitModel], row: SplitModel) -> str:
-    value = getattr(row, model.split_field)
-    field = model._meta.fields_map[model.split_field]
-    if value is None and getattr(field, "auto_now_add", False):
-        setattr(row, model.split_field, value := timezone.now())
-    return model.split.part_of(_comparable(model, value) if isinstance(value, date) else value)
-
-
-def _comparable(model: type[SplitModel], value: date) -> date:
-    """Make what the split field would make of a value, in one zone."""
-    field = model._meta.fields_map[model.split_field]
-    if isinstance(field, DateField) and isinstance(value, datetime):
-        raise SplitError(f"{model.__name__}.{model.split_field} is a date: {value!r} is a datetime")
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC)
-    converted = field.to_python_value(value)
-    assert isinstance(converted, date), "what a date or datetime field gives"
-    return converted
-
-
-def _declared(cls: type[SplitModel]) -> tuple[str, Splitting]:
-    """Read and check `class Split`."""
-    declaration = getattr(cls, "Split", None)
-    by, name = getattr(declaration, "by", None), getattr(declaration, "field", None)
-    where = f"{cls.__module__}.{cls.__name__}"
-    if by not in ("key", *PERIODS) or not isinstance(name, str):
-        raise SplitError(
-            f'{where}: say how it is split, `class Split: by = "month"; field = "at"`; by is one of key, '
-            f"{', '.join(PERIODS)}"
-        )
-    if extra := [each for each in vars(declaration) if not each.startswith("__") and each not in ("by", "field")]:
-        raise SplitError(f"{where}.Split has {', '.join(extra)}: it has by and field, and nothing else")
-    field = cls._meta.fields_map.get(name)
-    kinds: tuple[type[Field[Any]], ...] = (CharField,) if by == "key" else (DatetimeField, DateField)
-    if not isinstance(field, kinds):
-        names = " or ".join(kind.__name__ for kind in kinds)
-        raise SplitError(f"{where} is split by {by}: {name} must be a {names}")
-    if field.null or field.has_db_default() or getattr(field, "auto_now", False):
-        raise SplitError(f"{where}.{name} must be set before a row is saved: no null, db_default or auto_now")
-    _check_relations(cls, where)
-    if cls._meta._default_ordering:
-        raise SplitError(f"{where}: parts have no order of their own; leave out Meta.ordering and use order_by")
-    if cls._meta.schema:
-        raise SplitError(f"{where}: a split model is in the schema of the connection; leave out Meta.schema")
-    return name, Keys() if by == "key" else Calendar(by)
-
-
-def _check_relations(cls: type[SplitModel], where: str) -> None:
-    """Refuse what copies of a table do not have, and what would look into the template."""
-    if cls._meta.m2m_fields:
-        raise SplitError(f"{where}: a split model has no many-to-many fields ({', '.join(cls._meta.m2m_fields)})")
-    for name in sorted(cls._meta.fk_fields | cls._meta.o2o_fields):
-        field = cls._meta.fields_map[name]
-        assert isinstance(field, ForeignKeyFieldInstance)
-        if field.db_constraint or field.related_name is not False:
-            raise SplitError(
-                f"{where}.{name}: parts have no foreign keys, and nothing leads back from one row to many parts; give "
-                "it db_constraint=False, related_name=False"
-            )

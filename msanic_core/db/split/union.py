@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic
 
 from pypika_tortoise.enums import Order
 from pypika_tortoise.terms import Field, LiteralValue, Parameterizer
@@ -12,10 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.fields.base import Field as ModelField
 from tortoise.queryset import AwaitableQuery, QuerySet
 
-if TYPE_CHECKING:
-    from msanic_core.db.split.split_model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
+from msanic_core.db.split.split_table import PartModel, RowT
 
 PART = "part__"
 """The column that says from which part a row is: its place in the statement, from 0 on."""
@@ -40,15 +37,15 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Branches(Generic[M]):
+class Branches(Generic[RowT]):
     """The parts of a query. Those at the `edges` of its range have to compare the split field, the others have not."""
 
     client: BaseDBAsyncClient
-    parts: Sequence[type[M]]
+    parts: Sequence[PartModel[RowT]]
     edges: Sequence[bool]
-    queryset: Callable[[type[M], bool], QuerySet[M]]
+    queryset: Callable[[PartModel[RowT], bool], QuerySet[RowT]]
 
-    def shaped(self, write: Callable[[QuerySet[M]], AwaitableQuery[Any]], *, numbered: bool = False) -> list[Branch]:
+    def shaped(self, write: Callable[[QuerySet[RowT]], AwaitableQuery[Any]], *, numbered: bool = False) -> list[Branch]:
         """Write the query, once for the edges and once for the others: that takes longer than a table's search."""
         shapes: dict[bool, Shape] = {}
         for part, edge in zip(self.parts, self.edges, strict=True):
@@ -57,9 +54,9 @@ class Branches(Generic[M]):
                 query._make_query()
                 if numbered:
                     query.query._select_other(LiteralValue(_NUMBER).as_(PART))
-                shapes[edge] = _shape(self.client, query.query, part._meta.db_table)
+                shapes[edge] = _shape(self.client, query.query, part.table)
         return [
-            Branch(shapes[edge], part._meta.db_table, number)
+            Branch(shapes[edge], part.table, number)
             for number, (part, edge) in enumerate(zip(self.parts, self.edges, strict=True))
         ]
 

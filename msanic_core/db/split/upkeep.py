@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tortoise import Model
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -15,52 +15,51 @@ from tortoise.migrations.schema_generator.state import State
 from msanic_core.db.split.dialects import tables_of
 from msanic_core.db.split.naming import DETACHED, moment, table_of
 from msanic_core.db.split.parts import Part, described, existing, forget
+from msanic_core.db.split.split_table import SplitTable
 from msanic_core.db.split.tables import Changes, in_transaction
 from msanic_core.errors import SplitError
-
-if TYPE_CHECKING:
-    from msanic_core.db.split.split_model import SplitModel
 
 _PLAIN = (bool, int, float, str, bytes)
 
 
-async def detach(model: type[SplitModel], part: str, client: BaseDBAsyncClient) -> str:
+async def detach(split_table: SplitTable[Model], part: str, client: BaseDBAsyncClient) -> str:
     """Rename the table of a part, see `SplitModel.detach`."""
     _refuse_transaction(client, "detach")
-    table = table_of(model._meta.db_table, part)
+    table = split_table.table_of(part)
     new = f"{table}{DETACHED}"
-    if part not in await existing(model, client):
-        raise SplitError(f"{model.__name__} has no part {part!r}")
-    if any(each.name == part for each in await described(model, client, detached=True)):
+    if part not in await existing(split_table, client):
+        raise SplitError(f"{split_table.name} has no part {part!r}")
+    if any(each.name == part for each in await described(split_table, client, detached=True)):
         raise SplitError(f"there is a table {new} already: rename or drop it first")
     await tables_of(client).rename(table, new)
-    forget(model, client)
+    forget(split_table, client)
     return new
 
 
-async def drop_before(model: type[SplitModel], before: date, dry_run: bool, client: BaseDBAsyncClient) -> list[Part]:
+async def drop_before(
+    split_table: SplitTable[Model], before: date, dry_run: bool, client: BaseDBAsyncClient
+) -> list[Part]:
     """Drop the tables of old parts, see `SplitModel.drop_before`."""
     _refuse_transaction(client, "drop_before")
-    parts = await described(model, client, detached=False)
+    parts = await described(split_table, client, detached=False)
     old = [part for part in parts if part.end is not None and part.end <= moment(before)]
     if not dry_run:
         for part in old:
             await tables_of(client).drop(part.table)
-        forget(model, client)
+        forget(split_table, client)
     return old
 
 
 async def sync_parts(
-    model: type[SplitModel], rename: Mapping[str, str], drop: Collection[str], client: BaseDBAsyncClient
+    split_table: SplitTable[Model], rename: Mapping[str, str], drop: Collection[str], client: BaseDBAsyncClient
 ) -> list[str]:
     """Bring all parts to the template, see `SplitModel.sync_parts`."""
     _refuse_transaction(client, "sync_parts")
-    template = model._meta.db_table
-    changes = Changes(rename, frozenset(drop), _fill(model))
+    changes = Changes(rename, frozenset(drop), _fill(split_table.model))
     done = []
-    for name in sorted(await existing(model, client)):
-        done += await tables_of(client).align(template, table_of(template, name), changes)
-    forget(model, client)
+    for name in sorted(await existing(split_table, client)):
+        done += await tables_of(client).align(split_table.template, split_table.table_of(name), changes)
+    forget(split_table, client)
     return done
 
 
