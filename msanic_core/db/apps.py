@@ -11,9 +11,8 @@ from typing import NamedTuple
 from tortoise.fields.relational import ForeignKeyFieldInstance, ManyToManyFieldInstance
 from tortoise.models import Model
 
-from msanic_core.db.outbox import models as outbox_models
-
 CORE_LABEL = "msanic_core"
+"""What the app of the core's own models is called."""
 MIGRATIONS_TABLE = "tortoise_migrations"
 """Where Tortoise writes down which migrations were applied."""
 PROGRESS_TABLE = "msanic_core_migration_progress"
@@ -64,11 +63,6 @@ class AppFault(NamedTuple):
 
     plugins: tuple[str, ...]
     what: str
-
-
-def core_app() -> PluginApp:
-    """The core's own models."""
-    return PluginApp(CORE_LABEL, "", (outbox_models,), "msanic_core.db.outbox.migrations")
 
 
 def check_apps(apps: Sequence[PluginApp]) -> list[AppFault]:

@@ -10,8 +10,9 @@ import pytest
 from tortoise.context import require_context
 from tortoise.transactions import in_transaction
 
-from msanic_core.db.apps import check_apps, core_app
+from msanic_core.db.apps import check_apps
 from msanic_core.db.database import Database
+from msanic_core.db.outbox.app import core_app
 from msanic_core.db.outbox.models import OutboxMessage
 from msanic_core.db.outbox.relay import Relay
 from msanic_core.db.outbox.transaction import TransactionOutbox
