@@ -1,14 +1,22 @@
 """Lists in pages, in an order and with fields that a client may choose among those it is allowed."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 import msgspec
-from tortoise.models import Model
-from tortoise.queryset import QuerySet
+from typing_extensions import TypeVar
 
 from msanic_core.codes import ReplyCode
 from msanic_core.errors import CommandError
+
+if TYPE_CHECKING:
+    from tortoise.models import Model
+    from tortoise.queryset import QuerySet
+
+ItemT = TypeVar("ItemT", default=dict[str, Any])
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 MAX_PAGE = 1_000_000
 """The last page there is. A database counts its way there; `page_after` does not."""
@@ -17,23 +25,27 @@ _MAX_ID = 2**63 - 1
 _SHOWN = 40
 
 
-class Page(msgspec.Struct, frozen=True):
-    """One page of a list. `total`: rows on all pages, None if it was not asked for. `page` counts from 1."""
+class Page(msgspec.Struct, Generic[ItemT], frozen=True):
+    """One page of a list. `total`: rows on all pages, None if it was not asked for. `page` counts from 1.
 
-    items: list[dict[str, Any]]
+    An HTTP handler may return it: the items become `data` of the answer, and `total` its `total`.
+    """
+
+    items: list[ItemT]
     total: int | None
     page: int
     size: int
 
 
-class PageAfter(msgspec.Struct, frozen=True):
+class PageAfter(msgspec.Struct, Generic[ItemT], frozen=True):
     """Some rows of a list. `next`: what to give as `after` for the following rows, None if there are none."""
 
-    items: list[dict[str, Any]]
+    items: list[ItemT]
     next: int | None
     size: int
 
 
+@overload
 async def page(
     queryset: QuerySet[Any],
     *,
@@ -46,32 +58,65 @@ async def page(
     default_order: Sequence[str] = (),
     max_size: int = 100,
     with_total: bool = True,
-) -> Page:
-    """Give one page of a queryset, its items as `Model.to_dict` gives them.
+) -> Page[dict[str, Any]]: ...
 
-    Yours to say: `fields`: the columns an item may have, and has if the client does not choose. `orders`: those the
-    list may be ordered by. `default_order`: the order if the client gives none, such as ["-created_at"]; by default the
-    highest primary key first. `max_size`: items per page at most. `with_total`: counting reads all rows of the
-    queryset, so leave it out for large ones.
+
+@overload
+async def page(
+    queryset: QuerySet[Any],
+    *,
+    as_type: type[StructT],
+    orders: Sequence[str] = (),
+    page: int = 1,
+    size: int = 20,
+    order: str | Sequence[str] = "",
+    default_order: Sequence[str] = (),
+    max_size: int = 100,
+    with_total: bool = True,
+) -> Page[StructT]: ...
+
+
+async def page(
+    queryset: QuerySet[Any],
+    *,
+    fields: Sequence[str] = (),
+    as_type: type[msgspec.Struct] | None = None,
+    orders: Sequence[str] = (),
+    page: int = 1,
+    size: int = 20,
+    order: str | Sequence[str] = "",
+    select: str | Sequence[str] = "",
+    default_order: Sequence[str] = (),
+    max_size: int = 100,
+    with_total: bool = True,
+) -> Page[Any]:
+    """Give one page of a queryset, its items as `Model.to_dict` gives them, or as `Model.to_struct` with `as_type`.
+
+    The plugin's: `fields`: the columns an item may have, and has if the client does not choose; or `as_type`: a Struct
+    whose fields are the columns of an item. `orders`: the columns the list may be ordered by. `default_order`: the
+    order if the client gives none, such as ["-created_at"]; by default the highest primary key first. `max_size`: items
+    per page at most. `with_total`: False saves counting, which reads all rows of the queryset.
 
     The client's: `page`, 1 to `MAX_PAGE`; `size`, 1 to `max_size`; `order`, such as "-created_at,title" with "-" for
-    descending; `select`, such as "id,title"; each of the two may be a list, as `constraints.Paging` has it. Raises
-    `CommandError` with `INVALID`, naming the parameter and what is allowed, for anything else in them.
+    descending; `select`, such as "id,title", not with `as_type`; each of the two may be a list, as `constraints.Paging`
+    has it. Raises `CommandError` with `INVALID`, naming the parameter and what is allowed, for anything else in them.
 
-    Rows that are equal in the order are ordered by the primary key, so that none is on two pages. Raises `ValueError`
-    if `fields`, `orders` or `default_order` names what is no column of the model, or `fields` names none.
+    Rows that are equal in the order are ordered by the primary key, so that no row is on two pages. Raises `ValueError`
+    if `fields`, `as_type`, `orders` or `default_order` names something that is no column of the model, or if there is
+    no field.
     """
     model = queryset.model
-    check_columns(model, fields, [*orders, *(name.removeprefix("-") for name in default_order)])
+    check_columns(model, [*orders, *(name.removeprefix("-") for name in default_order)])
+    selected = _selected(model, fields, as_type, select)
     check_number("page", page, 1, MAX_PAGE)
     check_number("size", size, 1, max_size)
-    selected = parse_select(select, fields)
     ordering = parse_order(order, orders) or default_order or [f"-{model._meta.pk_attr}"]
     total = await queryset.count() if with_total else None
     rows = queryset.order_by(*unique_order(ordering, model._meta.pk_attr)).limit(size).offset((page - 1) * size)
-    return Page(await rows.values(*selected), total, page, size)
+    return Page(_items(await rows.values(*selected), as_type), total, page, size)
 
 
+@overload
 async def page_after(
     queryset: QuerySet[Any],
     *,
@@ -81,17 +126,42 @@ async def page_after(
     select: str | Sequence[str] = "",
     newest_first: bool = True,
     max_size: int = 100,
-) -> PageAfter:
-    """Give the rows that follow one in the order of the primary key, a number: as fast at the end of a large table.
+) -> PageAfter[dict[str, Any]]: ...
 
-    `after`: the client's, `next` of what it has; None at the start. `newest_first`: whether the highest come first. The
-    rest, and the errors, as for `page`. Rows that come or go meanwhile make no other be skipped or come twice.
+
+@overload
+async def page_after(
+    queryset: QuerySet[Any],
+    *,
+    as_type: type[StructT],
+    after: int | None = None,
+    size: int = 20,
+    newest_first: bool = True,
+    max_size: int = 100,
+) -> PageAfter[StructT]: ...
+
+
+async def page_after(
+    queryset: QuerySet[Any],
+    *,
+    fields: Sequence[str] = (),
+    as_type: type[msgspec.Struct] | None = None,
+    after: int | None = None,
+    size: int = 20,
+    select: str | Sequence[str] = "",
+    newest_first: bool = True,
+    max_size: int = 100,
+) -> PageAfter[Any]:
+    """Give the rows after a given one, by the primary key, a number. The end of a large table is as fast as its start.
+
+    `after`: the client's, the `next` of the page it has; None at the start. `newest_first`: the highest keys come
+    first. The other arguments, and the errors, are those of `page`. When rows are inserted or deleted between two
+    calls, no other row is skipped or comes twice.
     """
     model = queryset.model
     key = model._meta.pk_attr
-    check_columns(model, fields)
+    selected = _selected(model, fields, as_type, select)
     check_number("size", size, 1, max_size)
-    selected = parse_select(select, fields)
     if after is not None:
         check_number("after", after, 0, _MAX_ID)
         queryset = queryset.filter(**{f"{key}__{'lt' if newest_first else 'gt'}": after})
@@ -102,7 +172,7 @@ async def page_after(
     if key not in selected:
         for item in items:
             del item[key]
-    return PageAfter(items, following, size)
+    return PageAfter(_items(items, as_type), following, size)
 
 
 def parse_order(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
@@ -139,14 +209,29 @@ def check_number(parameter: str, value: int, lowest: int, highest: int) -> None:
         raise CommandError(ReplyCode.INVALID, hint)
 
 
-def check_columns(model: type[Model], fields: Sequence[str], orders: Sequence[str] = ()) -> None:
-    """Raise `ValueError` if one of the names is no column of the model, or there are no fields."""
+def check_columns(model: type[Model], names: Iterable[str]) -> None:
+    """Raise `ValueError` if one of the names is no column of the model."""
     columns = model._meta.fields_db_projection
-    for name in (*fields, *orders):
+    for name in names:
         if name not in columns:
             raise ValueError(f"{model.__name__} has no column {name!r}; it has {', '.join(columns)}")
-    if not fields:
+
+
+def _selected(
+    model: type[Model], fields: Sequence[str], as_type: type[msgspec.Struct] | None, select: str | Sequence[str]
+) -> list[str]:
+    """The columns of an item."""
+    if as_type is not None and (fields or select):
+        raise ValueError("as_type names the columns of an item: leave out fields and select")
+    allowed = fields if as_type is None else as_type.__struct_fields__
+    check_columns(model, allowed)
+    if not allowed:
         raise ValueError("fields names no column: say which an item may have")
+    return parse_select(select, allowed)
+
+
+def _items(rows: list[dict[str, Any]], as_type: type[msgspec.Struct] | None) -> list[Any]:
+    return rows if as_type is None else [as_type(**row) for row in rows]
 
 
 def _parts(text: str | Sequence[str]) -> list[str]:
