@@ -14,7 +14,7 @@ from sanic.views import HTTPMethodView
 
 from msanic_core import AuthenticationError, Identity, PluginError
 from msanic_core.constraints import Identifier, PositiveInt, RowId
-from msanic_core.db.pages import Page, PageAfter
+from msanic_core.db import Page, PageAfter
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http import body, login_required, query, reply
 from tests.support.http import routes

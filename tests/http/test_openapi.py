@@ -23,7 +23,7 @@ from msanic_core.constraints import (
     PositiveInt,
     TimeRange,
 )
-from msanic_core.db.pages import Page, PageAfter
+from msanic_core.db import Page, PageAfter
 from msanic_core.http import body, login_required, query, reply
 from tests.support.http import routes
 

@@ -1,7 +1,7 @@
 """The WebSocket commands."""
 
 from msanic_core import AnyCommand, Context, command
-from msanic_core.db.pages import Page
+from msanic_core.db import Page
 from msanic_notes.messages import Add, Done, Edit, Find, Listed, OfNote, Past, Share, Shown, Whole
 from msanic_notes.notebook import Notebook
 

@@ -7,7 +7,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from msanic_core import CommandError, ReplyCode, Server
-from msanic_core.db.pages import Page, page
+from msanic_core.db import Page, page
 from msanic_notes.messages import Add, Changes, Done, Find, Listed, OfNote, Past, Seen, Shared, Shown, Whole
 from msanic_notes.models import Activity, Member, Note, Person
 from msanic_notes.settings import NotesSettings

@@ -4,7 +4,7 @@ from sanic import Blueprint, HTTPResponse, Request
 
 from msanic_core import Server
 from msanic_core.constraints import RowId
-from msanic_core.db.pages import Page
+from msanic_core.db import Page
 from msanic_core.http import body, login_required, query, reply
 from msanic_notes.messages import Add, Changes, Done, Find, Listed, Past, Shown, Whole, With
 from msanic_notes.notebook import Notebook
