@@ -1,11 +1,10 @@
 """The base of plugins' models: ids, times, and rows from and into plain data."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import msgspec
-import tortoise
-from tortoise import fields, timezone
+from tortoise import fields, models, timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.manager import Manager
 
@@ -18,7 +17,7 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 _SET_BY_THE_SERVER = frozenset({"created_at", "updated_at", "deleted_at"})
 
 
-class Model(tortoise.models.Model):
+class Model(models.Model):
     """A row with an `id` the database gives, and its times, which are aware and in UTC.
 
     `created_at` is set when the row is inserted. `updated_at` is set by whatever goes through the model: `save` (with
@@ -34,10 +33,15 @@ class Model(tortoise.models.Model):
 
     _manager_class: ClassVar[type[Manager]] = ModelManager
 
-    class Meta:
-        """For Tortoise: a class of fields, no table."""
+    if TYPE_CHECKING:
+        # Type checkers want a subclass's Meta to fit its base's, which is not how Tortoise uses it.
+        Meta: ClassVar[Any]
+    else:
 
-        abstract = True
+        class Meta:
+            """For Tortoise: a class of fields, no table."""
+
+            abstract = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

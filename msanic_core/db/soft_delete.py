@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -32,10 +32,12 @@ class SoftDeleteModel(Model):
 
     _manager_class = SoftDeleteManager
 
-    class Meta:
-        """For Tortoise: a class of fields, no table."""
+    if not TYPE_CHECKING:
 
-        abstract = True
+        class Meta:
+            """For Tortoise: a class of fields, no table."""
+
+            abstract = True
 
     @classmethod
     def with_deleted(cls, using_db: BaseDBAsyncClient | None = None) -> QuerySet[Self]:

@@ -163,12 +163,13 @@ class SplitQuery(Generic[RowT]):
                 yield row
             if len(rows) < _CHUNK:
                 return
-            following = Q(**{f"{key}__{beyond}": row.pk})
+            last = rows[-1]
+            following = Q(**{f"{key}__{beyond}": last.pk})
             if field:
-                last = getattr(row, field)
+                value = getattr(last, field)
                 # The first condition is what an index serves.
-                further = Q(**{f"{field}__{beyond}": last}) | following
-                following = Q(Q(**{f"{field}__{beyond}e": last}), further)
+                further = Q(**{f"{field}__{beyond}": value}) | following
+                following = Q(Q(**{f"{field}__{beyond}e": value}), further)
             rows = await query.filter(following).limit(_CHUNK)
 
     async def _rows(self) -> list[RowT]:

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import date
-from typing import Any, ClassVar, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 
 from tortoise import Model
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -51,10 +51,15 @@ class SplitModel(Model):
     part_name: ClassVar[str] = ""
     _split_table: ClassVar[SplitTable[SplitModel]]
 
-    class Meta:
-        """No table of its own."""
+    if TYPE_CHECKING:
+        # Type checkers want a subclass's Meta to fit its base's, which is not how Tortoise uses it.
+        Meta: ClassVar[Any]
+    else:
 
-        abstract = True
+        class Meta:
+            """For Tortoise: no table of its own."""
+
+            abstract = True
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -145,7 +150,7 @@ class SplitModel(Model):
             self._check_part()
             await super().save(client, update_fields, force_create, force_update)
             return
-        table = self._split_table
+        table = self._table()
         name = table.part_of(self)
 
         async def insert() -> None:

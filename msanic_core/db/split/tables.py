@@ -49,21 +49,27 @@ class Tables(Protocol):
 
     async def names(self, prefix: str) -> list[str]:
         """List the tables whose names begin like this."""
+        ...
 
     async def sizes(self, prefix: str) -> dict[str, Size]:
         """Give the sizes of the tables whose names begin like this."""
+        ...
 
     async def make(self, template: str, table: str, first_id: int | None) -> None:
         """Make a table like another, with its indexes, unless it is there; its ids count from `first_id` on."""
+        ...
 
     async def rename(self, table: str, new: str) -> None:
         """Give a table another name."""
+        ...
 
     async def drop(self, table: str) -> None:
         """Drop a table, unless it is gone."""
+        ...
 
     async def align(self, template: str, table: str, changes: Changes) -> list[str]:
         """Bring the columns and indexes of a table to another's; returns what was done, or raises `SplitError`."""
+        ...
 
 
 def root_of(client: BaseDBAsyncClient) -> BaseDBAsyncClient:

@@ -81,13 +81,21 @@ class AlterParts(TortoiseOperation):
         return f"Alter the parts of {self.name}"
 
     async def database_forward(
-        self, app_label: str, _old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+        self,
+        app_label: str,
+        old_state: State,  # noqa: ARG002
+        new_state: State,
+        state_editor: BaseSchemaEditor | None = None,
     ) -> None:
         """Bring the parts to the template."""
         await self._align(app_label, new_state, state_editor)
 
     async def database_backward(
-        self, app_label: str, _old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+        self,
+        app_label: str,
+        old_state: State,  # noqa: ARG002
+        new_state: State,
+        state_editor: BaseSchemaEditor | None = None,
     ) -> None:
         """Bring the parts to the template, as it is at this step."""
         await self._align(app_label, new_state, state_editor)
