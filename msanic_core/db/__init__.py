@@ -4,6 +4,15 @@ Read `database.py` (the connection) and `apps.py` (each plugin's models), then w
 `querysets.py`, `upsert.py`, `model.py`, `soft_delete.py`; `pages.py` lists rows; `faults.py` tells a conflict from an
 outage. `migration/`, `outbox/` and `split/` are rooms of their own. Plugins import the names below from here.
 Importing this package imports no Tortoise. Only this room and `testing` use Tortoise in the core.
+
+Not public or not documented, of Tortoise 1.1 and its pypika; `tests/db/test_tortoise_contract.py` fails when an upgrade
+moves one. Models: `_meta` with `_default_ordering` and `_model`, `_choose_db`, `_custom_generated_pk`, `_init_from_db`,
+`_listeners`, `_partial`, `_saved_in_db`, `_set_async_default_field`, `_wait_for_listeners`; `_no_comments` as the mark
+of a migration's models. Fields: `_generated`, `_db_mysql`. Managers: `_model`. Queries: `_make_query`, `_select_other`,
+`Parameterizer`, `resolve_to_python_value`. Executors: `regular_columns`, `regular_columns_all`, `parameter`;
+`EXECUTOR_CACHE` by connection, schema and table. Connections: `_create_connection`, `_current_context`,
+`_in_transaction`, `_parent`, `pool_minsize`, `pool_maxsize`. Migrations: `_project_state`, `_project_state_cache`,
+`_schema_editor`, `_run_sql`, and the loader's `graph` and `recorder`.
 """
 
 from typing import TYPE_CHECKING, Any
