@@ -1,4 +1,4 @@
-"""Lists in pages, in an order and with fields that a client may choose among those it is allowed."""
+"""Lists in pages. A client chooses order and fields, among those that the plugin allows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ItemT = TypeVar("ItemT", default=dict[str, Any])
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 MAX_PAGE = 1_000_000
-"""The last page there is. A database counts its way there; `page_after` does not."""
+"""The highest page a client may ask for. The database reads all rows before it; with `page_after` it does not."""
 
 _MAX_ID = 2**63 - 1
 _SHOWN = 40
@@ -176,7 +176,7 @@ async def page_after(
 
 
 def parse_order(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
-    """Read "-created_at,title", or a list, as ["-created_at", "title"]; "+" is none, as it becomes a space in URLs.
+    """Read "-created_at,title", or a list, as ["-created_at", "title"]. A "+" is ignored: in URLs it becomes a space.
 
     Raises `CommandError` with `INVALID` for a name that is not allowed, or comes twice.
     """
@@ -189,21 +189,21 @@ def parse_order(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
 
 
 def parse_select(text: str | Sequence[str], allowed: Sequence[str]) -> list[str]:
-    """Read "id,title" as ["id", "title"]; nothing means all that is allowed. Errors as of `parse_order`."""
+    """Read "id,title" as ["id", "title"]; an empty text means all names. Errors are those of `parse_order`."""
     names = _parts(text)
     _check_names("select", names, allowed)
     return names or list(allowed)
 
 
 def unique_order(ordering: Sequence[str], key: str) -> list[str]:
-    """Add the primary key to an order, in the direction of the last of it, unless it is there."""
+    """Add the primary key to an order that lacks it, in the direction of the last field."""
     if any(part.lstrip("-") == key for part in ordering):
         return list(ordering)
     return [*ordering, f"-{key}" if ordering and ordering[-1].startswith("-") else key]
 
 
 def check_number(parameter: str, value: int, lowest: int, highest: int) -> None:
-    """Raise `CommandError` with `INVALID` unless a client's number is within the bounds, which are allowed."""
+    """Raise `CommandError` with `INVALID` unless a client's number is from `lowest` to `highest`."""
     if not lowest <= value <= highest:
         hint = f"{parameter}: {_shown(value)} is not allowed; allowed: {lowest} to {highest}"
         raise CommandError(ReplyCode.INVALID, hint)

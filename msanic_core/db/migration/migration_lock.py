@@ -1,7 +1,7 @@
-"""One process at a time migrates a database, whatever the number of workers and nodes that want to.
+"""A lock: one process at a time migrates a database, however many workers and nodes start.
 
-PostgreSQL and MySQL have locks that belong to a connection, and end with it; SQLite's is a lock on a file beside the
-database, which ends with the process. Nothing has to be cleared up after a holder that was killed.
+On PostgreSQL and MySQL the lock belongs to a connection and ends with it. On SQLite it is a lock on a file beside the
+database, and ends with the process. So there is nothing to clean up after a process that was killed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _QUIET = 1.0
 
 
 class _MigrationLock(NamedTuple):
-    """`take`: take it if it is free. `holder`: who has it, for people."""
+    """`take`: take the lock if it is free. `holder`: the process that has it, for people."""
 
     take: Callable[[], Awaitable[bool]]
     holder: Callable[[], Awaitable[str]]
@@ -33,7 +33,7 @@ class _MigrationLock(NamedTuple):
 
 @asynccontextmanager
 async def migration_lock(database: Database, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """Hold the lock within the block. Waits as long as it takes, and after a second says for whom."""
+    """Hold the lock within the block. Waits without a limit, and after a second says for which process."""
     async with _lock_of(database) as lock:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -103,7 +103,7 @@ def _file_lock(database: str) -> Iterator[_MigrationLock]:
         yield _MigrationLock(_free, _nobody)
         return
     path = Path(f"{database}.migration-lock")
-    # Left where it is: who deletes it would take it from one who has just opened it.
+    # Never deleted: another process may have just opened it.
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Applies one migration, or takes it back, and records that: both or neither, where the database can do that.
+"""Applies one migration, or takes it back, and records that: in one transaction where the database can do so.
 
-Tortoise's own executor records a migration after its transaction: killed in between, it would try to create what is
-there each time. Where changes of tables cannot be rolled back a journal says how far it came.
+Tortoise's own executor records a migration after its transaction. A process that is killed in between would then try
+to create existing tables at each start. Where changes of tables cannot be rolled back, a journal says how far it came.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,7 +24,7 @@ from msanic_core.db.migration.sqlite_references import keeping_references
 from msanic_core.errors import MigrationError
 
 MakeEditor = Callable[[bool], BaseSchemaEditor]
-"""Makes what changes tables; the argument: whether the whole migration is to be one transaction."""
+"""Makes a schema editor; the argument: whether the whole migration is one transaction."""
 
 
 class PreparedOperation(NamedTuple):
@@ -37,10 +37,10 @@ class PreparedOperation(NamedTuple):
 async def run_step(
     key: MigrationKey, migration: Migration, state: State, make_editor: MakeEditor, *, backward: bool
 ) -> None:
-    """Run all operations of a migration and record it. `state`: before it; the one after it when this returns.
+    """Run all operations of a migration and record it. `state`: before the migration; this changes it to that after.
 
-    Raises `MigrationError` that says which operation failed, why, what stands and what to do; the database's own
-    errors only where it is away.
+    Raises `MigrationError` that says which operation failed, why, what was changed and what to do. Raises the
+    database's own error only if it is away.
     """
     try:
         await _run(key, migration, state, make_editor(migration.atomic), backward)
@@ -129,7 +129,7 @@ async def _run_prepared(
     client = editor.client
     operation = prepared.operation
     description = operation.describe()
-    # As Tortoise does it: what changes rows is one transaction, what changes tables is none.
+    # As Tortoise does: an operation that changes rows is one transaction, one that changes tables is none.
     atomic = operation.atomic or (migration.atomic and operation.atomic is not False)
     await journal.write(client, number, Begun(description, "begun", 0))
     try:
@@ -138,7 +138,7 @@ async def _run_prepared(
             await prepared.run(editor)
             await journal.write(connection, number, Begun(description, "done", 0))
     except Exception:
-        # Where the connection is lost this fails too, and the operation counts as begun.
+        # If the connection is lost, this fails too: the operation stays recorded as begun.
         if atomic:
             statements.executed = 0
         await journal.failed(number, description, statements.executed)

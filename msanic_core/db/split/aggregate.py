@@ -1,4 +1,4 @@
-"""Aggregates over several parts: each part gives its own, and the statement puts them together."""
+"""Aggregates over several parts: each part computes its own, and the statement combines them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOGETHER: dict[type[Aggregate], str] = {Count: "SUM", Sum: "SUM", Min: "MIN", M
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the statement: what each part gives for it, and how those are put together."""
+    """A column of the statement: the aggregate that each part computes, and the function that combines them."""
 
     name: str
     within: Aggregate
@@ -35,7 +35,7 @@ async def aggregated(
     limit: int | None,
     offset: int,
 ) -> list[dict[str, Any]]:
-    """Give the groups, ordered by names of theirs."""
+    """Give the groups, ordered by fields of `group_by` and names of `results`."""
     columns = [column for name, result in results.items() for column in _columns(name, result)]
     if unknown := [name for name in orderings if name.removeprefix("-") not in {*group_by, *results}]:
         raise FieldError(f"order_by({', '.join(unknown)}): groups are ordered by what they are made of and give")

@@ -1,4 +1,4 @@
-"""Bringing a part to its template on MariaDB, by what SHOW CREATE TABLE says of both."""
+"""Changes a part's table to match its template on MariaDB, by comparing SHOW CREATE TABLE of both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Definition(NamedTuple):
 
 
 async def align(client: BaseDBAsyncClient, template: str, table: str, changes: Changes) -> list[str]:
-    """Bring the columns and keys of a table to another's; a new column's values are there when the column is.
+    """Change the columns and keys of a table to match another's. A new column has its values from the start.
 
     Raises `SplitError` for columns that may not be dropped, and for rows that do not fit.
     """
@@ -33,7 +33,7 @@ async def align(client: BaseDBAsyncClient, template: str, table: str, changes: C
     await _refuse_empty(client, table, [name for name in bare if name not in changes.fill])
     filled = [name for name in bare if name in changes.fill]
     steps = _column_steps(table, wanted.columns, found.columns, changes)
-    # MariaDB would put zeros and empty texts there by itself. Only for this statement is it a default.
+    # Without a default MariaDB would fill in zeros and empty texts. It is dropped in the next statement.
     steps += [f"ADD COLUMN `{name}` {wanted.columns[name]}" for name in new if name not in filled]
     steps += [f"DROP KEY `{name}`" for name, key in found.keys.items() if wanted.keys.get(name) != key]
     steps += [f"ADD {key}" for name, key in wanted.keys.items() if found.keys.get(name) != key]
@@ -53,7 +53,7 @@ async def align(client: BaseDBAsyncClient, template: str, table: str, changes: C
 
 
 def _column_steps(table: str, wanted: dict[str, str], found: dict[str, str], changes: Changes) -> list[str]:
-    """Write what becomes of the columns that are there."""
+    """Write the changes of the existing columns."""
     steps, surplus = [], []
     for old, definition in found.items():
         name = changes.rename.get(old, old)

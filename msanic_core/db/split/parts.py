@@ -1,4 +1,4 @@
-"""The parts of a split model: which there are, the model class of each, and making one when it is first needed."""
+"""The parts of a split table: which exist, the model class of each, and making one when it is first needed."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _MOST_KNOWN = 2_000
 class Part:
     """A part as the database knows it.
 
-    `start` and `end`: the moments in UTC it begins at and the first after it; None for parts by key. `rows` is the
-    database's estimate, `bytes` with indexes; None where the database would have to read the table.
+    `start`: the moment in UTC at which it begins. `end`: the first moment after it. Both are None for parts by key.
+    `rows`: the database's estimate. `bytes`: with indexes. Both are None if the database would have to read the table.
     """
 
     name: str
@@ -74,7 +74,7 @@ class _Known:
         EXECUTOR_CACHE.pop((self._connection_name, part.model._meta.schema, part.table), None)
 
 
-# Facts about what a connection leads to: they go with it. A transaction that can roll back a table has its own.
+# What is known ends with the connection. A transaction that can roll back the making of a table has its own entry.
 _KNOWN: WeakKeyDictionary[BaseDBAsyncClient, _Known] = WeakKeyDictionary()
 
 
@@ -99,7 +99,7 @@ async def parts_for_reading(
 async def part_for_writing(table: SplitTable[RowT], name: str, client: BaseDBAsyncClient) -> PartModel[RowT]:
     """Give a part, making its table if it is not there.
 
-    On SQLite the table belongs to the transaction of `client`; elsewhere it stays, empty, when that is rolled back.
+    On SQLite a rollback of the transaction of `client` removes the table; elsewhere it stays, empty.
     """
     for holder in _within(client):
         if part := _known(holder).get(table, name):
@@ -117,7 +117,7 @@ async def part_for_writing(table: SplitTable[RowT], name: str, client: BaseDBAsy
 
 
 def forget(table: SplitTable[Model], client: BaseDBAsyncClient) -> None:
-    """Ask the database for parts again: one that was known is not there any more."""
+    """Forget the known parts of a table, so that the database is asked again: one of them is gone."""
     for holder in _within(client):
         _known(holder).forget(table)
 
@@ -130,7 +130,7 @@ async def existing(table: SplitTable[Model], client: BaseDBAsyncClient) -> set[s
 
 
 async def described(table: SplitTable[Model], client: BaseDBAsyncClient, *, detached: bool) -> list[Part]:
-    """Ask the database for all parts with their sizes, by name; or for those that were detached."""
+    """Ask the database for all parts with their sizes, by name; with `detached` for the detached ones."""
     prefix, splitting = table.table_of(""), table.splitting
     parts = []
     for each, size in (await tables_of(client).sizes(prefix)).items():
@@ -156,12 +156,12 @@ def _known(client: BaseDBAsyncClient) -> _Known:
 
 
 def _keeper(client: BaseDBAsyncClient) -> _Known:
-    """Give where to note a part that was found: what a transaction made or sees may be gone after it."""
+    """Give where to remember a part: one that a transaction has made or sees may be gone after a rollback."""
     return _known(client if tables_of(client).transactional else root_of(client))
 
 
 def _within(client: BaseDBAsyncClient) -> Iterator[BaseDBAsyncClient]:
-    """Give the connection and the transactions around it, from the inside."""
+    """Give the connection and those that its transaction is nested in, from the inside."""
     yield client
     while in_transaction(client):
         client = client._parent
@@ -169,9 +169,9 @@ def _within(client: BaseDBAsyncClient) -> Iterator[BaseDBAsyncClient]:
 
 
 def _part_model(table: SplitTable[RowT], name: str) -> PartModel[RowT]:
-    """Derive the class of a part's rows: the template's, with another table. Nothing of it changes afterwards.
+    """Derive the class of a part's rows: the template's class with another table. It never changes afterwards.
 
-    Not by a class statement: that would make the fields, which it shares with its template, fields of the new class.
+    Not by a class statement: Tortoise would then bind the fields, which the template shares, to the new class.
     """
     model = table.model
     meta = copy(model._meta)

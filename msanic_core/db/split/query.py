@@ -30,7 +30,7 @@ _CHUNK = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which parts: those with values from `start` on and before `end`, or those of `keys`; None is open."""
+    """Which parts: those with values from `start` on and before `end`, or those of `keys`. None is no limit."""
 
     start: date | None = None
     end: date | None = None
@@ -39,9 +39,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SplitQuery(Generic[RowT]):
-    """A query over the parts that are there when it runs. It is never changed: each method gives another one.
+    """A query over the parts that exist when it runs. It never changes: each method gives a new query.
 
-    Awaited it gives a list of rows. `async for` gives the rows one by one, part after part, and needs memory for some.
+    Awaited, it gives a list of rows. `async for` gives the rows one by one, part after part, and keeps few in memory.
     The errors are Tortoise's, for unknown fields and for the database.
     """
 
@@ -54,31 +54,31 @@ class SplitQuery(Generic[RowT]):
     connection: BaseDBAsyncClient | None = None
 
     def filter(self, *conditions: Q, **fields: Any) -> SplitQuery[RowT]:
-        """Keep the rows for which all of this is true, in Tortoise's words."""
+        """Keep the rows for which all conditions hold, written as Tortoise's."""
         return replace(self, filters=(*self.filters, Q(*conditions, **fields)))
 
     def exclude(self, *conditions: Q, **fields: Any) -> SplitQuery[RowT]:
-        """Leave out the rows for which all of this is true."""
+        """Leave out the rows for which all conditions hold."""
         return replace(self, filters=(*self.filters, ~Q(*conditions, **fields)))
 
     def order_by(self, *orderings: str) -> SplitQuery[RowT]:
-        """Order by fields, "-" before one for descending. By the split field first is quickest with a limit."""
+        """Order by fields, "-" before a name for descending. With a limit, the split field first is quickest."""
         return replace(self, orderings=orderings)
 
     def limit(self, most: int) -> SplitQuery[RowT]:
-        """Give so many rows at most."""
+        """Give at most this number of rows."""
         if most < 0:
             raise SplitError(f"limit({most}): a limit is not negative")
         return replace(self, most=most)
 
     def offset(self, skipped: int) -> SplitQuery[RowT]:
-        """Leave out so many rows at the beginning. They are read all the same: filter by the split field instead."""
+        """Skip this number of rows. The database reads them all the same: a filter by the split field is quicker."""
         if skipped < 0:
             raise SplitError(f"offset({skipped}): an offset is not negative")
         return replace(self, skipped=skipped)
 
     def using_db(self, connection: BaseDBAsyncClient) -> SplitQuery[RowT]:
-        """Ask on this connection; by default on that of the transaction the task is in, or on the model's."""
+        """Use this connection; the default is that of the task's transaction, or the model's."""
         return replace(self, connection=connection)
 
     def __await__(self) -> Generator[Any, None, list[RowT]]:
@@ -95,7 +95,7 @@ class SplitQuery(Generic[RowT]):
         return await self._run(lambda client, parts: row_values(self._selection(client, parts), fields))
 
     async def count(self) -> int:
-        """Count the rows; limit and offset are left out of account."""
+        """Count the rows; limit and offset are ignored."""
         return await self._run(lambda client, parts: counted(self._branches(client, parts)))
 
     async def exists(self) -> bool:
@@ -106,8 +106,8 @@ class SplitQuery(Generic[RowT]):
         """Give one dict for each group, with the fields of `group_by` and the results: Count, Sum, Min, Max, Avg.
 
         `await query.aggregate("device", n=Count("id"), top=Max("value"))`. Without `group_by` there is one dict. Limit,
-        offset and order (by any of the names) are those of the groups. Raises `SplitError` for what cannot be put
-        together from the parts: other functions, `distinct`.
+        offset and order (by any of the names) apply to the groups. Raises `SplitError` for other functions and for
+        `distinct`, which cannot be combined from the parts.
         """
         return await self._run(
             lambda client, parts: aggregated(
@@ -118,8 +118,7 @@ class SplitQuery(Generic[RowT]):
     async def update(self, **values: Any) -> int:
         """Change the rows, all or none, and give their number. The split field cannot be changed.
 
-        MariaDB does not count rows that had these values already.
-        Limit, offset and order are refused.
+        MariaDB does not count rows that had these values already. Limit, offset and order are refused.
         """
         if self.table.field in values:
             raise SplitError(
@@ -150,10 +149,10 @@ class SplitQuery(Generic[RowT]):
             except OperationalError as error:
                 if in_transaction(client) or not is_missing_table(error):
                     raise
-                forget(self.table, client)  # dropped since: its rows are gone
+                forget(self.table, client)  # the part was dropped meanwhile, with its rows
 
     async def _part_rows(self, client: BaseDBAsyncClient, part: PartModel[RowT]) -> AsyncIterator[RowT]:
-        """Give the rows of a part in chunks, each after the last row of the one before."""
+        """Give the rows of a part, read in chunks; each chunk begins after the last row of the one before."""
         key, field = part.model._meta.pk_attr, self.orderings[0].lstrip("-") if self.orderings else ""
         down, beyond = ("-", "lt") if self._descending() else ("", "gt")
         query = self._queryset(client, part).order_by(*([f"{down}{field}"] if field else []), f"{down}{key}")
@@ -167,7 +166,7 @@ class SplitQuery(Generic[RowT]):
             following = Q(**{f"{key}__{beyond}": last.pk})
             if field:
                 value = getattr(last, field)
-                # The first condition is what an index serves.
+                # The first condition can use an index.
                 further = Q(**{f"{field}__{beyond}": value}) | following
                 following = Q(Q(**{f"{field}__{beyond}e": value}), further)
             rows = await query.filter(following).limit(_CHUNK)
@@ -188,7 +187,7 @@ class SplitQuery(Generic[RowT]):
         return await self._run(run)
 
     async def _run(self, work: Callable[[BaseDBAsyncClient, list[PartModel[RowT]]], Awaitable[T]]) -> T:
-        """Do something with the parts, and once more if one of them was dropped or detached meanwhile."""
+        """Do the work on the parts, and once more if one of them was dropped or detached meanwhile."""
         client = self._client()
         try:
             return await work(client, await self._parts(client))
@@ -202,7 +201,7 @@ class SplitQuery(Generic[RowT]):
         return self.connection or self.table.model._meta.db
 
     async def _parts(self, client: BaseDBAsyncClient) -> list[PartModel[RowT]]:
-        """Give the parts that are there, in the order in which they are gone through."""
+        """Give the parts that exist, in the order in which they are read."""
         splitting, span = self.table.splitting, self.span
         if not isinstance(splitting, Calendar):
             return await parts_for_reading(self.table, span.keys, client)
@@ -223,7 +222,7 @@ class SplitQuery(Generic[RowT]):
         return isinstance(self.table.splitting, Calendar) and first == self.table.field
 
     def _branches(self, client: BaseDBAsyncClient, parts: Sequence[PartModel[RowT]]) -> Branches[RowT]:
-        # They are in the order of their times, or all of them have no edges.
+        # Parts by time are sorted, so only the first and the last can be edges. Parts by key have no edges.
         edges = [number in (0, len(parts) - 1) and self._is_edge(part) for number, part in enumerate(parts)]
         return Branches(client, parts, edges, lambda part, edge: self._bounded(client, part, edge=edge))
 

@@ -1,4 +1,4 @@
-"""Rows of several parts in one order, from as few of the parts as will do."""
+"""Rows of several parts in one order, read from as few parts as possible."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _GROWTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Selection(Generic[RowT]):
-    """What is wanted: `limit` rows (None: all) from `offset` on, in this order.
+    """Which rows a query wants: `limit` rows (None: all) from `offset` on, in this order.
 
-    `by_parts`: in this order all rows of one part come before all of the next.
+    `by_parts`: in this order, all rows of one part come before all rows of the next.
     """
 
     table: SplitTable[RowT]
@@ -35,7 +35,7 @@ class Selection(Generic[RowT]):
     by_parts: bool
 
     def columns(self, name_of: Callable[[str], str]) -> Orderings:
-        """Give the order by the columns of what the branches give."""
+        """Give the order, by the names of the columns in the statement."""
         return [(name_of(name), order, self.table.model._meta.fields_map[name]) for name, order in self.orderings]
 
 
@@ -43,7 +43,7 @@ Fetch = Callable[[Sequence[Branch], "int | None", int], Awaitable[list[R]]]
 
 
 async def instances(selection: Selection[RowT]) -> list[RowT]:
-    """Give the rows, each of the model of its part."""
+    """Give the rows, each as an instance of its part's model."""
     client, models = selection.branches.client, [part.model for part in selection.branches.parts]
     columns = selection.columns(lambda name: selection.table.model._meta.fields_db_projection[name])
 
@@ -61,7 +61,7 @@ async def instances(selection: Selection[RowT]) -> list[RowT]:
 
 
 async def row_values(selection: Selection[RowT], fields: Sequence[str]) -> list[dict[str, Any]]:
-    """Give a dict for each row, with these fields, or with all if there are none."""
+    """Give a dict for each row, with these fields; no fields means all."""
     client = selection.branches.client
     fields = fields or [
         name
@@ -97,7 +97,7 @@ async def counted(branches: Branches[RowT]) -> int:
 
 
 async def _gather(selection: Selection[RowT], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
-    """Fetch from all parts in one statement, or, where the order allows, from more and more until there is enough."""
+    """Fetch from all parts in one statement, or, if the order allows, from more and more parts until it is enough."""
     if selection.limit == 0 or not branches:
         return []
     if not selection.by_parts or (selection.limit is None and not selection.offset):
@@ -109,11 +109,11 @@ async def _gather(selection: Selection[RowT], branches: list[Branch], fetch: Fet
         rows = await fetch(branches[done : done + size], wanted, offset)
         found += rows
         if offset and not rows:
-            # All of this part is left out: one at a time, until the offset is passed.
+            # The offset covers all of this part. Go on part by part until it is used up.
             part, edge = selection.branches.parts[done], selection.branches.edges[done]
             offset -= await selection.branches.queryset(part, edge).count()
             done += 1
         else:
-            # Often the first are enough. If not, few statements, and few rows that are read for nothing.
+            # The first parts are often enough. If not, growing steps keep the number of statements low.
             offset, size, done = 0, size * _GROWTH, done + size
     return found

@@ -1,4 +1,4 @@
-"""Split tables: one model whose rows live in one table for each key, year, month, ISO week or day."""
+"""The base of split models: saving rows into their parts, and the starts of queries and upkeep."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from msanic_core.errors import SplitError
 
 
 class _NoManager(Manager):
-    """In the place of a template's manager: a query of the template would find nothing, always."""
+    """The manager of a template. It refuses queries: the template has no rows."""
 
     def get_queryset(self) -> NoReturn:
         name = self._model.__name__
@@ -38,14 +38,14 @@ class _NoManager(Manager):
 class SplitModel(Model):
     """Base of a model whose rows live in several tables, its parts.
 
-    Its own table is the template: empty, made and changed by migrations. A part has its columns and indexes, and is
-    made when a row needs it. `class Split` says how: `by`, one of "key", "year", "month", "week", "day", and `field`, a
-    `DatetimeField` or `DateField` (in UTC), or for "key" a `CharField`. A wrong declaration raises `SplitError` when
-    the class is made.
+    Its own table is the template: it is empty, and migrations make and change it. A part has the columns and indexes of
+    the template, and is made when the first row needs it. `class Split` says how rows are divided: `by` is one of
+    "key", "year", "month", "week", "day"; `field` is a `DatetimeField` or `DateField` (in UTC), or for "key" a
+    `CharField`. A wrong declaration raises `SplitError` when the class is made.
 
-    Rows are of a class of their part, which is a subclass. A field that says into which part a row belongs is never
-    changed. Unique is unique in a part. Ids that the database counts are unique over all parts if they are a
-    `BigIntField` and the parts are not by key.
+    Each part has a subclass, and rows are instances of it. The split field of a saved row cannot change. Unique fields
+    are unique within a part. Ids that the database counts are unique over all parts if they are a `BigIntField` and the
+    parts are not by key.
     """
 
     part_name: ClassVar[str] = ""
@@ -63,7 +63,7 @@ class SplitModel(Model):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        # Of the models of a migration, which Tortoise makes with this mark, only the tables count.
+        # Tortoise marks the models of migrations so: of these only the tables matter.
         if not cls._meta.abstract and not cls.part_name and "_no_comments" not in vars(cls):
             cls._split_table = declared(cls)
             cls._meta.manager = _NoManager()
@@ -72,7 +72,7 @@ class SplitModel(Model):
     def between(cls, start: date | None, end: date | None) -> SplitQuery[Self]:
         """Query the rows from `start` on and before `end`; None leaves that side open.
 
-        Dates and datetimes are taken as the split field takes them. Raises `SplitError` if the parts are by key.
+        Dates and datetimes are converted as the split field converts them. Raises `SplitError` if parts are by key.
         """
         table = cls._table()
         if not isinstance(table.splitting, Calendar):
@@ -82,7 +82,7 @@ class SplitModel(Model):
 
     @classmethod
     def of(cls, *keys: str) -> SplitQuery[Self]:
-        """Query the rows of these keys. Raises `SplitError` for a text that is no key, or if parts are of a time."""
+        """Query the rows of these keys. Raises `SplitError` for a text that is no key, or if parts are by time."""
         table = cls._table()
         if isinstance(table.splitting, Calendar):
             raise SplitError(f"{table.name} is split by {table.splitting.by}: use {table.name}.between(start, end)")
@@ -95,15 +95,15 @@ class SplitModel(Model):
 
     @classmethod
     async def parts(cls, *, detached: bool = False, using_db: BaseDBAsyncClient | None = None) -> list[Part]:
-        """List the parts by name, as the database has them now, or the detached ones."""
+        """List the parts by name, as the database has them now; with `detached` the detached ones."""
         return await described(cls._split_table, using_db or cls._meta.db, detached=detached)
 
     @classmethod
     async def detach(cls, part: str, *, using_db: BaseDBAsyncClient | None = None) -> str:
-        """Keep a part but find it no more: its table is renamed. Returns the table's new name.
+        """Rename a part's table, so that queries no longer find it. Returns the table's new name.
 
-        A row that belongs there makes a new, empty part. Raises `SplitError` if there is no such part, if one of this
-        name was detached before and is still there, or in a transaction.
+        The next row that belongs there makes a new part. Raises `SplitError` if there is no such part, if a detached
+        part of this name still exists, or in a transaction.
         """
         return await upkeep.detach(cls._split_table, part, using_db or cls._meta.db)
 
@@ -111,7 +111,7 @@ class SplitModel(Model):
     async def drop_before(
         cls, moment: date, *, dry_run: bool = False, using_db: BaseDBAsyncClient | None = None
     ) -> list[Part]:
-        """Drop the parts all of whose rows are before a moment, and return them; with `dry_run` only return them.
+        """Drop the parts that end by a moment, and return them; with `dry_run` only return them.
 
         Raises `SplitError` in a transaction, or if the parts are by key.
         """
@@ -128,11 +128,11 @@ class SplitModel(Model):
         drop: Collection[str] = (),
         using_db: BaseDBAsyncClient | None = None,
     ) -> list[str]:
-        """Bring all parts to the columns and indexes of the template, and say what was done.
+        """Change the columns and indexes of all parts to match the template, and return what was done.
 
-        Best in the migration that changes the template: see `AlterParts`. `rename`: old names of columns with the new
-        ones; `drop`: columns to give up. A column that is gone from the template and in neither raises `SplitError`, as
-        does a new one that must not be null and has no plain default.
+        Better do it in the migration that changes the template: see `AlterParts`. `rename`: old names of columns with
+        the new ones. `drop`: columns to drop. Raises `SplitError` for a column that the template no longer has and that
+        is in neither, and for a new column that must not be null and has no plain default.
         """
         return await upkeep.sync_parts(cls._split_table, rename or {}, drop, using_db or cls._meta.db)
 
@@ -143,7 +143,7 @@ class SplitModel(Model):
         force_create: bool = False,
         force_update: bool = False,
     ) -> None:
-        """Save as Tortoise does, into the part the row belongs to. Raises `SplitError` if it has left that part."""
+        """Save as Tortoise does, into the row's part. Raises `SplitError` if the row now belongs into another part."""
         await self._set_async_default_field()
         client = using_db or self._choose_db(True)
         if self.part_name and self._saved_in_db and not force_create:
@@ -174,7 +174,7 @@ class SplitModel(Model):
         on_conflict: Iterable[str] | None = None,
         using_db: BaseDBAsyncClient | None = None,
     ) -> None:
-        """Insert rows as Tortoise does, each into its part, all or none; they do not get their ids."""
+        """Insert rows as Tortoise does, each into its part, all or none; the objects do not get their ids."""
         table, client = cls._table(), using_db or cls._choose_db(True)
         groups: defaultdict[str, list[Self]] = defaultdict(list)
         for row in objects:
@@ -183,7 +183,7 @@ class SplitModel(Model):
         how = (batch_size, ignore_conflicts, update_fields, on_conflict)
 
         async def insert() -> None:
-            # The tables first: made in between they would wait, and on SQLite belong to the transaction.
+            # All tables first: within the transaction making one would wait for it, or on SQLite be part of it.
             parts = [(await part_for_writing(table, name, client), rows) for name, rows in groups.items()]
             if len(parts) == 1 and (batch_size is None or in_transaction(client)):
                 await QuerySet(parts[0][0].model).using_db(client).bulk_create(parts[0][1], *how)
@@ -199,7 +199,7 @@ class SplitModel(Model):
         return cast("SplitTable[Self]", cls._split_table)
 
     def _check_part(self) -> None:
-        """Raise `SplitError` if a saved row says that it belongs elsewhere."""
+        """Raise `SplitError` if the split field of a saved row was changed to a value of another part."""
         table = self._split_table
         if hasattr(self, table.field) and (name := table.part_of(self)) != self.part_name:
             raise SplitError(
@@ -217,7 +217,7 @@ class SplitModel(Model):
 async def _with_parts(
     table: SplitTable[SplitModel], client: BaseDBAsyncClient, work: Callable[[], Awaitable[None]]
 ) -> None:
-    """Do something, and once more if a part that was known is gone; not where the error has ended the transaction."""
+    """Do the work, and once more if a known part is gone, unless that error has ended the transaction."""
     try:
         await work()
         return

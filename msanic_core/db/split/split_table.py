@@ -1,4 +1,4 @@
-"""What a split table is: its template, how its rows are divided into parts, and by which field."""
+"""The description of a split table: its template, how rows are divided into parts, and by which field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detaching and dropping parts, and bringing them to a template that was migrated."""
+"""Detaching and dropping parts, and changing them to match a template that was migrated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def drop_before(
 async def sync_parts(
     split_table: SplitTable[Model], rename: Mapping[str, str], drop: Collection[str], client: BaseDBAsyncClient
 ) -> list[str]:
-    """Bring all parts to the template, see `SplitModel.sync_parts`."""
+    """Change all parts to match the template, see `SplitModel.sync_parts`."""
     _refuse_transaction(client, "sync_parts")
     changes = Changes(rename, frozenset(drop), _fill(split_table.model))
     done = []
@@ -64,11 +64,12 @@ async def sync_parts(
 
 
 class AlterParts(TortoiseOperation):
-    """A step of a migration, after those that change the template of a split model: its parts follow.
+    """An operation of a migration that changes the parts of a split model to match the template.
 
-    `AlterParts("Reading", rename={"old": "new"}, drop={"gone"})`, as with `SplitModel.sync_parts`. Where a migration is
-    a transaction this is part of it (SQLite, PostgreSQL). A migration is undone from its end: one that is to be undone
-    begins with such a step too, which says what is renamed or dropped then. Detached parts stay as they are.
+    It comes after the operations that change the template: `AlterParts("Reading", rename={"old": "new"},
+    drop={"gone"})`, with the arguments of `SplitModel.sync_parts`. On SQLite and PostgreSQL it is part of the
+    migration's transaction. Downgrading runs the operations from the last to the first: a migration that can be taken
+    back also begins with an `AlterParts`, which says what is renamed or dropped then. Detached parts stay as they are.
     """
 
     def __init__(self, name: str, *, rename: Mapping[str, str] | None = None, drop: Collection[str] = ()) -> None:
@@ -77,7 +78,7 @@ class AlterParts(TortoiseOperation):
         self.drop = frozenset(drop)
 
     def describe(self) -> str:
-        """Say what the step does, for the one who migrates."""
+        """Describe the operation, for people."""
         return f"Alter the parts of {self.name}"
 
     async def database_forward(
@@ -87,7 +88,7 @@ class AlterParts(TortoiseOperation):
         new_state: State,
         state_editor: BaseSchemaEditor | None = None,
     ) -> None:
-        """Bring the parts to the template."""
+        """Change the parts to match the template."""
         await self._align(app_label, new_state, state_editor)
 
     async def database_backward(
@@ -97,7 +98,7 @@ class AlterParts(TortoiseOperation):
         new_state: State,
         state_editor: BaseSchemaEditor | None = None,
     ) -> None:
-        """Bring the parts to the template, as it is at this step."""
+        """Change the parts to match the template, as it is at this point."""
         await self._align(app_label, new_state, state_editor)
 
     async def _align(self, app_label: str, state: State, editor: BaseSchemaEditor | None) -> None:
@@ -116,7 +117,7 @@ class AlterParts(TortoiseOperation):
 
 
 def _fill(model: type[Model]) -> dict[str, object]:
-    """Give the plain defaults of a model's columns, as the database takes them."""
+    """Give the plain defaults of a model's columns, converted for the database."""
     found: dict[str, object] = {}
     for name, column in model._meta.fields_db_projection.items():
         field: Any = model._meta.fields_map[name]
