@@ -1,13 +1,13 @@
 """The WebSocket commands."""
 
 from msanic_core import AnyCommand, Context, command
-from msanic_core.db.paging import Page
-from msanic_notes.messages import Add, DonePage, Edit, Find, OfNote, Past, Share, Shown, Whole
+from msanic_core.db import Page
+from msanic_notes.messages import Add, Done, Edit, Find, Listed, OfNote, Past, Share, Shown, Whole
 from msanic_notes.notebook import Notebook
 
 
 @command("notes.list", id=4001)
-async def find(ctx: Context, data: Find) -> Page:
+async def find(ctx: Context, data: Find) -> Page[Listed]:
     """List notes, a page at a time."""
     return await _notebook(ctx).find(data)
 
@@ -43,7 +43,7 @@ async def share(ctx: Context, data: Share) -> None:
 
 
 @command("notes.activity", id=4007)
-async def activity(ctx: Context, data: Past) -> DonePage:
+async def activity(ctx: Context, data: Past) -> Page[Done]:
     """List what one did, a page at a time."""
     return await _notebook(ctx).activity(data)
 
