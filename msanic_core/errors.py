@@ -100,7 +100,12 @@ class RefusedError(MsanicError):
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
+    nearest = closest(word, words)
+    return f"; did you mean {nearest!r}?" if nearest else ""
+
+
+def closest(word: str, words: Iterable[str]) -> str | None:
+    """Return that one of `words` which is most like `word`; None if none is like it."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)

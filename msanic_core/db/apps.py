@@ -11,6 +11,8 @@ from typing import NamedTuple
 from tortoise.fields.relational import ForeignKeyFieldInstance, ManyToManyFieldInstance
 from tortoise.models import Model
 
+from msanic_core.errors import did_you_mean
+
 CORE_LABEL = "msanic_core"
 """What the app of the core's own models is called."""
 MIGRATIONS_TABLE = "tortoise_migrations"
@@ -175,7 +177,7 @@ def _unknown_references(apps: Sequence[PluginApp]) -> Iterator[AppFault]:
                 if pair is not None and (target := ".".join(pair)) not in known:
                     what = f"its field {model.__name__}.{name} refers to {target!r}, a model that nobody has"
                     mend = "correct it (PLUGIN.Model), or install and load the plugin"
-                    yield AppFault((app.plugin,), f"{what}; {mend}{_did_you_mean(target, known)}")
+                    yield AppFault((app.plugin,), f"{what}; {mend}{did_you_mean(target, sorted(known))}")
 
 
 def _named_in(module: ModuleType) -> list[type[Model]]:
@@ -202,10 +204,3 @@ def _own_option(model: type[Model], name: str) -> str:
 
 def _snake(name: str) -> str:
     return _WORD_END.sub("_", name).lower()
-
-
-def _did_you_mean(word: str, words: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(word, sorted(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -29,6 +29,7 @@ from msanic_core.db import (
     page_after,
 )
 from msanic_core.http import body, login_required, query
+from msanic_core.testing import UnitServer
 
 
 class Author(Model):
@@ -130,6 +131,35 @@ async def add(ctx: Context, data: Add) -> Shown:
     return assert_type(book.to_struct(Shown), Shown)
 
 
+class LibrarySettings(msgspec.Struct):
+    open_at: int = 9
+
+
+class Desk:
+    def __init__(self, open_at: int) -> None:
+        self.open_at = open_at
+
+
+@command("library.hours")
+def hours(ctx: Context[LibrarySettings, Desk]) -> list[int]:
+    assert_type(ctx.settings, LibrarySettings)
+    assert_type(ctx.state, Desk)
+    return [ctx.settings.open_at, ctx.state.open_at, ctx.server.state_of("library", Desk).open_at]
+
+
+@command("library.free")
+async def free(ctx: Context[LibrarySettings]) -> int:
+    assert_type(ctx.server.settings_of("library", LibrarySettings), LibrarySettings)
+    anything: str = ctx.state
+    return len(anything) + len(await in_a_test())
+
+
+async def in_a_test() -> list[int]:
+    server = UnitServer(settings=LibrarySettings(), state=Desk(8))
+    ctx = assert_type(await server.context("ada"), Context[LibrarySettings, Desk])
+    return assert_type(hours(ctx), list[int])
+
+
 async def loans(start: datetime, end: datetime) -> AsyncIterator[Loan]:
     asked = assert_type(Loan.between(start, end).filter(book_id=1).order_by("-at").limit(10), SplitQuery[Loan])
     rows = assert_type(await asked, list[Loan])
@@ -163,7 +193,17 @@ def blueprint() -> Blueprint:
 
 @hookimpl
 def ws_command() -> list[AnyCommand]:
-    return [list_books, list_rows, more_books, add]
+    return [list_books, list_rows, more_books, add, hours, free]
+
+
+@hookimpl
+def server_start(settings: LibrarySettings) -> Desk:
+    return Desk(settings.open_at)
+
+
+@hookimpl
+async def server_stop(server: Server, state: Desk) -> None:
+    assert_type(server.state_of("library", Desk), Desk)
 
 
 @hookimpl
