@@ -103,7 +103,7 @@ class Dispatcher(Receiver):
             return
         call = _Call(codec, request, typed, bound)
         if session.outbox.blocked or (session.crowded if bound.concurrent else session.occupied):
-            session.wait_in_line(call)
+            session.enqueue(call)
         else:
             self._start(session, call)
 
@@ -195,7 +195,7 @@ class Dispatcher(Receiver):
                 break
             session.waiting.popleft()
             self._start(session, call)
-        session.line_moved()
+        session.dequeued()
 
     def _failed(self, session: Session, call: _Call, error: BaseException) -> None:
         if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.TRY_AGAIN:
