@@ -2,6 +2,6 @@
 
 Read `run.py` (one process that serves) and `bind.py` (its listening socket), then `supervisor.py`, `worker_process.py`
 (a worker, seen from the supervisor) and `worker.py` (the supervisor, seen from a worker). Only `config` is imported
-here, so that a supervisor stays small: `cli` passes in what is served. `cli` imports `run`, `supervise`, `bind` and
-`Worker`.
+here, so that a supervisor stays small: `cli` passes in what is served. `cli` imports `run`, `supervise`, `Worker` and
+`STOP_MARGIN`, and `testing` imports `bind`.
 """

@@ -156,8 +156,8 @@ class Supervisor:
         """Whether the server gives up.
 
         Until the server has been ready once, the failed starts of all workers are counted together, because they
-        usually have one cause. Afterwards each worker has its own count, and a start that fails for want of Redis or
-        the database is tried again for ever: the other workers also run without them.
+        usually have one cause. Afterwards each worker has its own count, and a start that fails because Redis or
+        the database is unavailable is repeated for ever: the other workers also run without them.
         """
         if code == os.EX_TEMPFAIL and self._announced.is_set():
             return False
