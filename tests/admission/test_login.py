@@ -114,14 +114,14 @@ def passes() -> None:
     [
         ({"one": plain}, "plain-t0"),
         ({"one": waiting}, "waiting-t1"),
-        ({"zeta": plain, "alpha": waiting}, "plain-t0"),
-        ({"zeta": waiting, "alpha": plain}, "waiting-t1"),
-        ({"zeta": passes, "alpha": waiting}, "waiting-t1"),
+        ({"zeta": waiting, "alpha": plain}, "plain-t0"),
+        ({"zeta": plain, "alpha": waiting}, "waiting-t1"),
+        ({"zeta": waiting, "alpha": passes}, "waiting-t1"),
     ],
     ids=["plain", "async", "first answers", "other first answers", "first has no opinion"],
 )
 def test_authenticate(raw: Raw, make_plugin: MakePlugin, hooks: dict[str, Callable[..., Any]], user: str) -> None:
-    """Of several plugins the one that comes last in the alphabet is asked first."""
+    """Plugins are asked in start order, here by name; the first answer wins."""
 
     async def main() -> None:
         plugins = {name: make_plugin(authenticate=hook) for name, hook in hooks.items()}
