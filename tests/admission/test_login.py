@@ -164,15 +164,15 @@ async def hangs() -> Identity:
         ({}, "not authenticated", False),
         ({"one": passes, "two": passes}, "not authenticated", False),
         ({"one": refuses}, "this token has expired", False),
-        ({"two": refuses, "one": plain}, "this token has expired", False),
+        ({"one": refuses, "two": plain}, "this token has expired", False),
         ({"one": fails}, "the login failed", True),
-        ({"two": fails, "one": plain}, "the login failed", True),
+        ({"one": fails, "two": plain}, "the login failed", True),
         ({"one": fails_with_a_value}, "the login failed", True),
         ({"one": fails_with_its_own_timeout}, "the login failed", True),
         ({"one": lambda: {"user": "ada"}}, "the login failed", True),
         ({"one": lambda: Identity("a\nb")}, "the login failed", True),
         ({"one": hangs}, "the login took too long", False),
-        ({"two": hangs, "one": plain}, "the login took too long", False),
+        ({"one": hangs, "two": plain}, "the login took too long", False),
     ],
 )
 def test_a_login_that_fails(
@@ -191,7 +191,7 @@ def test_a_login_that_fails(
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
-    first = max(hooks, default="")
+    first = min(hooks, default="")
     assert [record.getMessage() for record in caplog.records] == [f"plugin {first}: authenticate raised"] * logged
 
 
