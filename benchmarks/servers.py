@@ -99,6 +99,8 @@ class Server:
 
     def stop(self) -> None:
         """Ask it to stop, make it stop, and leave nothing of it."""
+        # Those in sessions of their own are not in the group, and cannot be found once their parent has ended.
+        others = _open_others(self._process.pid)
         # Not by a method of Popen: that would take note of an end, and the process would be waited for too early.
         os.kill(self._process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -106,7 +108,12 @@ class Server:
             while _end_of(self._process.pid) is None and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
         finally:
+            others += _open_others(self._process.pid)
             kill_group(self._process)
+            for descriptor in others:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                os.close(descriptor)
 
     def _written(self) -> str:
         # Not from the file's position: that is the program's own, too.
@@ -217,6 +224,16 @@ def _pids_of(leader: int) -> list[int]:
     while more := {pid for pid, (parent, _) in found.items() if parent in ours} - ours:
         ours |= more
     return sorted(ours)
+
+
+def _open_others(leader: int) -> list[int]:
+    """Give descriptors of a server's processes but for the first: a number may be somebody else's a moment later."""
+    descriptors = []
+    for pid in _pids_of(leader):
+        with suppress(ProcessLookupError):
+            if pid != leader:
+                descriptors.append(os.pidfd_open(pid))
+    return descriptors
 
 
 def _all_pids() -> list[int]:

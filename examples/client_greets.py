@@ -1,4 +1,4 @@
-"""A program that calls a command of the plugin in examples/hello_plugin, and reads what the server pushes."""
+"""A program that calls a command of the plugin in examples/hello_plugin, and reads the pushes of the server."""
 
 import asyncio
 import sys

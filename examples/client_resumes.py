@@ -1,4 +1,4 @@
-"""A program that keeps its place: it goes on where it stopped, even where it stopped by crashing."""
+"""A program that stores its position: it continues where it stopped, even after a crash."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ async def main(url: str, path: str, count: int) -> None:
             async for push in client.pushes():
                 if push.position is None or push.cmd != "notify.message":
                     continue
-                # What the message leads to and its place are kept in one transaction: both or neither.
+                # One transaction stores the result of the message and its position: both or neither.
                 with db:
                     row = (push.position.epoch, push.position.id, push.data["text"])
                     db.execute("INSERT INTO note VALUES (?, ?, ?)", row)

@@ -1,4 +1,4 @@
-"""A typed HTTP API: query, body, login and errors are declared, and /openapi.json describes it."""
+"""A typed HTTP API: it declares query, body, login and errors, and /openapi.json describes it."""
 
 from typing import Annotated
 
@@ -54,6 +54,6 @@ def http_blueprint() -> Blueprint:
 
 @hookimpl
 def authenticate(request: Request) -> Identity | None:
-    """Answer for requests with `Authorization: Bearer ...`, sockets as well as routes."""
+    """Authenticate requests with `Authorization: Bearer ...`, for WebSockets and for routes."""
     user = TOKENS.get(request.token or "")
     return Identity(user) if user else None

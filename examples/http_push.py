@@ -1,4 +1,4 @@
-"""From HTTP to sockets: a route that another service calls, and the message is on the user's screen, now or later."""
+"""A route that another service calls to push a message to a user, who gets it now or on return."""
 
 from sanic import Blueprint, HTTPResponse, Request
 from sanic.response import json
@@ -10,7 +10,7 @@ routes = Blueprint("notify")
 
 @routes.post("/<user:str>")
 async def notify(request: Request, user: str) -> HTTPResponse:
-    """Mounted as POST /notify/USER: prefixes are the plugin's name unless the blueprint has its own."""
+    """POST /notify/USER: the prefix is the plugin's name, unless the blueprint has its own."""
     server = request.app.ctx.msanic
     message_id = await server.push(user, "notify.message", request.json)
     return json({"id": message_id, "online": await server.online(user)})

@@ -1,4 +1,4 @@
-"""Logging in: a plugin says whose connection it is. Without one, and without `auth = "anonymous"`, nobody gets in."""
+"""Login: a plugin says which user a connection belongs to. Without such a plugin, or `--auth anonymous`, none opens."""
 
 import time
 
@@ -11,7 +11,7 @@ TOKENS = {"s3cret-of-ada": ("ada", ["admin"]), "s3cret-of-bob": ("bob", [])}
 
 @hookimpl
 async def authenticate(request: Request) -> Identity | None:
-    """Answer for connections with `?token=...`; others are left to the next plugin."""
+    """Authenticate connections with `?token=...`. None leaves the others to the next plugin."""
     token = request.args.get("token")
     if token is None:
         return None
@@ -23,7 +23,7 @@ async def authenticate(request: Request) -> Identity | None:
 
 @command("account.whoami")
 def whoami(ctx: Context) -> dict[str, object]:
-    """Answer who is asking."""
+    """Return the user of this connection, and the roles."""
     return {"user": ctx.user, "roles": ctx.identity.claims["roles"]}
 
 

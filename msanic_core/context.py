@@ -11,7 +11,7 @@ from msanic_core.db.database import Database
 from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.engine.base import Engine, Lock
 from msanic_core.identity import Identity, SessionInfo, check_name
-from msanic_core.session.registry import Registry
+from msanic_core.session.membership import Membership
 from msanic_core.session.session import Session
 from msanic_core.wire import Push
 
@@ -47,7 +47,7 @@ class Server:
         self,
         node: str,
         engine: Engine,
-        registry: Registry,
+        membership: Membership,
         db: Database,
         outbox: Outbox,
         plugins: Mapping[str, PluginValues],
@@ -57,7 +57,7 @@ class Server:
         self.db = db
         self._outbox = outbox
         self._engine = engine
-        self._registry = registry
+        self._membership = membership
         self._plugins = plugins
         self._call_hook = call_hook
 
@@ -167,19 +167,22 @@ class Server:
         """End one session of a user, or all of them, with close code 4504. Returns the number of ended sessions."""
         return await self._engine.kick(check_name("user", user), session_id)
 
-    async def join(self, session: SessionInfo, group: str) -> None:
-        """Put a session of this node into a group. Nothing happens if it is gone."""
-        check_name("group", group)
-        local = self._registry.get(session.id)
-        if local is not None and self._registry.join(local, group):
-            await self._engine.join(local.info, group)
+    async def join(self, session: SessionInfo, group: str) -> bool:
+        """Put a session, of any node, into a group; it is in it when this returns. False: the session is gone.
 
-    async def leave(self, session: SessionInfo, group: str) -> None:
-        """Take a session of this node out of a group. Nothing happens if it is not in it."""
+        Raises `StoreUnavailableError` if the session's node does not answer in time.
+        """
         check_name("group", group)
-        local = self._registry.get(session.id)
-        if local is not None and self._registry.leave(local, group):
-            await self._engine.leave(local.info, group)
+        if session.node == self.node:
+            return await self._membership.join(session.id, group)
+        return await self._engine.ask_to_change_group(session, group, True)
+
+    async def leave(self, session: SessionInfo, group: str) -> bool:
+        """Take a session, of any node, out of a group. False: the session is gone. Raises as `join` does."""
+        check_name("group", group)
+        if session.node == self.node:
+            return await self._membership.leave(session.id, group)
+        return await self._engine.ask_to_change_group(session, group, False)
 
     def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
         """A lock for `async with`: one task at a time holds it, on all nodes. It is not reentrant.
@@ -238,13 +241,13 @@ class Context(Generic[Settings, State]):
         """See `Server.broadcast`."""
         await self.server.broadcast(group, cmd, data)
 
-    async def join(self, group: str) -> None:
-        """Put this session into a group."""
-        await self.server.join(self.session, group)
+    async def join(self, group: str) -> bool:
+        """Put this session into a group. False: the session is gone, its handler still runs."""
+        return await self.server.join(self.session, group)
 
-    async def leave(self, group: str) -> None:
-        """Take this session out of a group."""
-        await self.server.leave(self.session, group)
+    async def leave(self, group: str) -> bool:
+        """Take this session out of a group. False: the session is gone, its handler still runs."""
+        return await self.server.leave(self.session, group)
 
     async def members(self, group: str) -> list[str]:
         """See `Server.members`."""

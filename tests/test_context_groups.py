@@ -1,10 +1,12 @@
 """Groups, who is there, and locks: what handlers have in common with each other."""
 
 import asyncio
+import json
 
 import pytest
 
 from msanic_core import OfflineReason
+from msanic_core.testing import serving
 from tests.support.contexts import Home, at_home
 
 
@@ -28,6 +30,29 @@ def test_groups() -> None:
     at_home(test, ws={"sessions": "multi"})
 
 
+def test_groups_of_a_session_on_another_node(redis_url: str) -> None:
+    async def run() -> None:
+        shared = {"redis": {"url": redis_url}}
+        async with serving({}, shared) as one, serving({}, shared) as two, await one.connect("ada") as ws:
+            await (await ws.ping())  # it is answered when the session is open
+            [session] = await two.server.sessions("ada")
+            assert await two.server.join(session, "tea")
+            assert await two.server.members("tea") == await one.server.members("tea") == ["ada"]
+            await two.server.broadcast("tea", "tea.said", "hello")
+            assert json.loads(await ws.recv())["data"] == "hello"
+            assert await two.server.leave(session, "tea")
+            assert await one.server.members("tea") == []
+            await ws.close()
+            while await two.server.online("ada"):
+                await asyncio.sleep(0)
+            assert not await two.server.join(session, "tea")
+            assert not await two.server.leave(session, "tea")
+            assert not await one.server.join(session, "tea")
+            assert await two.server.members("tea") == []
+
+    asyncio.run(run())
+
+
 def test_groups_end_with_their_session() -> None:
     async def test(home: Home) -> None:
         ada = await home.client()
@@ -37,8 +62,8 @@ def test_groups_end_with_their_session() -> None:
             await asyncio.sleep(0)
         assert await home.server.members("red") == []
         # A handler that still runs harms nothing.
-        await ada.ctx.join("red")
-        await ada.ctx.leave("red")
+        assert not await ada.ctx.join("red")
+        assert not await ada.ctx.leave("red")
         assert await home.server.members("red") == []
         while not home.bench.lost:
             await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core.testing import redis_process, serve_nodes, serving
+from tests.support.processes import program
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -196,16 +197,16 @@ def test_two_nodes(tmp_path: Path) -> None:
         ):
             one, two = await nodes.start(), await nodes.start()
             command = [sys.executable, str(EXAMPLES / "two_nodes/clients.py"), one.websocket_url(), two.websocket_url()]
-            program = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-            told, left = (await program.communicate())[0].decode().splitlines()
+            async with program(*command, stderr=None) as clients:
+                told, left = (await clients.communicate())[0].decode().splitlines()
             assert re.fullmatch(rf"bob was told by ada, who is on \S+-{one.pid}-\w+: are you there\?", told)
             assert re.fullmatch(rf"ada has left \(closed\), says \S+-{one.pid}-\w+", left)
-            program = await asyncio.create_subprocess_exec(*command, "--wait", stdout=asyncio.subprocess.PIPE)
-            assert program.stdout is not None
-            lines = [await program.stdout.readline() for _ in range(2)]
-            assert lines[1] == b"now kill -9 the node that ada is on\n"
-            await one.kill()
-            left = (await program.communicate())[0].decode().strip()
+            async with program(*command, "--wait", stderr=None) as clients:
+                assert clients.stdout is not None
+                lines = [await clients.stdout.readline() for _ in range(2)]
+                assert lines[1] == b"now kill -9 the node that ada is on\n"
+                await one.kill()
+                left = (await clients.communicate())[0].decode().strip()
             assert re.fullmatch(rf"ada has left \(crashed\), says \S+-{two.pid}-\w+", left)
 
     asyncio.run(run())

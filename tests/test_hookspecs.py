@@ -28,6 +28,7 @@ from msanic_core.identity import Identity, SessionInfo
 from msanic_core.plugins.calling import caller
 from msanic_core.plugins.loading import load_plugins
 from msanic_core.plugins.plugin import PluginSet, PluginStatus
+from msanic_core.session.membership import Membership
 from msanic_core.session.registry import Registry
 from msanic_core.wire import Push
 
@@ -70,6 +71,9 @@ class Sent:
 
     def adopt(self, job: OfflineJob) -> None: ...
 
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        return False
+
     def drop_sessions(self) -> None: ...
 
 
@@ -96,7 +100,8 @@ async def called(hook: str, **available: Any) -> tuple[Any, list[tuple[str | Non
     engine = MemoryEngine(InboxLimits(10, 10_000, 60.0))
     await engine.start("n1", sent, [])
     plugins = loaded(hook)
-    server = Server("n1", engine, Registry(), Database("sqlite://:memory:"), Outbox(1, None), {}, caller(plugins))
+    membership = Membership(Registry(), engine)
+    server = Server("n1", engine, membership, Database("sqlite://:memory:"), Outbox(1, None), {}, caller(plugins))
     (implementation,) = plugins.implementations(hook)
     result = implementation.call(server=server, **available)
     return await result if inspect.isawaitable(result) else result, sent.messages

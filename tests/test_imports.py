@@ -1,7 +1,9 @@
 """The house: which room may import which, and where a third-party package may be used."""
 
 import ast
+import graphlib
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -59,7 +61,7 @@ HOMES: dict[str, set[str]] = {
     "msgpack": {"wire"},
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
-    "typing_extensions": {"context"},
+    "typing_extensions": {"context", "testing"},
     "mypy_extensions": {"dispatch", "session", "wire"},
     "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "dispatch", "engine", "http", "identity",
                 "plugins", "session", "testing", "wire"},
@@ -78,6 +80,14 @@ class Import(NamedTuple):
 
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def folder_of(path: Path) -> str:
+    return str(path.parent.relative_to(PACKAGE.parent))
 
 
 def imports_in(path: Path) -> Iterator[Import]:
@@ -144,3 +154,32 @@ def test_third_party_packages_stay_in_their_rooms() -> None:
 
 def test_files_stay_short() -> None:
     assert not [f"{path}: {lines}" for path in FILES if (lines := len(path.read_text().splitlines())) > 350]
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Types included: files that need each other's types lack a word that both can use."""
+    modules = {module_of(path) for path in FILES}
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for found in IMPORTS:
+        target = found.target
+        while target not in modules and "." in target:
+            target = target.rpartition(".")[0]
+        if target in modules and target != module_of(found.path):
+            graph[module_of(found.path)].add(target)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_one_name_is_one_thing() -> None:
+    """No two files, and no two classes, have one name in different rooms: a reader can search for it."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for path in FILES:
+        if path.name not in {"__init__.py", "__main__.py"}:
+            places[path.name].add(folder_of(path))
+        for node in ast.walk(ast.parse(path.read_text())):
+            # `Meta` is Tortoise's word: the options of a model.
+            if isinstance(node, ast.ClassDef) and node.name != "Meta":
+                places[node.name.lstrip("_")].add(folder_of(path))
+    assert not {name: rooms for name, rooms in places.items() if len(rooms) > 1}

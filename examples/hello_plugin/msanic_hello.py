@@ -1,4 +1,4 @@
-"""Greets who asks, and tells everybody who left."""
+"""Greets a user on request, and tells all users who has left."""
 
 import msgspec
 

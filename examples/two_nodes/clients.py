@@ -1,4 +1,4 @@
-"""Two users, each connected to a node of its own: ada tells bob, and bob waits to hear that ada has left."""
+"""Two users on two nodes: ada sends bob a message, then bob waits for the message that ada has left."""
 
 import asyncio
 import sys

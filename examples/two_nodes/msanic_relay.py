@@ -1,4 +1,4 @@
-"""Passes messages from user to user, whatever node each is on, and says who has left."""
+"""Passes messages from user to user, on any nodes, and tells all users who has left."""
 
 import msgspec
 

@@ -1,7 +1,9 @@
 """The command `msanic-core`: one file per verb.
 
-A verb is a module with `SUMMARY`, `add_arguments(parser)` and `run(arguments) -> exit code`. What a verb needs beyond
-the standard library is imported by its `run`, so that `--help` and usage errors come at once.
+A verb is a module with `SUMMARY`, `add_arguments(parser)` and `run(arguments) -> exit code`. Its `run` imports what it
+needs beyond the standard library, so that `--help` and usage errors come at once. Read this file, then `serve`, then
+any verb; `options` has the flags that several verbs share, `output` what they print. Only `main` may be imported: by
+`msanic_core.__main__` and by the installed command.
 """
 
 import argparse
@@ -19,12 +21,12 @@ VERBS = ("serve", "plugins", "commands", "config", "call", "db", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (None: that of the process) and give the exit code.
+    """Run the command line `argv` (None: the process's own) and return the exit code.
 
-    0: done. 2: the command line, a setting or a plugin is wrong. 75: Redis or the database is away, trying again can
-    help. 130: interrupted. Others are said by the verbs.
+    0: done. 2: the command line, a setting or a plugin is wrong. 75: Redis or the database is unavailable; trying again
+    can help. 130: interrupted. The verbs document further codes.
     """
-    # What is imported and set up makes many objects, none of them garbage; a server has it back when it is up.
+    # Imports and set-up create many objects and no garbage. A server enables the collector again once it runs.
     gc.disable()
     try:
         return _run(sys.argv[1:] if argv is None else argv)
@@ -64,7 +66,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="show versions")
     parser.set_defaults(run=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
-    # Where the command line begins with a verb nothing is asked about the others.
+    # If the command line begins with a verb, only that verb's module is imported.
     for name in argv[:1] if argv and argv[0] in VERBS else VERBS:
         verb = _verb(name)
         child = verbs.add_parser(name, help=verb.SUMMARY, description=verb.__doc__, allow_abbrev=False)

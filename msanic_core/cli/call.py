@@ -28,7 +28,7 @@ _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class _NoReplyError(Exception):
-    """The server could not be asked, or did not answer. The text says why."""
+    """The server could not be reached, or sent no reply. The text says why."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, and print the reply."""
+    """Send the command and print the reply."""
     command = arguments.command
     number = int(command) if command.isascii() and command.isdigit() else command
     request = json.dumps({"cmd": number, "data": _data(arguments.data), "req": _REQUEST})
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             request,
             headers=arguments.header,
             timeout=arguments.timeout,
-            # A proxy of the environment is not the way to the server of our own settings.
+            # The server of our own settings is local: do not use a proxy from the environment.
             use_proxy=arguments.url is not None,
         )
     except _NoReplyError as error:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def server_url(settings: Settings) -> str:
-    """Give the WebSocket address at which the server of these settings can be reached from this machine."""
+    """Give the WebSocket address of the server with these settings, as seen from this machine."""
     server = settings.server
     if server.port == 0:
         raise output.UsageError("server.port is 0, so the server took a free one: say which with --port, or give --url")
@@ -78,7 +78,7 @@ def server_url(settings: Settings) -> str:
 
 
 def with_user(url: str, user: str | None) -> str:
-    """Add `user` to the query of a WebSocket address. Raises `UsageError` if it is none."""
+    """Add `user` to the query of a WebSocket address. Raises `UsageError` if `url` is not a WebSocket address."""
     from websockets.exceptions import InvalidURI
     from websockets.uri import parse_uri
 
@@ -96,7 +96,7 @@ def with_user(url: str, user: str | None) -> str:
 
 
 def exit_code(reply: dict[str, Any]) -> int:
-    """Give the exit code for a reply; one without a usable code counts as failed."""
+    """Give the exit code for a reply. A reply without a valid code counts as failed."""
     code = reply.get("code")
     if not isinstance(code, int) or code < 0:
         return 1
@@ -148,7 +148,7 @@ def _ask(url: str, request: str, *, headers: list[tuple[str, str]], timeout: flo
 
 
 def as_reply(message: str | bytes) -> dict[str, Any] | None:
-    """Read a message if it is the reply to our request, or the reject of one that could not be read."""
+    """Decode the reply to our request, or the reject of a request that the server could not read. Else None."""
     try:
         reply = json.loads(message) if isinstance(message, str) else None
     except ValueError:

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the list; the exit code is 1 if plugins are missing from it because they cannot be used."""
+    """Print the list. The exit code is 1 if the list misses plugins that cannot be used."""
     found = options.read_plugins(arguments)
     commands = [
         {
@@ -40,12 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def type_name(data_type: Any) -> str | None:
-    """Name the type of a command's data as its author wrote it; None if the command takes none."""
+    """Name the type of a command's data as its author wrote it; None if the command takes no data."""
     from msanic_core.commands.signature import NO_DATA
 
     if data_type is NO_DATA:
         return None
     if data_type is Any:
         return "any"
-    # A generic alias such as list[int] has a __name__ too, that of its origin.
+    # A generic alias such as list[int] also has a __name__, but only that of its origin.
     return data_type.__name__ if type(data_type) is type or hasattr(data_type, "__struct_fields__") else str(data_type)

@@ -1,4 +1,4 @@
-"""Show every setting, the value in force and where it comes from. Secrets are shown as ***."""
+"""Show every setting with its value and the source of that value. Secrets are shown as ***."""
 
 import argparse
 

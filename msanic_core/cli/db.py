@@ -1,4 +1,4 @@
-"""Show, write, apply and take back the migrations of plugins: what makes the tables of their models."""
+"""Show, write, apply and take back the migrations of plugins. Migrations make the tables of models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the sub-verb; the exit code is 1 when a migration fails, and of `status` when there is something to do."""
+    """Run the sub-verb. The exit code is 1 if a migration fails; for `status`, also if there is something to do."""
     from msanic_core.db.database import Database
     from msanic_core.errors import MigrationError
     from msanic_core.plugins.loading import load_plugins
@@ -132,7 +132,7 @@ async def _sql(database: Database, arguments: argparse.Namespace) -> int:
 
 
 def as_document(found: Sequence[AppStatus]) -> dict[str, Any]:
-    """Give what `status --json` prints."""
+    """Give the document that `status --json` prints."""
     plugins = [
         {
             "name": each.app.plugin or each.app.label,
@@ -147,7 +147,7 @@ def as_document(found: Sequence[AppStatus]) -> dict[str, Any]:
 
 
 def as_text(found: Sequence[AppStatus]) -> str:
-    """Give the table, and below it what is to be done."""
+    """Give the table, and below it the commands to run next."""
     rows = []
     for each in found:
         name = each.app.plugin or each.app.label

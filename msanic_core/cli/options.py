@@ -1,4 +1,4 @@
-"""The flags of verbs that read settings."""
+"""The flags of all verbs that read settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLAGS = {
 
 
 class _Override(argparse.Action):
-    """Collects (key, flag, value) in the order of the command line, where the last one for a key counts."""
+    """Collects (key, flag, value) in the order of the command line. The last value for a key counts."""
 
     def __call__(
         self,
@@ -42,7 +42,7 @@ class _Override(argparse.Action):
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser, *, workers: bool = False) -> None:
-    """Add `--config`, the flags for single settings and `--set`; `workers`: and those of the verb that starts some."""
+    """Add `--config`, the flags for single settings and `--set`. `workers`: also the flags of the verb `serve`."""
     group = parser.add_argument_group("settings (before the environment, before the file)")
     group.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: ./msanic.toml, if any)")
     flags = {**_FLAGS, "--workers": ("server.workers", "number of worker processes")} if workers else _FLAGS
@@ -60,7 +60,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser, *, workers: bool = F
 
 
 def read_settings(arguments: argparse.Namespace) -> tuple[Settings, Origins]:
-    """Load the settings that the command line, the environment and the file give. Raises `ConfigError`."""
+    """Load the settings from the command line, the environment and the file. Raises `ConfigError`."""
     from msanic_core.config import load_settings
 
     return load_settings(
@@ -72,7 +72,7 @@ def read_settings(arguments: argparse.Namespace) -> tuple[Settings, Origins]:
 
 
 def read_plugins(arguments: argparse.Namespace) -> PluginSet:
-    """Load the plugins that the settings want, broken ones included. Raises `ConfigError`."""
+    """Load the plugins that the settings select, broken ones included. Raises `ConfigError`."""
     from msanic_core.plugins.loading import load_plugins
 
     return load_plugins(read_settings(arguments)[0])

@@ -1,4 +1,4 @@
-"""What verbs print: results on stdout, everything else on stderr."""
+"""The output of verbs: results on stdout, everything else on stderr."""
 
 import json
 import sys
@@ -7,16 +7,16 @@ from typing import Any
 
 
 class UsageError(Exception):
-    """An argument is wrong in a way argparse cannot see. The text is told to the user; the exit code is 2."""
+    """An argument is wrong in a way that argparse cannot detect. The user sees the text; the exit code is 2."""
 
 
 def error(message: str) -> None:
-    """Print one line for people on stderr."""
+    """Print one line on stderr."""
     print(f"msanic-core: error: {one_line(message)}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:
-    """Give `text` with line breaks and runs of spaces as single spaces."""
+    """Replace line breaks and runs of spaces by single spaces."""
     return " ".join(text.split())
 
 
@@ -30,7 +30,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """Give `value` as JSON in readable letters where stdout can show them, else escaped; unknown types as text."""
+    """Give `value` as JSON. Letters are escaped only if stdout cannot show them; unknown types become text."""
     text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
     try:
         text.encode(sys.stdout.encoding or "utf-8")

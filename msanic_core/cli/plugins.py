@@ -1,4 +1,4 @@
-"""List the installed plugins, what each brings, and why one cannot be used."""
+"""List the installed plugins, what each contains, and why a broken one cannot be used."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the list; the exit code is 1 if the server would not start with these plugins."""
+    """Print the list. The exit code is 1 if the server would not start with these plugins."""
     found = options.read_plugins(arguments)
     print(output.json_text(as_document(found), indent=2) if arguments.json else as_text(found))
     return 1 if found.problems else 0
 
 
 def as_document(found: PluginSet) -> dict[str, Any]:
-    """Give what `--json` prints."""
+    """Give the document that `--json` prints."""
     plugins = [
         {
             "name": plugin.name,
@@ -49,7 +49,7 @@ def as_document(found: PluginSet) -> dict[str, Any]:
 
 
 def as_text(found: PluginSet) -> str:
-    """Give the table, and below it what is wrong."""
+    """Give the table, and below it the problems."""
     rows = [
         (
             plugin.name,

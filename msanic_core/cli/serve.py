@@ -1,4 +1,4 @@
-"""Run the server with all installed plugins until SIGTERM or SIGINT; with several workers SIGHUP replaces them."""
+"""Run the server with all installed plugins until SIGTERM or SIGINT. With several workers, SIGHUP replaces them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve; the exit code is the server's, or 1 if it cannot listen."""
+    """Run the server. The exit code is the server's, or 1 if it cannot listen."""
     from msanic_core.process.worker import STOP_MARGIN, Worker
 
     worker = Worker.from_environment(os.environ)
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         if worker is None and settings.server.workers > 1:
             from msanic_core.process.supervisor import supervise
 
-            # Before there are workers, whose time to start is limited. They find nothing left to do.
+            # Migrate before the workers start, because their time to start is limited.
             if settings.db.migrate and (code := _migrate(arguments)):
                 return code
             return supervise(settings)
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    """Run `db migrate` with the same settings, in a process of its own: a supervisor loads no plugins."""
+    """Run `db migrate` with the same settings in another process, because a supervisor loads no plugins."""
     program = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
     flags = [] if arguments.config is None else ["--config", str(arguments.config)]
     flags += [part for key, _, value in arguments.overrides for part in ("--set", f"{key}={value}")]
@@ -64,7 +64,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def listen_problem(error: OSError, server: ServerSettings) -> str | None:
-    """Say why the address cannot be listened on and what helps; None if `error` is about something else."""
+    """Say why the server cannot listen on the address, and what helps; None if `error` has another cause."""
     address = f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
     if isinstance(error, socket.gaierror):
         return f"cannot listen on {address}: {server.host} is no known host or address; set server.host (--host)"

@@ -1,4 +1,4 @@
-"""Show the versions of msanic-core and of what it stands on."""
+"""Show the versions of msanic-core and of its main dependencies."""
 
 import argparse
 import platform
@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every verb is called alike
-    """Print one line for each."""
+    """Print one line per version."""
     print(f"msanic-core {_installed('msanic-core')}")
     print(f"message path: {_message_path()}")
     print(f"Python {platform.python_version()}")
@@ -30,11 +30,11 @@ def _installed(package: str) -> str:
 
 
 def _message_path() -> str:
-    """Say what its modules would be loaded from; they are compiled all together or not at all, and one is asked."""
+    """Say whether the message path is compiled. Its modules are compiled all together or not at all, so check one."""
     from importlib.machinery import ExtensionFileLoader, PathFinder
 
     import msanic_core
 
-    # Without importing it, or the package it is in, which takes longer than all the rest here.
+    # Do not import the module or its package: that takes longer than everything else here.
     spec = PathFinder.find_spec("msanic_core.wire.reader", [f"{path}/wire" for path in msanic_core.__path__])
     return "compiled" if spec is not None and isinstance(spec.loader, ExtensionFileLoader) else "pure Python"

@@ -1,4 +1,4 @@
-"""How long to wait before connecting again, and after which close codes to do so at all."""
+"""How long to wait before connecting again, and which close codes allow it at all."""
 
 import random
 
@@ -10,11 +10,11 @@ _FOR_GOOD = range(4500, 5000)
 
 
 class Backoff(msgspec.Struct, frozen=True):
-    """Waits of a random length between 0 and a limit, which doubles with each failure: exponential, with full jitter.
+    """Exponential backoff with full jitter: a random wait between 0 and a limit that doubles with each failure.
 
-    In seconds: `base` is the first limit and `cap` the highest. `spread` is the least limit after close code 1012: all
-    clients of a server that restarts come back at different times. A connection that held for `stable` puts an end to
-    the failures before it, unless it ended with 1013: that server is too full to come back to at once.
+    All values are in seconds. `base` is the first limit, `cap` the highest. `spread` is the lowest limit after close
+    code 1012, so that the clients of a restarting server come back at different times. A connection that lasted
+    `stable` seconds resets the failures, unless it ended with 1013: that server is full.
     """
 
     base: float = 0.5
@@ -23,12 +23,12 @@ class Backoff(msgspec.Struct, frozen=True):
     stable: float = 10.0
 
     def failures(self, before: int, held: float, code: int | None) -> int:
-        """Count the failures in a row, after a connection that `held` for so many seconds, 0 if it never opened."""
+        """Count the failures in a row. `held`: how long the last connection lasted, 0 if it never opened."""
         return 0 if held >= self.stable and code != CloseCode.TRY_LATER else before + 1
 
     def delay(self, failures: int, code: int | None = None) -> float:
-        """Choose how many seconds to wait; `code`: with which the last connection was closed."""
-        # The exponent has a bound of its own: a float does not go as far as a client that is left alone for days.
+        """Choose how many seconds to wait. `code`: the close code of the last connection."""
+        # The exponent is bounded, because a client that fails for days would overflow the float.
         limit = min(self.cap, self.base * 2.0 ** min(max(0, failures - 1), 64))
         if code == CloseCode.RESTART:
             limit = max(limit, self.spread)
@@ -36,7 +36,7 @@ class Backoff(msgspec.Struct, frozen=True):
 
 
 def may_reconnect(code: int | None) -> bool:
-    """Whether a client may connect again after this close code; None: the connection ended without one."""
+    """Whether a client may connect again after this close code; None if there was no close frame."""
     if code is None:
         return True
     row = CLOSE_CODES.get(code)

@@ -1,4 +1,4 @@
-"""Calls that wait for their replies, found by `req`."""
+"""Calls that wait for their replies. `req` says which reply belongs to which call."""
 
 import asyncio
 import itertools
@@ -10,10 +10,10 @@ from msanic_core.client.message import Message
 
 
 class Calls:
-    """The calls under way, over all connections of a client.
+    """The calls that are waiting, over all connections of a client.
 
-    The reply to a call whose connection was lost comes out of the user's inbox, where replies to other clients of the
-    same user may be, and to earlier processes. So every `req` begins with something that only this client knows.
+    If the connection is lost, the reply comes from the user's inbox. That inbox may also hold replies to other clients
+    of the same user, and to earlier processes. So every `req` begins with a random prefix of this client.
 
     `wake` is set when a call begins: reading may have paused, and the reply has to be read.
     """
@@ -30,7 +30,7 @@ class Calls:
 
     @contextmanager
     def begin(self) -> Iterator[tuple[str, asyncio.Future[Message]]]:
-        """Give a new `req` and its reply, which is waited for within the block. Raises what `end` was told."""
+        """Give a new `req` and the future of its reply, valid within the block. Raises the failure given to `end`."""
         if self._failure is not None:
             raise self._failure
         req = f"{self._prefix}-{next(self._numbers)}"
@@ -42,10 +42,10 @@ class Calls:
         finally:
             del self._waiting[req]
             if reply.done() and not reply.cancelled():
-                reply.exception()  # nobody may have come to look at it, and asyncio complains of that
+                reply.exception()  # asyncio warns about an exception that nobody has retrieved
 
     def answer(self, message: Message) -> bool:
-        """Hand a reply to the call that it belongs to; False if there is none (any more)."""
+        """Hand a reply to its call. Returns False if no call is waiting for it."""
         reply = self._waiting.get(message.req) if isinstance(message.req, str) else None
         if reply is None:
             return False
@@ -54,7 +54,7 @@ class Calls:
         return True
 
     def end(self, failure: Exception) -> None:
-        """Have all calls raise this, those to come too."""
+        """Make all calls raise this failure, later ones too."""
         self._failure = failure
         for reply in self._waiting.values():
             if not reply.done():

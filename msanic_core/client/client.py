@@ -1,4 +1,4 @@
-"""The client as a program uses it."""
+"""The class that client programs use."""
 
 import asyncio
 import logging
@@ -8,12 +8,12 @@ from typing import Any, Literal, Self, TypeVar, overload
 
 from msanic_core.client.backoff import Backoff
 from msanic_core.client.calls import Calls
-from msanic_core.client.connection import Connection, Welcome
 from msanic_core.client.conversation import Conversation
-from msanic_core.client.inbox import Inbox, Position, Push
+from msanic_core.client.credentials import Credentials, Provider, check_url
 from msanic_core.client.link import Link
-from msanic_core.client.login import Login, Provider, check_url
 from msanic_core.client.message import form
+from msanic_core.client.push_queue import Position, PushQueue, ReceivedPush
+from msanic_core.client.watched_connection import WatchedConnection, Welcome
 from msanic_core.errors import MsanicError, RefusedError, ReplyError
 
 log = logging.getLogger("msanic_core.client")
@@ -24,27 +24,27 @@ T = TypeVar("T")
 
 
 class Client:
-    """A connection to a msanic-core server, made again whenever it is lost.
+    """A client of a msanic-core server. It connects again whenever the connection is lost.
 
         async with Client("ws://127.0.0.1:8800/ws", user="ada") as client:
             reply = await client.call("chat.say", {"room": "tea", "text": "hello"})
             async for push in client.pushes():
                 print(push.cmd, push.data)
 
-    `urls`: one address or several, of nodes that belong together: when one fails, the next is tried.
-    `user`: for servers with anonymous login.
-    `client_id`: tells this client from others of the same user; each has its own place in the inbox.
-    `query`, `headers`: what else the login takes, or a function that gives it, plain or async, which is asked before
-    each attempt: so a token can be a fresh one each time.
-    `subprotocol`: the form of messages.
-    `resume`: the position up to which an earlier process has dealt with durable messages, see `position`.
-    `connect_timeout`: seconds that entering the block may take, and later each round of attempts at all `urls`.
-    `max_waiting`: pushes that may wait for the program; beyond that the socket is not read, except for replies.
-    `ignore_pushes`: for programs that only call; durable messages are not acknowledged then.
+    `urls`: one address, or the addresses of several nodes of one cluster. If one fails, the client tries the next.
+    `user`: the user name, for servers with anonymous login.
+    `client_id`: names this client among the clients of the same user. Each has its own position in the inbox.
+    `query`, `headers`: further values for the login, such as a token. May be a function, plain or async; the client
+    calls it before each attempt, so that a token can be fresh each time.
+    `subprotocol`: the encoding of messages.
+    `resume`: the position up to which an earlier process has handled durable messages, see `position`.
+    `connect_timeout`: seconds for entering the block, and later for each round of attempts at all `urls`.
+    `max_waiting`: how many pushes may wait for the program. Beyond that the client reads the socket only for replies.
+    `ignore_pushes`: for programs that only make calls. Durable messages are then not acknowledged.
     `backoff`: how long to wait between attempts.
 
-    Raises `ValueError` for arguments that cannot be. Entering the block raises `RefusedError`, and `TimeoutError` when
-    no connection came about in time.
+    Raises `ValueError` for invalid arguments. Entering the block raises `RefusedError`, and `TimeoutError` if there is
+    no connection in time.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class Client:
         self._form = form(subprotocol)
         self._wake = asyncio.Event()
         self._calls = Calls(self._wake)
-        self._inbox = Inbox(max_waiting, resume, self._wake)
-        login = Login(user, client_id, query or {}, headers or {})
-        self._link = Link(addresses, login, self._form, backoff, connect_timeout, self._begin)
+        self._queue = PushQueue(max_waiting, resume, self._wake)
+        credentials = Credentials(user, client_id, query or {}, headers or {})
+        self._link = Link(addresses, credentials, self._form, backoff, connect_timeout, self._begin)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,13 +99,13 @@ class Client:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if exc_type is None:
-            self._inbox.leave()
+            self._queue.leave()
         await self.close()
 
     async def close(self) -> None:
-        """Acknowledge what the program has dealt with and close. Iterations end, calls under way raise `MsanicError`.
+        """Acknowledge what the program has handled, and close. Iterations end, waiting calls raise `MsanicError`.
 
-        The end of the block does this, too. It takes a few seconds at most, when the server does not answer.
+        The end of the block does the same. If the server does not answer, closing takes a few seconds.
         """
         if self._task is None:
             return
@@ -113,24 +113,24 @@ class Client:
         try:
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
-            # Not in order, then, but nothing is left behind.
+            # The caller is cancelled: drop the connection without a closing handshake, but leave no task behind.
             self._link.cut()
             await asyncio.wait([self._task])
             raise
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, as far as is known."""
+        """Whether the client is connected. A connection that has just broken may still count."""
         return self._link.is_open
 
     @property
     def position(self) -> Position | None:
-        """Of the last durable message that the program has dealt with: it has asked for the next one since.
+        """The position of the last durable message that the program has handled, that is, asked for the next one.
 
-        None before the first, unless the client was given one. A program that keeps it, or the `position` of each push
-        together with what it made of the push, goes on from there in another process, with `Client(..., resume=...)`.
+        Before the first message it is `resume`, or None. A program may store it, or store the `position` of each push
+        together with its result. Another process then continues from there with `Client(..., resume=...)`.
         """
-        return self._inbox.position
+        return self._queue.position
 
     @overload
     async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: type[T]) -> T: ...
@@ -139,15 +139,14 @@ class Client:
     async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: Any = None) -> Any: ...
 
     async def call(self, cmd: str | int, data: Any = None, *, timeout: float = 10.0, type: Any = None) -> Any:  # noqa: A002
-        """Send a command and return `data` of its reply, as a value of `type` if one is given.
+        """Send a command and return the `data` of its reply, decoded as `type` if one is given.
 
-        `data`: whatever msgspec can encode. `timeout` in seconds, with the wait for a connection where there is none.
-        When the connection is lost meanwhile, the reply comes by way of the user's inbox. The command is never sent
-        twice.
+        `data`: anything that msgspec can encode. `timeout`: seconds, including the wait for a connection. If the
+        connection is lost in between, the reply comes through the user's inbox. The command is never sent twice.
 
-        Raises `ReplyError` for a code other than 0. `TimeoutError`: the text says whether the command was sent; if it
-        was, its outcome is unknown. `ValueError`: `data` is larger than the server takes, or that of the reply does
-        not fit the type. `TypeError`: `data` cannot be encoded. `RefusedError`, `MsanicError`: the client has ended.
+        Raises `ReplyError` for a code other than 0. `TimeoutError`: its text says whether the command was sent; if it
+        was, the outcome is unknown. `ValueError`: `data` is larger than the server accepts, or the reply's `data` does
+        not fit `type`. `TypeError`: `data` cannot be encoded. `RefusedError`, `MsanicError`: the client has ended.
         """
         self._check_entered()
         with self._calls.begin() as (req, reply):
@@ -168,24 +167,24 @@ class Client:
             raise ReplyError(message.code, message.hint, self._form.data(message.data))
         return self._form.data(message.data, Any if type is None else type)
 
-    def pushes(self) -> AsyncIterator[Push]:
-        """Iterate over what the server pushes, in one task; it ends when the client is closed.
+    def pushes(self) -> AsyncIterator[ReceivedPush]:
+        """Iterate over the pushes of the server, in one task. The iteration ends when the client is closed.
 
-        Each durable message comes once, in order. It is acknowledged when the next one is asked for, or when the task
-        that took it has left the iteration and ends the client's block without an exception; until then another
-        connection or process would get it again.
+        Each durable message comes once, in order. The client acknowledges it when the program asks for the next one.
+        It also does so when the task that took the message leaves the client's block without an exception. Until then
+        the server would send the message again to another connection or process.
 
         Raises `RefusedError` when the server ends the client for good.
         """
         self._check_entered()
         if self._ignore_pushes:
             raise RuntimeError("the client was made with ignore_pushes=True")
-        return self._inbox
+        return self._queue
 
-    async def _begin(self, connection: Connection, welcome: Welcome) -> Conversation:
-        inbox = None if self._ignore_pushes else self._inbox
-        conversation = Conversation(connection, welcome, self._form, self._calls, inbox, self._wake)
-        if self._resumes and (place := self._inbox.place) is not None:
+    async def _begin(self, connection: WatchedConnection, welcome: Welcome) -> Conversation:
+        queue = None if self._ignore_pushes else self._queue
+        conversation = Conversation(connection, welcome, self._form, self._calls, queue, self._wake)
+        if self._resumes and (place := self._queue.place) is not None:
             await conversation.resume(place)
         return conversation
 
@@ -200,7 +199,7 @@ class Client:
             log.exception("the client has failed")
             failure = error
         finally:
-            self._inbox.end(failure)
+            self._queue.end(failure)
             ended = failure or MsanicError("the client is closed")
             self._calls.end(ended)
             self._link.end(ended)

@@ -1,4 +1,4 @@
-"""What goes over one open connection: requests, replies, pushes, and receipts for these."""
+"""The messages on one open connection: requests, replies, pushes, and acknowledgements of pushes."""
 
 import asyncio
 import logging
@@ -8,19 +8,19 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 
 from msanic_core.client.calls import Calls
-from msanic_core.client.connection import (
+from msanic_core.client.message import Form, Message
+from msanic_core.client.push_queue import Position, PushQueue
+from msanic_core.client.watched_connection import (
     CLOSE_TIMEOUT,
     WELCOME,
     AttemptError,
-    Connection,
+    WatchedConnection,
     Welcome,
     close_of,
     failure_of,
     leave,
     watch,
 )
-from msanic_core.client.inbox import Inbox, Position
-from msanic_core.client.message import Form, Message
 from msanic_core.codes import ReplyCode
 
 log = logging.getLogger("msanic_core.client")
@@ -32,27 +32,27 @@ _REPLAY_PAUSE = 0.05
 class Conversation:
     """Reads one connection to its end.
 
-    Reading pauses while the inbox is full: a slow program holds up the server, and its memory does not grow. But the
-    program may be waiting for a reply that lies behind those pushes: while a call is under way reading goes on, until
-    the inbox holds ten times as much. Then it pauses even so, and the call may run into its time limit.
+    Reading pauses while the queue is full: a slow program slows the server down, and its memory does not grow. But the
+    program may be waiting for a reply that comes after those pushes. So reading continues while a call is waiting,
+    until the queue holds ten times as much. Then it pauses as well, and the call may time out.
 
-    `inbox`: None, and pushes are passed over. `wake`: set when reading may go on.
+    `queue`: if None, pushes are ignored. `wake`: set when reading may continue.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        connection: WatchedConnection,
         welcome: Welcome,
         form: Form,
         calls: Calls,
-        inbox: Inbox | None,
+        queue: PushQueue | None,
         wake: asyncio.Event,
     ) -> None:
         self._connection = connection
         self._welcome = welcome
         self._form = form
         self._calls = calls
-        self._inbox = inbox
+        self._queue = queue
         self._wake = wake
         self._held = False
 
@@ -63,7 +63,7 @@ class Conversation:
 
     @property
     def max_message(self) -> int:
-        """How many bytes a request may have."""
+        """The largest request, in bytes."""
         return self._welcome.max_message
 
     def cut(self) -> None:
@@ -71,17 +71,17 @@ class Conversation:
         self._connection.transport.abort()
 
     async def send(self, payload: bytes) -> None:
-        """Send a request, over a connection that is open. Whether it arrives only a reply can tell."""
+        """Send a request. Only a reply tells that it has arrived."""
         with suppress(ConnectionClosed):
             await self._connection.send(payload, text=self._form.is_text)
 
     async def resume(self, position: Position) -> None:
-        """Have everything after a position sent, in order, whatever this client may have acknowledged before.
+        """Make the server send everything after a position, in order, whatever was acknowledged before.
 
-        By itself the server goes on behind what was acknowledged, which is right where one program follows another. One
-        that hands in a position may have to get again what an earlier process has acknowledged and not kept. Nobody
-        tells how far that goes, so each of its connections resumes, not the first alone. Durable messages that come
-        before the answer are dropped: they come again in their place.
+        By itself the server continues after the last acknowledged message. That may be too late for a program with a
+        position: an earlier process may have acknowledged messages that it did not store. The client cannot know how
+        many, so every connection resumes, not only the first. Durable messages that come before the answer are dropped,
+        because the server sends them again in their place.
 
         Raises `AttemptError`, `RefusedError`.
         """
@@ -89,7 +89,7 @@ class Conversation:
             while (reply := await self._ask("sys.resume", {"after": position.id, "epoch": position.epoch})).code:
                 if reply.code != ReplyCode.REPEATED:
                     raise AttemptError(f"sys.resume: code {reply.code} {reply.hint}")
-                # The server is sending what it took to be new. It resumes when it is through.
+                # The server is still sending the messages it holds for new. It can resume when it has finished.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_REPLAY_PAUSE):
                         await self._read_until(None)
@@ -99,12 +99,12 @@ class Conversation:
             raise AttemptError("a message cannot be read") from error
 
     async def run(self) -> tuple[int | None, str]:
-        """Go on until the connection is lost; returns code and reason, for the code None if there was no close frame.
+        """Run until the connection is lost. Returns code and reason; the code is None if there was no close frame.
 
-        When it is cancelled it acknowledges what is due, and closes in order.
+        When cancelled, it acknowledges what is due and closes with a handshake.
         """
-        if self._inbox is not None:
-            self._inbox.connected(self._welcome.epoch)
+        if self._queue is not None:
+            self._queue.connected(self._welcome.epoch)
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self._watch()), group.create_task(self._acknowledge())]
@@ -114,7 +114,7 @@ class Conversation:
                     for helper in helpers:
                         helper.cancel()
         except asyncio.CancelledError:
-            # The library waits for a socket that takes no more for as long as that takes.
+            # The library waits without a limit for a socket that accepts no more bytes.
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self._acknowledge_now()
@@ -139,23 +139,23 @@ class Conversation:
         if message.is_reply:
             if not self._calls.answer(message) and message.id is None and message.req is None and message.code:
                 log.warning("the server answered %s with code %d %s", message.cmd, message.code, message.hint)
-            if message.id is not None and self._inbox is not None:
-                self._inbox.pass_over(message.id, message.lost)
+            if message.id is not None and self._queue is not None:
+                self._queue.pass_over(message.id, message.lost)
         elif message.cmd == WELCOME:
-            # The server's store was emptied: the user's inbox has begun anew, and the connection stays.
+            # The server's store was emptied: the user's inbox starts again, while the connection stays.
             self._welcome = self._form.data(message.data, Welcome)
-            if self._inbox is not None:
-                self._inbox.connected(self._welcome.epoch)
-        elif self._inbox is not None:
-            self._inbox.add(message, self._form.data(message.data))
+            if self._queue is not None:
+                self._queue.connected(self._welcome.epoch)
+        elif self._queue is not None:
+            self._queue.add(message, self._form.data(message.data))
 
     def _must_wait(self) -> bool:
-        inbox = self._inbox
-        return inbox is not None and inbox.full and (inbox.overflows or not len(self._calls))
+        queue = self._queue
+        return queue is not None and queue.full and (queue.overflows or not len(self._calls))
 
     async def _wait(self) -> None:
-        assert self._inbox is not None, "nothing else is waited for"
-        if not self._inbox.awaited:
+        assert self._queue is not None, "without a queue there is nothing to wait for"
+        if not self._queue.awaited:
             log.warning(
                 "reading pauses: nobody has iterated over pushes() yet; ignore_pushes=True would pass them over"
             )
@@ -170,15 +170,15 @@ class Conversation:
         await watch(self._connection, self._welcome, lambda: self._held)
 
     async def _acknowledge(self) -> None:
-        if self._inbox is None:
+        if self._queue is None:
             return
         while True:
-            await self._inbox.due.wait()
+            await self._queue.due.wait()
             await asyncio.sleep(_RECEIPT_DELAY)
             await self._acknowledge_now()
 
     async def _acknowledge_now(self) -> None:
-        if self._inbox is not None and self._connection.is_open and (message_id := self._inbox.take_due()):
+        if self._queue is not None and self._connection.is_open and (message_id := self._queue.take_due()):
             await self.send(self._form.request("sys.ack", {"id": message_id}))
 
     async def _ask(self, cmd: str, data: Any) -> Message:
@@ -187,7 +187,7 @@ class Conversation:
             return await self._read_until(req)
 
     async def _read_until(self, req: str | None) -> Message:
-        """Read up to the reply to a request of ours, and pass over what is durable."""
+        """Read up to the reply with this `req`, and ignore durable pushes; None: read until cancelled."""
         while True:
             message = self._form.message(await self._connection.recv(decode=False))
             if req is not None and message.req == req:

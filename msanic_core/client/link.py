@@ -1,4 +1,4 @@
-"""Keeps a client connected: to one of its servers, again and again, until one says that it is of no use."""
+"""Keeps a client connected to one of its servers, until a server refuses it for good."""
 
 import asyncio
 import logging
@@ -7,33 +7,33 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from msanic_core.client.backoff import Backoff, may_reconnect
-from msanic_core.client.connection import AttemptError, Connection, Welcome, open_connection
 from msanic_core.client.conversation import Conversation
-from msanic_core.client.login import Login, shown
+from msanic_core.client.credentials import Credentials, shown
 from msanic_core.client.message import Form
+from msanic_core.client.watched_connection import AttemptError, WatchedConnection, Welcome, open_connection
 from msanic_core.errors import RefusedError
 
 log = logging.getLogger("msanic_core.client")
 
 
 class Link:
-    """Connects to the first address that takes it, and to the next one when that is lost.
+    """Connects to the first address that accepts it, and to the next one when the connection is lost.
 
-    `timeout`: seconds for an attempt at all of the addresses together. `begin` makes the conversation over a new
-    connection; it may raise `AttemptError` and `RefusedError`.
+    `timeout`: seconds for one round of attempts at all addresses. `begin` makes the conversation on a new connection;
+    it may raise `AttemptError` and `RefusedError`.
     """
 
     def __init__(
         self,
         urls: Sequence[str],
-        login: Login,
+        credentials: Credentials,
         form: Form,
         backoff: Backoff,
         timeout: float,
-        begin: Callable[[Connection, Welcome], Awaitable[Conversation]],
+        begin: Callable[[WatchedConnection, Welcome], Awaitable[Conversation]],
     ) -> None:
         self._urls = deque(urls)
-        self._login = login
+        self._credentials = credentials
         self._form = form
         self._backoff = backoff
         self._timeout = timeout / len(urls)
@@ -42,15 +42,15 @@ class Link:
         self._changed = asyncio.Event()
         self._end: Exception | None = None
         self.last_failure: AttemptError | None = None
-        """Why the last attempt failed, if one has."""
+        """The failure of the last attempt that failed; None if none has."""
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection, as far as is known."""
+        """Whether there is a connection. One that has just broken may still count."""
         return self._conversation is not None and self._conversation.is_open
 
     async def ready(self) -> Conversation:
-        """Wait for an open connection. Raises what `end` was told."""
+        """Wait for an open connection. Raises the failure given to `end`."""
         while True:
             if self._end is not None:
                 raise self._end
@@ -61,17 +61,17 @@ class Link:
             await self._changed.wait()
 
     def end(self, failure: Exception) -> None:
-        """Have everybody who waits, or will, raise this."""
+        """Make `ready` raise this failure, for waiting and for later callers."""
         self._end = failure
         self._changed.set()
 
     def cut(self) -> None:
-        """End the connection there is at once."""
+        """Drop the connection at once, if there is one."""
         if self._conversation is not None:
             self._conversation.cut()
 
     async def run(self) -> NoReturn:
-        """Connect and connect again until cancelled. Raises `RefusedError`."""
+        """Connect, again and again, until cancelled. Raises `RefusedError`."""
         failures = 0
         while True:
             held, code = await self._try_all()
@@ -81,9 +81,9 @@ class Link:
             await asyncio.sleep(delay)
 
     async def _try_all(self) -> tuple[float, int | None]:
-        """Try each address once, until there is a connection, and stay for as long as it lasts.
+        """Try each address once, until one accepts, and run that connection to its end.
 
-        Returns for how many seconds that was, and the close code.
+        Returns how many seconds it lasted, and the close code.
         """
         code = None
         for _ in range(len(self._urls)):
@@ -101,7 +101,7 @@ class Link:
     async def _open(self, url: str) -> Conversation:
         try:
             async with asyncio.timeout(self._timeout):
-                connection, welcome = await open_connection(url, self._login, self._form)
+                connection, welcome = await open_connection(url, self._credentials, self._form)
                 try:
                     return await self._begin(connection, welcome)
                 except BaseException:

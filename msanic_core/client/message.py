@@ -1,4 +1,4 @@
-"""Messages as a client sees them: requests to encode, replies and pushes to decode."""
+"""Messages on the client's side: it encodes requests, and decodes replies and pushes."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from msanic_core.wire.msgpack_codec import to_builtins
 
 
 class Message(msgspec.Struct):
-    """What comes from the server. With `req` it is a reply, and one that waited in the inbox if it has an `id` too."""
+    """A message of the server. With `req` it is a reply. With `req` and `id` it is a reply that waited in the inbox."""
 
     cmd: str | int
     data: msgspec.Raw
@@ -22,12 +22,12 @@ class Message(msgspec.Struct):
 
     @property
     def is_reply(self) -> bool:
-        """Whether it answers something, be it something that had no `req`."""
+        """Whether it answers a request, even one without a `req`."""
         return self.req is not msgspec.UNSET
 
 
 class Form:
-    """One encoding of the wire. `subprotocol`: its name there; `is_text`: whether it goes into text frames."""
+    """One encoding of messages. `subprotocol`: its name on the wire. `is_text`: whether it goes into text frames."""
 
     def __init__(
         self, subprotocol: str, is_text: bool, encode: Callable[[Any], bytes], decode: Callable[..., Any]
@@ -38,11 +38,11 @@ class Form:
         self._decode = decode
 
     def request(self, cmd: str | int, data: Any, req: str | None = None) -> bytes:
-        """Encode a request. Raises `TypeError` and `ValueError` for data that has no form on the wire."""
+        """Encode a request. Raises `TypeError` and `ValueError` for data that cannot be encoded."""
         return self._encode({"cmd": cmd, "data": data, "req": req})
 
     def message(self, payload: bytes) -> Message:
-        """Decode what the server sent. Raises `ValueError`."""
+        """Decode a message of the server. Raises `ValueError`."""
         message: Message = self._decode(payload, type=Message)
         return message
 
@@ -52,7 +52,7 @@ class Form:
 
 
 def form(name: Literal["json", "msgpack"]) -> Form:
-    """Give the form of a name. Raises `ValueError` for others."""
+    """Give the form with this name. Raises `ValueError` for an unknown name."""
     json, msgpack = SUBPROTOCOL_NAMES
     if name == "json":
         return Form(json, True, msgspec.json.encode, msgspec.json.decode)
@@ -62,5 +62,5 @@ def form(name: Literal["json", "msgpack"]) -> Form:
 
 
 def _pack(value: Any) -> bytes:
-    # Dates would become an extension type, which the server refuses.
+    # msgspec encodes dates as an extension type, which the server refuses.
     return msgspec.msgpack.encode(to_builtins(value))

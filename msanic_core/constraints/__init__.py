@@ -1,14 +1,17 @@
-"""Types for what commands and routes are sent: a value of such a type has been checked.
+"""Types of fields that commands and routes receive: the core has checked a value of such a type.
 
-A number's range needs none: `Annotated[int, msgspec.Meta(ge=1, le=6)]`. A text with a pattern of one's own is
-`Annotated[str, Meta(pattern=..., extra={"form": "a plate such as B-AB 12"})]`; `form` is what the error says.
+For another range use `Annotated[int, msgspec.Meta(ge=1, le=6)]`, for another pattern
+`Annotated[str, Meta(pattern=..., extra={"form": "a plate such as B-AB 12"})]`; errors then say "expected a plate ...".
+A check that no pattern can make is a subclass of `CheckedText`. Read `checked`, then the others in any order. Import
+the names in `__all__` from here; the files are private.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from msanic_core.constraints.checked import CheckedText
 from msanic_core.constraints.numbers import NonNegativeInt, PositiveInt, RowId
 from msanic_core.constraints.paging import Order, Paging, TimePaging
-from msanic_core.constraints.text import Colour, Identifier, Name, Password, Text
+from msanic_core.constraints.texts import Colour, Identifier, Name, Password, Text
 from msanic_core.constraints.times import AwareDatetime, TimeRange
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AwareDatetime",
+    "CheckedText",
     "Colour",
     "Identifier",
     "Name",

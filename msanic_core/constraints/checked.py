@@ -1,20 +1,20 @@
-"""The base of texts that no pattern can check."""
+"""The base of text types that a pattern cannot check."""
 
 from typing import Any
 
 
 class _CheckedType(type):
     def __instancecheck__(cls, instance: object) -> bool:
-        """A checked text stays a plain str, which every encoder and database takes; msgspec asks this of it."""
+        """Accept any str: a checked text is a plain str, for encoders and databases. msgspec calls this."""
         return isinstance(instance, str)
 
 
 class CheckedText(metaclass=_CheckedType):
-    """A str that `check` has let through. Type checkers are told that a subclass is `str`."""
+    """A str that `check` has accepted. Declare a subclass as `str` for type checkers, as `Password` is declared."""
 
     @classmethod
     def from_wire(cls, value: Any) -> str:
-        """See `msanic_core.wire.types`."""
+        """Check a decoded value. Raises `TypeError` if it is not a str, and what `check` raises."""
         if not isinstance(value, str):
             found = "null" if value is None else type(value).__name__
             raise TypeError(f"expected str, got {found}")
@@ -22,7 +22,7 @@ class CheckedText(metaclass=_CheckedType):
 
     @classmethod
     def check(cls, value: str) -> str:
-        """Return the value, or its normal form. Raises `ValueError` with the end of a sentence."""
+        """Return the value or its normal form. Raises `ValueError` with the end of a sentence about the field."""
         raise NotImplementedError
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The ranges of numbers that are asked for most."""
+"""The most common ranges of numbers."""
 
 from typing import Annotated
 
@@ -11,4 +11,4 @@ NonNegativeInt = Annotated[int, Meta(ge=0)]
 """0 and up."""
 
 RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-"""What a database counts rows with. A number beyond that is no row's, and drivers raise errors of their own for it."""
+"""The id of a database row. For a larger number database drivers raise errors of their own."""

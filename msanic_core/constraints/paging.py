@@ -1,4 +1,4 @@
-"""Which part of a long list, in which order."""
+"""Fields of a request for one page of a list, in some order."""
 
 from typing import Annotated
 
@@ -15,11 +15,11 @@ Order = Annotated[
         extra={"form": "the name of a field, with - before it for the other way round"},
     ),
 ]
-"""A field to sort by, as an ORM takes it: `created`, or `-created` for the latest first. Which exist is not checked."""
+"""A field to sort by, in an ORM's form: `created`, or `-created` for descending. The field need not exist."""
 
 
 class Paging(msgspec.Struct, kw_only=True):
-    """A page of a list. `page` counts from 1, `size` is in rows; `order`: the most important field first."""
+    """A page of a list. `page` counts from 1. `size` is in rows. `order`: the fields to sort by, the main one first."""
 
     page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     size: Annotated[int, Meta(ge=1, le=100)] = 20
@@ -27,12 +27,12 @@ class Paging(msgspec.Struct, kw_only=True):
 
     @property
     def offset(self) -> int:
-        """How many rows come before the page."""
+        """The number of rows before the page."""
         return (self.page - 1) * self.size
 
 
 class TimePaging(Paging, kw_only=True):
-    """A page of what lies in a `TimeRange`. A struct can have one of the two as its base, not both."""
+    """A page of the rows within a time range. A struct cannot inherit from both `Paging` and `TimeRange`."""
 
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None

@@ -1,4 +1,4 @@
-"""Phone numbers, by the library that knows every country's."""
+"""Phone numbers, checked by the library phonenumbers."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,10 +11,10 @@ except ImportError as error:
 
 
 class _Phone(CheckedText):
-    """A phone number that can exist, as a str in the form E.164: +4930901820.
+    """A valid phone number, as a str in E.164 form: +4930901820.
 
-    It is written with + and the country's code, and with spaces and the like as one pleases. A subclass may name in
-    `region` the country (ISO 3166, "DE") whose numbers are taken without.
+    The input begins with + and the country code, and may contain spaces and punctuation. A subclass may set `region` to
+    a country (ISO 3166, "DE"), whose numbers are then accepted without the code.
     """
 
     region: ClassVar[str | None] = None

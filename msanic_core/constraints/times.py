@@ -1,4 +1,4 @@
-"""Points in time that mean the same everywhere, and what lies between two of them."""
+"""Points in time with a time zone, and ranges between two of them."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,11 +7,11 @@ import msgspec
 from msgspec import Meta
 
 AwareDatetime = Annotated[datetime, Meta(tz=True)]
-"""A date and time with its zone (RFC 3339): 2026-03-29T12:00:00+02:00."""
+"""A date and time with a zone (RFC 3339): 2026-03-29T12:00:00+02:00."""
 
 
 class TimeRange(msgspec.Struct, kw_only=True):
-    """From `start`, itself included, up to `end`, which is not in it; None: no bound on that side."""
+    """The time from `start` (included) to `end` (excluded). None: no bound on that side."""
 
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None
@@ -21,6 +21,6 @@ class TimeRange(msgspec.Struct, kw_only=True):
 
 
 def check_range(start: datetime | None, end: datetime | None) -> None:
-    """Raise `ValueError` if nothing can lie in between."""
+    """Raise `ValueError` unless `start` is before `end`."""
     if start is not None and end is not None and start >= end:
         raise ValueError("start must be before end")

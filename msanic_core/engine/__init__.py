@@ -1,6 +1,6 @@
-"""Where users are, what waits for them, and how messages reach them.
+"""Engines know where users are, keep what waits for them, and deliver messages to the nodes.
 
-`base.py` is the protocol that every engine keeps, and what an engine asks of its node. `memory/` is the engine of a
-single process, `redis/` that of several. `local_locks.py` is for both. Other rooms import the types of `base`; `node`
-chooses one of the two engines.
+Read `base.py`, the protocol of every engine and what an engine asks of its node; then `memory/`, the engine of a single
+process; then `redis/`, the engine of several processes. Both engines use `local_locks.py`.
+Other rooms import the types of `base.py`. Only `node` and tests import an engine.
 """

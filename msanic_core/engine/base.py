@@ -1,4 +1,4 @@
-"""What an engine promises: where users are, what waits for them, and how messages find them.
+"""The protocol of an engine: it knows where users are, keeps their messages, and delivers them.
 
 A node is one server process. Each node has one engine object; engines of several nodes may share a store. The engine
 calls back into its node through `Delivery` and never touches a socket.
@@ -33,7 +33,7 @@ class InboxLimits(msgspec.Struct, frozen=True):
 class InboxPage(msgspec.Struct, frozen=True):
     """A part of an inbox in order: the messages, and how many before them were trimmed unread.
 
-    `epoch`: ids of different epochs cannot be compared, the store was emptied in between. `last_id`: the highest id
+    `epoch` changes when the store was emptied: ids of two epochs cannot be compared. `last_id`: the highest id that
     the inbox has given so far.
     """
 
@@ -75,31 +75,34 @@ class Delivery(Protocol):
         """End a local session; False when it is not (or no longer) here."""
 
     def sessions(self) -> Sequence[SessionInfo]:
-        """Every local session that was registered, with the groups it is in now: what the store should know of it."""
+        """Every registered local session with its current groups: the engine records them again if it has to."""
 
     def catch_up(self, session_id: str, last_id: int) -> None:
-        """The user's inbox goes up to `last_id`: a local session that is not there reads on from where it is.
+        """Tell a local session that its user's inbox ends at `last_id`; a session at another id reads on from its own.
 
-        Also where the id is lower than what the session has: what the store kept may have been lost.
+        `last_id` may be lower than the session's id, because the store may have lost messages.
         """
 
     def adopt(self, job: OfflineJob) -> None:
-        """Run what is left of the offline job of a session that another node has left behind."""
+        """Run what is left of an offline job that another node did not finish."""
+
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        """Put a local session into a group, or take it out; False when it is not (or no longer) here."""
 
     def drop_sessions(self) -> None:
-        """Others hold this node for dead and have taken its sessions: close them all, and tell no plugin of it."""
+        """Other nodes took this node for dead and have its sessions: close them all, and tell no plugin."""
 
 
 class Engine(Protocol):
-    """The protocol of every engine. Methods may raise `StoreUnavailableError`, where they do not say that they wait."""
+    """The protocol of every engine. A method may raise `StoreUnavailableError` unless it says that it waits."""
 
     name: str
     """As shown to people: "memory"."""
 
     async def start(self, node: str, delivery: Delivery, plugins: Sequence[str]) -> None:
-        """Take up work for a node. Called once, before any other method.
+        """Begin to work for a node. Called once, before any other method.
 
-        `plugins`: those that have to be told of sessions which other nodes leave behind.
+        `plugins`: have to be told of the sessions of nodes that die.
         """
 
     async def stop(self) -> None:
@@ -108,16 +111,16 @@ class Engine(Protocol):
     async def register(self, session: SessionInfo, policy: SessionPolicy) -> bool:
         """Record a session. A policy that replaces closes the user's other sessions, wherever they are.
 
-        False: the user has `policy.limit` sessions already, which are not replaced; nothing was recorded.
+        False: the user has `policy.limit` sessions already, and the policy does not replace; nothing was recorded.
         """
 
     async def unregister(
         self, session: SessionInfo, reason: OfflineReason, plugins: Sequence[str]
     ) -> SessionInfo | None:
-        """Take a session out and record the offline job that the named plugins still have to do.
+        """Replace a session by its offline job, in which `plugins` have yet to be told.
 
-        Returns the session with `closed_at` and `last` set; None when another node has taken it over, and the job with
-        it. Waits for a store that is away, for as long as it takes.
+        Returns the session with `closed_at` and `last` set; None when another node has taken over the session and the
+        job. Waits for a store that is away, for as long as it takes.
         """
 
     async def holds(self, session_id: str) -> bool:
@@ -135,11 +138,17 @@ class Engine(Protocol):
     async def leave(self, session: SessionInfo, group: str) -> None:
         """Take a session out of a group."""
 
+    async def ask_to_change_group(self, session: SessionInfo, group: str, member: bool) -> bool:
+        """Have the node of a session of another node put it into a group, or take it out; returns when it has.
+
+        False: the session is gone. Raises `StoreUnavailableError` too when that node does not answer in time.
+        """
+
     async def members(self, group: str) -> list[str]:
         """The users with a session in the group, sorted."""
 
     async def count(self, group: str | None) -> int:
-        """How many sessions are in the group, or with None in all; of other nodes as of their last sign of life."""
+        """How many sessions are in the group, or with None in all; other nodes count as of their last beat."""
 
     async def online(self, user: str) -> bool:
         """Whether the user has a session anywhere."""
@@ -167,7 +176,7 @@ class Engine(Protocol):
         """Note that a client has every message up to an id; takes effect soon, never waits."""
 
     def lock(self, name: str, wait: float | None) -> AbstractAsyncContextManager[Lock]:
-        """A lock that one task at a time holds, on all nodes; who holds it already waits like everybody else.
+        """A lock that one task at a time holds, on all nodes. A task that holds it already waits too.
 
         `wait`: seconds to wait for it, 0: only if it is free now, None: as long as it takes. Raises `TimeoutError` when
         the time is up. Held until the block ends, or the process does. When the store no longer knows that it is held,

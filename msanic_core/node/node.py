@@ -35,6 +35,7 @@ from msanic_core.plugins.loading import load_plugins
 from msanic_core.plugins.plugin import PluginSet
 from msanic_core.session.delivery import LocalDelivery
 from msanic_core.session.heartbeat import Heartbeat, HeartbeatLimits
+from msanic_core.session.membership import Membership
 from msanic_core.session.offline import OfflineChain, OfflineLimits
 from msanic_core.session.outbox import Flusher
 from msanic_core.session.registry import Registry
@@ -69,10 +70,11 @@ class Node:
         self.db.enter()
         self.registry = Registry()
         self.engine = _make_engine(settings)
+        membership = Membership(self.registry, self.engine)
         by_name = {plugin.name: plugin for plugin in plugins.plugins}
         self.relay = _make_relay(settings, self.engine, self.db)
         outbox = Outbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
-        self.server = Server(self.id, self.engine, self.registry, self.db, outbox, by_name, calling.caller(plugins))
+        self.server = Server(self.id, self.engine, membership, self.db, outbox, by_name, calling.caller(plugins))
         self.offline = OfflineChain(
             self.registry,
             self.engine,
@@ -80,7 +82,7 @@ class Node:
             OfflineLimits(settings.offline.yield_after, settings.offline.cancel_after),
         )
         replay = Replay(self.engine, self.offline, partial(welcome, settings.ws))
-        self.delivery = LocalDelivery(self.registry, self.offline, replay)
+        self.delivery = LocalDelivery(self.registry, self.offline, replay, membership)
         self.runner = Runner(loop)
         own_commands = [("the core", each) for each in system_commands(self.registry, self.engine, replay)]
         self.commands = CommandMap.build([*own_commands, *plugins.commands], codecs)

@@ -44,8 +44,8 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
     """
     found, problems = discover(settings.plugins, extra or {})
     plugins = [plugin for plugin, _ in found]
-    registration = _Registration(found)
-    implementations = registration.run()
+    table = _HookTable(found)
+    implementations = table.run()
     for plugin in plugins:
         # Environment variables cannot have every character of a name: `same_name` compares as they do.
         tables = [table for name, table in settings.plugin_tables.items() if same_name(name, plugin.name)]
@@ -61,13 +61,13 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
         commands_of(plugins),
         implementations,
         [*broken, *problems],
-        first_result=registration.first_result,
+        first_result=table.first_result,
         apps=apps,
     )
 
 
-class _Registration:
-    """Checks plugins and registers them with pluggy. Our checks come first: they find all faults, with better texts."""
+class _HookTable:
+    """The hooks of all loaded plugins. Checks plugins, then registers them with pluggy: our error texts are better."""
 
     def __init__(self, found: Iterable[tuple[Plugin, object | None]]) -> None:
         loaded = {plugin.name: namespace for plugin, namespace in found if namespace is not None}

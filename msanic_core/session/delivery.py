@@ -8,6 +8,7 @@ import msgspec
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import OfflineJob
 from msanic_core.identity import SessionInfo
+from msanic_core.session.membership import Membership
 from msanic_core.session.offline import OfflineChain
 from msanic_core.session.registry import Registry
 from msanic_core.session.replay import Replay
@@ -27,8 +28,9 @@ class LocalDelivery:
     never sent twice, and a message after a gap is not sent before the missing ones.
     """
 
-    def __init__(self, registry: Registry, offline: OfflineChain, replay: Replay) -> None:
+    def __init__(self, registry: Registry, offline: OfflineChain, replay: Replay, membership: Membership) -> None:
         self._registry = registry
+        self._membership = membership
         self._offline = offline
         self._replay = replay
 
@@ -65,6 +67,11 @@ class LocalDelivery:
     def adopt(self, job: OfflineJob) -> None:
         """See `Delivery.adopt`."""
         self._offline.adopt(job)
+
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        """See `Delivery.change_group`."""
+        change = self._membership.join if member else self._membership.leave
+        return await change(session_id, group)
 
     def drop_sessions(self) -> None:
         """See `Delivery.drop_sessions`."""

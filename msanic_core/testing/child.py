@@ -1,4 +1,4 @@
-"""What a test does to a process it has started: to freeze it, to thaw it, to kill it."""
+"""Freeze, thaw and kill a process that a test has started."""
 
 import asyncio
 import os
@@ -6,20 +6,20 @@ import signal
 
 
 def freeze(process: asyncio.subprocess.Process) -> None:
-    """Stop a process as it stands, with its sockets open; it has stopped when this returns."""
+    """Stop a process (SIGSTOP); its sockets stay open. It has stopped when this returns."""
     process.send_signal(signal.SIGSTOP)
-    # The signal takes effect a little later. WEXITED: one that died meanwhile will not stop. WNOWAIT: its end stays to
-    # be seen by asyncio.
+    # The signal takes effect a little later. WEXITED: a process that has died never stops. WNOWAIT: asyncio can still
+    # wait for its end.
     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def thaw(process: asyncio.subprocess.Process) -> None:
-    """Let a frozen process go on."""
+    """Let a frozen process continue (SIGCONT)."""
     process.send_signal(signal.SIGCONT)
 
 
 async def kill(process: asyncio.subprocess.Process) -> None:
-    """End a process by SIGKILL, be it frozen or dead already, and wait until it is gone."""
+    """Kill a process (SIGKILL), even a frozen or dead one, and wait until it has ended."""
     if process.returncode is None:
         process.kill()
     await process.wait()

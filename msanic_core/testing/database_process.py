@@ -1,4 +1,4 @@
-"""What PostgreSQL and MariaDB have in common when a test runs a server of its own: set-up, start, kill and log."""
+"""The common part of PostgreSQL and MariaDB servers in tests: set-up, start, kill and log."""
 
 import asyncio
 import os
@@ -22,16 +22,17 @@ _TRIES = 10
 
 
 class DatabaseProcess(ABC):
-    """A running database server, with its data and its log in `directory`; what is committed outlives a kill.
+    """A running database server. Its data and its log are in `directory`. Committed data survives a kill.
 
-    It belongs to no event loop: tests with a loop each may share one. Names of databases are letters, digits and `_`.
+    It belongs to no event loop, so tests with different loops may share it. Names of databases consist of letters,
+    digits and `_`.
     """
 
     product: ClassVar[str]
-    """Its name in errors."""
+    """The name of the product, for errors."""
 
     user: ClassVar[str] = "tests"
-    """Who logs in: a superuser."""
+    """The name of the superuser that logs in."""
 
     def __init__(self, directory: Path, password: str, owner: str | None = None) -> None:
         self.directory = directory
@@ -44,46 +45,46 @@ class DatabaseProcess(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Tortoise URL of a database that is always there: for statements about the server, not for tables."""
+        """The Tortoise URL of a database that always exists: for statements about the server, not for tables."""
 
     @abstractmethod
     async def execute(self, *statements: str) -> None:
-        """Execute statements, each by itself, on a connection of its own. Raises the driver's errors."""
+        """Execute statements one by one on a new connection. Raises the driver's errors."""
 
     @abstractmethod
     async def create_database(self, name: str) -> str:
-        """Create an empty database and return its Tortoise URL. One of that name is dropped first."""
+        """Create an empty database and return its Tortoise URL. An existing one with this name is dropped first."""
 
     @abstractmethod
     async def drop_database(self, name: str) -> None:
-        """Drop a database if it is there; who is connected to it is cut off."""
+        """Drop a database if it exists, and close all connections to it."""
 
     @abstractmethod
     def installation_command(self) -> Sequence[str]:
-        """What to run to make the files of an empty server."""
+        """The command that makes the files of an empty server."""
 
     @abstractmethod
     def server_command(self) -> Sequence[str]:
-        """What to run to serve them."""
+        """The command that runs the server on these files."""
 
     @abstractmethod
     async def answers(self) -> bool:
-        """Whether one can log in."""
+        """Whether the server accepts a login."""
 
     @property
     def pid(self) -> int:
-        """Its process id, also when it has ended."""
+        """The process id, also after the process has ended."""
         return self._running.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process is running."""
         return self._running.poll() is None
 
     async def start(self) -> None:
-        """Start it again after its end, on the same port, and wait until one can log in.
+        """Start the server again on the same port, and wait until it accepts a login.
 
-        Raises `RuntimeError` with the server's log when it does not start.
+        Raises `RuntimeError` with the server's log if it does not start.
         """
         self._process = self._spawn(self.server_command())
         try:
@@ -100,7 +101,7 @@ class DatabaseProcess(ABC):
             raise
 
     async def _answers_soon(self) -> bool:
-        # Who was quicker to take the port may never say anything.
+        # Another process may have taken the port, and may never answer.
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT):
                 return await self.answers()
@@ -108,11 +109,11 @@ class DatabaseProcess(ABC):
             return False
 
     async def kill(self) -> None:
-        """End it and the processes it has started by SIGKILL, if it runs; returns when they are gone."""
+        """Kill the server and the processes that it has started, if it runs. Returns when they have ended."""
         _end(self._running)
 
     async def install(self) -> None:
-        """Make the files of an empty server. Raises `RuntimeError` with what the installation has written."""
+        """Make the files of an empty server. Raises `RuntimeError` with the output of the installation."""
         installation = self._spawn(self.installation_command())
         try:
             async with asyncio.timeout(_TIMEOUT):
@@ -138,14 +139,15 @@ class DatabaseProcess(ABC):
         return self._process
 
     def log_text(self) -> str:
-        """What the server has written."""
+        """The server's log."""
         return self._log.read_text(errors="replace")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and those it has started, and wait until they are gone."""
+    """Kill a process and its descendants, and wait until they have ended."""
     if process.poll() is None:
-        # PostgreSQL's outlive it for a moment and keep it from starting again. Stopped, it makes no new ones.
+        # PostgreSQL's child processes survive it for a moment, and then it cannot start again. Stop it first, so that
+        # it starts no more children.
         process.send_signal(signal.SIGSTOP)
         descendants = _descendants(process.pid)
         process.kill()
@@ -163,7 +165,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _kill(pid: int) -> None:
-    """Kill a process that is no child of this one, and wait until it is gone."""
+    """Kill a process that is not our child, and wait until it has ended."""
     with suppress(ProcessLookupError):
         descriptor = os.pidfd_open(pid)
         try:
@@ -178,7 +180,7 @@ _Server = TypeVar("_Server", bound=DatabaseProcess)
 
 @asynccontextmanager
 async def running(process: _Server) -> AsyncIterator[_Server]:
-    """Set a server up and start it on a free port; in the end it is killed and its directory removed."""
+    """Set up a server and start it on a free port. At the end of the block, kill it and remove its directory."""
     try:
         await process.install()
         await _start(process)
@@ -195,7 +197,7 @@ async def _start(process: DatabaseProcess) -> None:
         try:
             return await process.start()
         except RuntimeError as error:
-            # Somebody else was quicker to take the port.
+            # Another process has taken the port.
             if attempt == _TRIES or "Address already in use" not in str(error):
                 raise
             process.port = free_port()

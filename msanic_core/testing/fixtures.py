@@ -1,10 +1,10 @@
 """pytest fixtures: Redis, PostgreSQL and MariaDB, real and private, and an empty database for each test.
 
-A project of a plugin has them with one line in the `conftest.py` at its root:
+A plugin's project gets them with one line in the `conftest.py` at its root:
 
     pytest_plugins = ["msanic_core.testing.fixtures"]
 
-A test whose server is not installed is skipped, with a line that says what to install.
+If a server is not installed, the tests that need it are skipped, with a line that says what to install.
 """
 
 import asyncio
@@ -24,8 +24,18 @@ from msanic_core.testing import (
     postgres_process,
     redis_process,
 )
-from msanic_core.testing.mariadb import mariadb_program
-from msanic_core.testing.postgres import postgres_program
+from msanic_core.testing.mariadb_server import mariadb_program
+from msanic_core.testing.postgres_server import postgres_program
+
+__all__ = [
+    "database_process",
+    "database_url",
+    "mariadb",
+    "postgres",
+    "redis_url",
+    "session_mariadb",
+    "session_postgres",
+]
 
 Server = TypeVar("Server", bound=DatabaseProcess)
 
@@ -34,7 +44,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty Redis of its own, without persistence."""
+    """The URL of an empty Redis for this test alone, without persistence."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         process = runner.run(stack.enter_async_context(redis_process(tmp_path)))
@@ -46,31 +56,31 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def session_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
-    """The PostgreSQL of all tests, started when the first one needs it."""
+    """A PostgreSQL shared by all tests, started when the first one needs it."""
     yield from postgres_server(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def session_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbProcess]:
-    """The MariaDB of all tests, started when the first one needs it."""
+    """A MariaDB shared by all tests, started when the first one needs it."""
     yield from mariadb_server(tmp_path_factory)
 
 
 @pytest.fixture
 def postgres(session_postgres: PostgresProcess) -> Iterator[PostgresProcess]:
-    """The PostgreSQL of all tests: one may kill it, the next has it running again. Make databases of your own in it."""
+    """The shared PostgreSQL. A test may kill it; it runs again for the next test. Create your own databases in it."""
     yield from _running_again(session_postgres)
 
 
 @pytest.fixture
 def mariadb(session_mariadb: MariadbProcess) -> Iterator[MariadbProcess]:
-    """The MariaDB of all tests: one may kill it, the next has it running again. Make databases of your own in it."""
+    """The shared MariaDB. A test may kill it; it runs again for the next test. Create your own databases in it."""
     yield from _running_again(session_mariadb)
 
 
 @pytest.fixture(params=["postgres", "mariadb"])
 def database_process(request: pytest.FixtureRequest) -> DatabaseProcess:
-    """Each of `postgres` and `mariadb` in turn."""
+    """The fixtures `postgres` and `mariadb`: the test runs once with each."""
     process = request.getfixturevalue(request.param)
     assert isinstance(process, DatabaseProcess)
     return process
@@ -78,9 +88,9 @@ def database_process(request: pytest.FixtureRequest) -> DatabaseProcess:
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The Tortoise URL of an empty database, on each kind of server in turn.
+    """The Tortoise URL of an empty database. The test runs once with each kind of server.
 
-    On one only: `@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)`.
+    For one kind only: `@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)`.
     """
     forget_dialects()
     if request.param == "sqlite":
@@ -90,33 +100,33 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 def postgres_server(directories: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
-    """A running PostgreSQL; without its programs the test is skipped."""
+    """A running PostgreSQL. Without its programs the test is skipped."""
     _skip_without(postgres_program, "postgres", "initdb")
     yield from _running(postgres_process(directories.mktemp("postgres")))
 
 
 def mariadb_server(directories: pytest.TempPathFactory) -> Iterator[MariadbProcess]:
-    """A running MariaDB; without its programs the test is skipped."""
+    """A running MariaDB. Without its programs the test is skipped."""
     _skip_without(mariadb_program, "mariadbd", "mariadb-install-db")
     yield from _running(mariadb_process(directories.mktemp("mariadb")))
 
 
 def _running_again(server: Server) -> Iterator[Server]:
-    """The server, started if the test before has left it killed."""
+    """Give the server; start it again if the test before has killed it."""
     if not server.is_running:
         asyncio.run(server.start())
     yield server
 
 
 def forget_dialects() -> None:
-    """Let Tortoise write its statements anew: it keeps them by connection name and table, whatever the database."""
+    """Clear Tortoise's cache of statements: its keys are connection name and table, not the kind of database."""
     from tortoise.backends.base.executor import EXECUTOR_CACHE
 
     EXECUTOR_CACHE.clear()
 
 
 def _own_database(server: DatabaseProcess) -> Iterator[str]:
-    """The URL of a new database, which is dropped in the end."""
+    """The URL of a new database, which is dropped after the test."""
     name = f"test_{next(_numbers)}"
     yield asyncio.run(server.create_database(name))
     if not server.is_running:

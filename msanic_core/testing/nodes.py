@@ -1,4 +1,4 @@
-"""Several server processes with the same plugins and settings, usually on one Redis: to be killed and started again."""
+"""Several server processes with the same plugins and settings, usually on one Redis. Tests kill and restart them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,9 +23,9 @@ class Nodes:
         self._environ = environ
 
     async def start(self, port: int | None = None, own: Mapping[str, Any] | None = None) -> ServerProcess:
-        """Start one more, on this port or a free one, and wait until it serves.
+        """Start another server, on this port or a free one, and wait until it is ready.
 
-        `own`: settings of this one alone. Raises `RuntimeError` with the log when it does not start.
+        `own`: settings for this server alone. Raises `RuntimeError` with the log if it does not start.
         """
         tries = 1 if port else _TRIES
         while True:
@@ -39,7 +39,7 @@ class Nodes:
                     raise
 
     async def restart(self, node: ServerProcess) -> ServerProcess:
-        """Kill a process, if it runs, and start another one on its port; returns that."""
+        """Kill a server, if it runs, and start a new one on its port. Returns the new one."""
         await node.kill()
         return await self.start(node.port)
 
@@ -48,6 +48,6 @@ class Nodes:
 async def serve_nodes(
     python_path: Path, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Nodes]:
-    """Start servers within the block, with settings as for `serve_process`; at its end those that run are killed."""
+    """Start servers within the block, with settings as for `serve_process`. At its end they are killed."""
     async with AsyncExitStack() as stack:
         yield Nodes(stack, python_path, settings, environ or {})

@@ -1,18 +1,18 @@
-"""Free ports for servers that are killed and started again in a test."""
+"""Free ports for servers that a test kills and restarts."""
 
 import random
 import socket
 
 HOST = "127.0.0.1"
 
-# Below those that the system gives to outgoing connections (32768 and up): a client that tries to reach a server which
-# is down could be given the server's own port, and keep it from coming back. A cluster node of Redis takes the port
-# 10,000 higher as well.
+# Below the ports that the system uses for outgoing connections (32768 and up). Otherwise a client that connects to a
+# stopped server could get the server's own port, and the server could not start again. A Redis cluster node also uses
+# its port plus 10,000.
 _PORTS = range(10_000, 22_000)
 
 
 def free_port() -> int:
-    """Choose a port of 127.0.0.1 that nothing listens on, at random: another process may still take it before you."""
+    """Choose a random port of 127.0.0.1 that nothing listens on. Another process may still take it before you."""
     while True:
         port = random.choice(_PORTS)
         with socket.socket() as sock:

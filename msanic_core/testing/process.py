@@ -1,4 +1,4 @@
-"""A server in a process of its own, as users run it: for what a test can only see from outside."""
+"""A server in its own process, as users run it, for tests from the outside."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ _LOG_TIMEOUT = 30.0
 
 
 class ServerProcess:
-    """A running `msanic-core serve`. `log` holds the lines it has written so far, its workers' included."""
+    """A running `msanic-core serve`. `log`: the lines that it and its workers have written so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -31,12 +31,12 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The process; with several workers it is their supervisor."""
+        """The process id; with several workers, that of the supervisor."""
         return self._process.pid
 
     @property
     def url(self) -> str:
-        """The server's address for HTTP."""
+        """The HTTP address of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def websocket_url(self, query: str = "") -> str:
@@ -44,15 +44,15 @@ class ServerProcess:
         return f"ws://127.0.0.1:{self.port}/ws" + (f"?{query}" if query else "")
 
     def freeze(self) -> None:
-        """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
+        """Stop the process (SIGSTOP): its connections stay open and nothing answers."""
         child.freeze(self._process)
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`."""
+        """Let the process continue after `freeze`."""
         child.thaw(self._process)
 
     async def kill(self) -> None:
-        """End it by SIGKILL, if it runs; returns when it is gone."""
+        """Kill the process (SIGKILL), if it runs. Returns when it has ended."""
         await child.kill(self._process)
 
     def signal(self, number: signal.Signals) -> None:
@@ -60,13 +60,13 @@ class ServerProcess:
         self._process.send_signal(number)
 
     async def exit_code(self) -> int:
-        """Wait for the end; negative numbers are the signal that killed it."""
+        """Wait for the end of the process. A negative code is the signal that killed it."""
         return await self._process.wait()
 
     async def logged(self, pattern: str, start: int = 0) -> re.Match[str]:
-        """Wait for a line that has the regular expression in it, from line `start` of the log on.
+        """Wait for a line that matches the regular expression, from line `start` of the log on.
 
-        Raises `TimeoutError` after 30 s, and `EOFError` when the process ends without it; both show the log.
+        Raises `TimeoutError` after 30 s, and `EOFError` if the process ends without it. Both show the log.
         """
 
         def found() -> re.Match[str] | bool:
@@ -83,7 +83,7 @@ class ServerProcess:
         return match
 
     async def read_log(self, ready: asyncio.Event) -> None:
-        """Collect what the process writes, until it ends."""
+        """Collect the lines that the process writes, until it ends."""
         stderr = self._process.stderr
         assert stderr is not None, "started with a pipe"
         while line := (await stderr.readline()).decode():
@@ -107,12 +107,12 @@ async def serve_process(
     *,
     config: Path | None = None,
 ) -> AsyncIterator[ServerProcess]:
-    """Run `serve` on a free port; plugins are found in `python_path` too.
+    """Run `serve` on a free port. It also finds plugins in `python_path`.
 
-    `settings`: dotted keys, as for `--set`; `config`: a settings file. The login is anonymous, the database in memory
-    and migrations are applied unless the settings say otherwise. Raises `RuntimeError` with the log when the server
-    does not start. A process that still runs at the end of the block is killed; if it has workers they then stop by
-    themselves, and the block ends when they have.
+    `settings`: dotted keys, as for `--set`. `config`: a settings file. Unless the settings differ, the login is
+    anonymous, the database is in memory and migrations are applied. Raises `RuntimeError` with the log if the server
+    does not start. If the process still runs at the end of the block, it is killed. Its workers then stop by
+    themselves, and the block waits for them.
     """
     flags = {"server.port": 0, "auth.mode": "anonymous", "db.url": "sqlite://:memory:", "db.migrate": True, **settings}
     pairs = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in flags.items()]
@@ -139,7 +139,7 @@ async def serve_process(
 
 
 def install_plugin(directory: Path, name: str, source: str, version: str = "1.0") -> None:
-    """Put a plugin where `directory` is on the path: a module and the metadata that pip would have written."""
+    """Install a plugin into `directory`: a module, and the metadata that pip would write."""
     package = f"msanic_{name}"
     (directory / f"{package}.py").write_text(source)
     metadata = directory / f"{package}-{version}.dist-info"

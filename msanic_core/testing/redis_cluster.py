@@ -16,26 +16,26 @@ _POLL = 0.05
 _CONFIGURATION = [
     "cluster-enabled yes",
     "cluster-node-timeout 1000",
-    # Not among the data: a node that is started again empty still knows its slots and the others.
+    # Outside the data directory: a node that restarts without data still knows its slots and the other nodes.
     "cluster-config-file ../nodes.conf",
 ]
 
 
 class ClusterSetup:
-    """Running masters, in the order of their slots."""
+    """A running cluster. `nodes`: the masters, in the order of their slots."""
 
     def __init__(self, nodes: Sequence[RedisProcess]) -> None:
         self.nodes = nodes
 
     @property
     def url(self) -> str:
-        """The addresses of all nodes."""
+        """The URL, with the addresses of all nodes."""
         return "redis+cluster://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes)
 
     async def ready(self) -> None:
-        """Wait until every node knows all others and says that all slots are served.
+        """Wait until every node knows all others and reports that all slots are served.
 
-        For after the start of a node that was killed. Raises `TimeoutError` after a minute.
+        Call it after restarting a killed node. Raises `TimeoutError` after a minute.
         """
         async with asyncio.timeout(_TIMEOUT):
             for node in self.nodes:
@@ -56,9 +56,9 @@ class ClusterSetup:
 
 @asynccontextmanager
 async def cluster_setup(directory: Path, masters: int = 3) -> AsyncIterator[ClusterSetup]:
-    """Run a cluster in which every slot is served; all nodes are killed at the end of the block.
+    """Run a cluster in which every slot is served. All nodes are killed at the end of the block.
 
-    A node counts as failed after a second. Raises `RuntimeError` when one does not start.
+    A node counts as failed after a second. Raises `RuntimeError` if a node does not start.
     """
     async with AsyncExitStack() as stack:
         nodes = [
@@ -66,10 +66,10 @@ async def cluster_setup(directory: Path, masters: int = 3) -> AsyncIterator[Clus
             for _ in range(masters)
         ]
         for number, node in enumerate(nodes):
-            # Two that both begin with epoch 0 would have to settle first which of them is right.
+            # Two nodes with the same epoch would first have to resolve their conflict.
             await node.execute("CLUSTER SET-CONFIG-EPOCH", number + 1)
             slots = range(_SLOTS * number // masters, _SLOTS * (number + 1) // masters)
-            # ADDSLOTSRANGE would be shorter, and came with Redis 7.
+            # ADDSLOTSRANGE would be shorter, but needs Redis 7.
             await node.execute("CLUSTER ADDSLOTS", *slots)
             if number:
                 await node.execute("CLUSTER MEET", HOST, nodes[0].port)

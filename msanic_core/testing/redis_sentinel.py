@@ -1,4 +1,4 @@
-"""A Redis master with a replica, watched by three Sentinels that put the replica in its place."""
+"""A Redis master with a replica, and three Sentinels that promote the replica when the master fails."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -18,7 +18,7 @@ _POLL = 0.05
 
 
 class SentinelSetup:
-    """Running servers: `master` as of the start or of the last `new_master`, `replica` the other one, `sentinels`."""
+    """Running servers. `master`: the master at the start, or after the last `new_master`. `replica`: the other one."""
 
     def __init__(self, master: RedisProcess, replica: RedisProcess, sentinels: Sequence[RedisProcess]) -> None:
         self.master = master
@@ -27,16 +27,16 @@ class SentinelSetup:
 
     @property
     def url(self) -> str:
-        """The addresses of the Sentinels, the name of the service, database 0."""
+        """The URL, with the addresses of the Sentinels, the name of the service, and database 0."""
         hosts = ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{hosts}/{SERVICE}/0"
 
     async def kill_master(self) -> None:
-        """End the master by SIGKILL; the Sentinels notice after about a second."""
+        """Kill the master (SIGKILL). The Sentinels notice it after about a second."""
         await self.master.kill()
 
     async def new_master(self) -> RedisProcess:
-        """Wait until every Sentinel names the replica as the master and it can be written to; then it is `master`.
+        """Wait until every Sentinel names the replica as the master and it accepts writes. It is then `master`.
 
         Raises `TimeoutError` after a minute.
         """
@@ -47,7 +47,7 @@ class SentinelSetup:
         return self.master
 
     async def ready(self) -> None:
-        """Wait until the replica follows and every Sentinel knows it and the other Sentinels: only then can they act.
+        """Wait until the Sentinels can do a failover: each must know the replica and the other Sentinels.
 
         Raises `TimeoutError` after a minute.
         """
@@ -66,16 +66,16 @@ class SentinelSetup:
 
 @asynccontextmanager
 async def sentinel_setup(directory: Path) -> AsyncIterator[SentinelSetup]:
-    """Run a master, a replica and three Sentinels, ready for a failover; all are killed at the end of the block.
+    """Run a master, a replica and three Sentinels, ready for a failover. All are killed at the end of the block.
 
-    Raises `RuntimeError` when one does not start.
+    Raises `RuntimeError` if one does not start.
     """
     async with AsyncExitStack() as stack:
         master = await stack.enter_async_context(redis_process(directory))
         follow = [f"replicaof {HOST} {master.port}"]
         replica = await stack.enter_async_context(redis_process(directory, configuration=follow))
         async with asyncio.timeout(_TIMEOUT), replica.client() as client:
-            # A Sentinel that finds no replica at once looks again only after ten seconds.
+            # If a Sentinel finds no replica at its start, it looks again only after ten seconds.
             while (await client.info("replication"))["master_link_status"] != "up":
                 await asyncio.sleep(_POLL)
         watch = [
@@ -97,7 +97,7 @@ async def _knows_all(sentinel: RedisProcess) -> bool:
 
 
 async def _takes_writes(process: RedisProcess) -> bool:
-    """Whether a write is not refused, as a replica does; this one changes nothing."""
+    """Whether the process accepts a write, which a replica refuses. The write changes nothing."""
     try:
         await process.execute("DEL", "msanic-testing-nothing")
     except (RedisError, OSError):

@@ -1,4 +1,4 @@
-"""A real server within the test's own event loop, on a free port of 127.0.0.1."""
+"""A real server in the test's own event loop, on a free port of 127.0.0.1."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 
 
 class TestServer:
-    """What a test holds of a running server: its address, its parts, and clients for it."""
+    """A running server for a test: its address, its parts, and clients for it."""
 
     __test__ = False
 
@@ -30,14 +30,14 @@ class TestServer:
         self.url = f"http://{HOST}:{port}"
 
     def websocket_url(self, user: str | None = None, **parameters: str) -> str:
-        """The address of the WebSocket, with the query that an anonymous login reads."""
+        """The address of the WebSocket, with the query for an anonymous login."""
         query = urlencode({**({} if user is None else {"user": user}), **parameters})
         return f"ws://{HOST}:{self.port}{self.node.settings.ws.path}" + (f"?{query}" if query else "")
 
     async def connect(
         self, user: str | None = None, *, subprotocol: str | None = None, client: str | None = None, **options: Any
     ) -> ClientConnection:
-        """A client of the `websockets` package, connected; `options` go to its `connect`."""
+        """Connect a client of the `websockets` package. `options` are passed to its `connect`."""
         parameters = {} if client is None else {"client": client}
         offered = None if subprotocol is None else [Subprotocol(subprotocol)]
         return await connect(self.websocket_url(user, **parameters), subprotocols=offered, proxy=None, **options)
@@ -47,11 +47,11 @@ class TestServer:
 async def serving(
     plugins: Mapping[str, object], settings: Mapping[str, Any] | None = None, *, port: int = 0
 ) -> AsyncIterator[TestServer]:
-    """Serve these plugins (name to module or object) and no installed ones; stops at the end of the block.
+    """Serve these plugins (name to module or object) and no installed ones. Stops at the end of the block.
 
-    `settings` are sections as in msanic.toml. The login is anonymous unless `settings` has an `auth` section, the
-    database is in memory, migrations are applied, and the time to stop is short, unless they say otherwise. `port` 0
-    takes a free one. Raises `PluginError` and `ConfigError` as `serve` does.
+    `settings`: sections as in msanic.toml. Unless they differ, the login is anonymous, the database is in memory,
+    migrations are applied, and the time to stop is short. `port`: 0 takes a free one. Raises `PluginError` and
+    `ConfigError` as `serve` does.
     """
     sections: dict[str, Any] = {"auth": {"mode": "anonymous"}, **(settings or {})}
     sections["db"] = {"url": "sqlite://:memory:", "migrate": True, **sections.get("db", {})}
@@ -59,7 +59,7 @@ async def serving(
     sections["plugins"] = {"load": [], **sections.get("plugins", {})}
     checked = settings_from(sections)
     node = Node(checked, load_plugins(checked, plugins))
-    # Sanic rewrites its classes for the app that starts, which works for one app of a process.
+    # Sanic's touch-up rewrites its classes for the app that starts, which works for only one app per process.
     node.app.config.TOUCHUP = False
     with bind(HOST, port, checked.server.backlog) as sock:
         running = await RunningNode.start(node, sock)

@@ -1,4 +1,4 @@
-"""What every encoding of the envelope can do."""
+"""The interface of every encoding of the envelope."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -8,32 +8,32 @@ from msanic_core.wire.envelope import Push, Request, TypedDecoder
 
 
 class Codec(ABC):
-    """One encoding of the envelope in one kind of frames: `name` is its short name, `opcode` that of the frames."""
+    """One encoding of the envelope in one kind of frame. `name`: its short name. `opcode`: the opcode of its frames."""
 
     name: str
     opcode: int
 
     @abstractmethod
     def decode(self, payload: str | bytes) -> Request:
-        """Read a client's message. Raises `EnvelopeError`, and nothing else whatever the payload."""
+        """Read a client's message. Raises `EnvelopeError`, and no other exception for any payload."""
 
     @abstractmethod
     def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
-        """Build a function that makes a value of this type of a `Request.data`; the function raises `DataError`.
+        """Build the function that converts a `Request.data` to this type. That function raises `DataError`.
 
-        To be called once per command, at start. Raises `TypeError` for a type that cannot be decoded to.
+        Called once per command, at start. Raises `TypeError` for a type that the codec cannot decode.
         """
 
     @abstractmethod
     def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
-        """Build the quick way to read requests; `types`: by the command's name, the type of its `data`, Raw for none.
+        """Build the fast decoder of requests. `types`: for each command name the type of its `data`, Raw for no data.
 
-        Commands may be missing in it: those whose `data` this encoding has to look at more closely.
+        The decoder may leave out commands whose `data` this encoding must check more closely.
         """
 
     @abstractmethod
     def plain(self, raw: Any) -> Any:
-        """Turn a `Request.data` or `Request.req` into plain Python objects. JSON that Python cannot hold: its text."""
+        """Convert a `Request.data` or `.req` to plain Python objects. JSON that Python cannot hold becomes its text."""
 
     @abstractmethod
     def reply(self, cmd: str | int, data: Any, code: int, req: Any, hint: str) -> bytes:

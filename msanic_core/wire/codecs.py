@@ -1,4 +1,4 @@
-"""The encodings a server speaks, and how that of a connection's pushes is chosen: by subprotocol, or by a setting."""
+"""The encodings that a server speaks. The subprotocol, or a setting, decides the encoding of a connection's pushes."""
 
 from typing import Literal
 
@@ -10,13 +10,13 @@ _JSON = "msanic.v1.json"
 _MSGPACK = "msanic.v1.msgpack"
 
 SUBPROTOCOL_NAMES: tuple[str, ...] = (_JSON, _MSGPACK)
-"""What `Sec-WebSocket-Protocol` may offer (RFC 6455 section 1.9)."""
+"""The subprotocols that a client may offer in `Sec-WebSocket-Protocol` (RFC 6455 section 1.9)."""
 
 
 class Codecs:
-    """One codec of each kind; the limits are those of `MsgpackCodec`.
+    """One codec of each kind. The limits are those of `MsgpackCodec`.
 
-    `json_frames`: in which a client without a subprotocol gets JSON that it has not asked for.
+    `json_frames`: the frames in which a client without a subprotocol receives pushes.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Codecs:
         self._unnegotiated = self.binary_json if json_frames == "binary" else self.json
 
     def by_subprotocol(self, name: str | None) -> Codec:
-        """Give the codec for a connection's pushes; None, no subprotocol, is JSON. Raises `KeyError` for others."""
+        """Give the codec for a connection's pushes: JSON if `name` is None. Raises `KeyError` for an unknown name."""
         if name is None:
             return self._unnegotiated
         if name == _JSON:

@@ -1,12 +1,12 @@
-"""What every message consists of, whatever its encoding, and what goes wrong with one.
+"""The parts of every message, in any encoding, and the errors for invalid messages.
 
-    request   {"cmd", "data", "req"}                    `data` and `req` may be missing and are null then
+    request   {"cmd", "data", "req"}                    `data` and `req` may be missing; they are then null
     reply     {"cmd", "data", "code", "req", "hint"}    always all five
-    push      {"cmd", "data", "code", "hint"}           and "id" if it is durable, "lost" if messages before it were
+    push      {"cmd", "data", "code", "hint"}           also "id" if it is durable, "lost" if messages before it were
                                                         lost, "req" if it is a reply that waited in the inbox
 
-`cmd` is a string "type.code" or the integer type * 1000 + code; an answer has the form of its question. `req` is
-whatever the client chose and comes back unchanged.
+`cmd` is a string "type.code" or the integer type * 1000 + code. A reply uses the form of its request. The client
+chooses `req`, and the server returns it unchanged.
 """
 
 import re
@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 REJECT_COMMAND = 1002
-"""The `cmd` of an answer to what has no readable `cmd` of its own."""
+"""The `cmd` of the answer to a message whose `cmd` cannot be read."""
 
 DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeError)
-"""What msgspec raises for input that it cannot decode."""
+"""The exceptions that msgspec raises for input that it cannot decode."""
 
 _MAX_HINT = 300
 _PLACE = re.compile(r"(?P<what>.*) - at (?P<key>`key` in )?`\$(?P<path>.*)`", re.DOTALL)
@@ -32,10 +32,10 @@ _PATTERN = re.compile(r"Expected `str` matching regex (?P<pattern>.*)", re.DOTAL
 
 
 class Push(msgspec.Struct, frozen=True):
-    """A message the server sends on its own account.
+    """A message that the server sends without a request.
 
-    `id`: its place in the user's inbox; None when it is not durable. `lost`: how many messages before it the inbox has
-    dropped. `req`: plain Python objects, of the request a late reply belongs to.
+    `id`: its number in the user's inbox; None if it is not durable. `lost`: how many messages before it the inbox has
+    dropped. `req`: for a late reply, the `req` of its request, as plain Python objects.
     """
 
     cmd: str | int
@@ -50,7 +50,7 @@ class Push(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, gc=False):
     """A message of a client.
 
-    `req` is in a form only the codec that decoded it can read; so is `data`, unless a `TypedDecoder` made it.
+    Only the codec that decoded the message can read `req`, and `data` too, unless a `TypedDecoder` made it.
     """
 
     cmd: str | int
@@ -59,14 +59,14 @@ class Request(msgspec.Struct, gc=False):
 
 
 class RawRequest(Request, gc=False):
-    """A request in JSON: `data` is decoded when the command's type is known, `req` goes back as it came."""
+    """A request in JSON. `data` is decoded once the command's type is known. `req` is returned as it came."""
 
     data: msgspec.Raw = msgspec.Raw(b"null")
     req: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Reply(msgspec.Struct, gc=False):
-    """An answer. `req` in whatever form its codec has it."""
+    """A reply. `req` is in the form of its codec."""
 
     cmd: str | int
     data: Any
@@ -76,11 +76,11 @@ class Reply(msgspec.Struct, gc=False):
 
 
 class TypedDecoder(NamedTuple):
-    """Reads requests for some commands together with their `data`, in one pass: about half of what two passes cost.
+    """Decodes requests for some commands together with their `data`: one pass costs half as much as two.
 
-    `decode` gives a `Request` whose `data` is of the type that its command asks for. For whatever else a client may
-    send, right or wrong, it raises one of `DECODE_ERRORS`, or what the type's own checks raise: `Codec.decode` knows
-    which. `commands`: the names of those it knows.
+    `decode` gives a `Request` whose `data` has the type of its command. For any other message, valid or not, it raises
+    one of `DECODE_ERRORS`, or an exception of the type's own checks. `Codec.decode` then finds out what the message is.
+    `commands`: the names of the commands that it decodes.
     """
 
     decode: Callable[[Any], Request]
@@ -90,8 +90,8 @@ class TypedDecoder(NamedTuple):
 class EnvelopeError(Exception):
     """A message is not a request.
 
-    `hint`: a sentence for the client's developer. `req`: the request's, as opaque as in `Request`; None when it could
-    not be read.
+    `hint`: a sentence for the client's developer. `req`: the `req` of the message, in the codec's own form; None if it
+    could not be read.
     """
 
     def __init__(self, hint: str, req: Any = None) -> None:
@@ -101,7 +101,7 @@ class EnvelopeError(Exception):
 
 
 class DataError(Exception):
-    """A request's `data` does not fit the type its command asks for. `hint` names the field."""
+    """A request's `data` does not fit the type of its command. `hint` names the field."""
 
     def __init__(self, hint: str) -> None:
         super().__init__(hint)
@@ -109,15 +109,15 @@ class DataError(Exception):
 
 
 class WireEncodeError(ValueError):
-    """A value that is to be sent has no form on the wire. The text says which message, and what of it."""
+    """A value cannot be encoded for the wire. The text names the message, and the cause."""
 
 
 def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:
-    """Make a type that decoders take: requests for these commands, told apart by `cmd`.
+    """Make the type for msgspec's decoders: a union of requests for these commands, tagged by `cmd`.
 
-    `types`: see `Codec.typed_decoder`. `req`: the name of that field, its type, what it is when missing.
+    `types`: see `Codec.typed_decoder`. `req`: the name of that field, its type, and its default.
     """
-    # Told apart by `cmd` they are only if there are several: two that no command can be called are always among them.
+    # msgspec needs at least two types to make a tagged union: add two whose names no command can have.
     types = {"\0": msgspec.Raw, "\0\0": msgspec.Raw, **types}
     requests: list[Any] = [
         msgspec.defstruct(
@@ -134,7 +134,7 @@ def typed_requests(types: Mapping[str, Any], req: tuple[str, Any, Any]) -> Any:
 
 
 def _data_field(type_: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
-    """`data` may be missing where a null would do; whether it does for other types `Codec.decode` finds out."""
+    """Make `data` optional for the types that surely accept null. `Codec.decode` decides for the other types."""
     if type_ is Any:
         return "data", type_, None
     if type_ is msgspec.Raw:
@@ -155,10 +155,10 @@ def push_fields(push: Push) -> dict[str, Any]:
 
 
 def decode_hint(error: Exception, root: str, forms: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Put one of `DECODE_ERRORS` into a sentence without the library's words, of at most 300 characters.
+    """Turn one of `DECODE_ERRORS` into a sentence of at most 300 characters, without the library's own terms.
 
-    `root` is what the decoded value is called: "data" gives "data.text: expected str, got int". `forms`: what patterns
-    ask for, in words (`types.forms`).
+    `root`: the name of the decoded value: "data" gives "data.text: expected str, got int". `forms`: descriptions of
+    patterns (`types.forms`).
     """
     if isinstance(error, RecursionError):
         return f"{root}: nested too deeply"
@@ -177,7 +177,7 @@ def decode_hint(error: Exception, root: str, forms: Mapping[str, str] = MappingP
 
 
 def encode_error(error: Exception, cmd: str | int, encoding: str) -> WireEncodeError:
-    """Make the `WireEncodeError` for what an encoder raised on the message `cmd`."""
+    """Make the `WireEncodeError` for an exception of an encoder. `cmd`: the message that it encoded."""
     if isinstance(error, RecursionError) or "recursion limit" in str(error):
         what = "nested too deeply, or it contains itself"
     elif isinstance(error, UnicodeError):
@@ -194,12 +194,12 @@ def _syntax_error(text: str) -> str:
 
 
 def _form_of(shown: str, forms: Mapping[str, str]) -> str:
-    """The words for a pattern that msgspec shows as `repr` does."""
+    """The description of a pattern. msgspec shows the pattern as `repr` does."""
     return next((words for pattern, words in forms.items() if repr(pattern) == shown), "")
 
 
 def _reworded(text: str) -> str:
-    """In the middle of a sentence; what a plugin's own check says (`__post_init__`) is left as it is."""
+    """Adapt msgspec's text to the middle of a sentence. The text of a plugin's own check stays as it is."""
     library = _LIBRARY_TEXT.match(text)
     if not library:
         return text

@@ -1,4 +1,4 @@
-"""Server-to-client frames of RFC 6455, section 5.2. A server does not mask and, here, does not fragment."""
+"""Frames from the server to the client (RFC 6455 section 5.2). A server does not mask; this one does not fragment."""
 
 import struct
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 MAX_CONTROL_PAYLOAD: Final = 125
-"""Bytes a close, ping or pong frame may carry (RFC 6455 section 5.5)."""
+"""The most bytes in a close, ping or pong frame (RFC 6455 section 5.5)."""
 
 _FINAL: Final = 0x80
 _LENGTH_16: Final = 126
@@ -22,15 +22,15 @@ SHORT_HEADERS: Final[Mapping[int, tuple[bytes, ...]]] = {
     opcode: tuple(bytes((_FINAL | opcode, length)) for length in range(_LENGTH_16))
     for opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
 }
-"""By opcode, then by length: looking a header up takes half the time of building it, and most frames are short."""
+"""Headers by opcode, then by length. A lookup takes half the time of building a header, and most frames are short."""
 _header_16: Final = struct.Struct("!BBH").pack
 _header_64: Final = struct.Struct("!BBQ").pack
 
 
 def server_frame(opcode: int, payload: bytes) -> bytes:
-    """One final, unmasked frame, ready for the socket.
+    """Make one final, unmasked frame, ready for the socket.
 
-    Raises `KeyError` for an opcode RFC 6455 does not define and `ValueError` for a control frame of more than
+    Raises `KeyError` for an opcode that RFC 6455 does not define, and `ValueError` for a control frame of more than
     `MAX_CONTROL_PAYLOAD` bytes.
     """
     headers = SHORT_HEADERS[opcode]

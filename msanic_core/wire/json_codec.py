@@ -30,7 +30,7 @@ _BINARY_START: Final = SHORT_HEADERS[BINARY][0][:1]
 
 
 class JsonCodec(Codec):
-    """See `Codec`. Nesting is limited by Python's recursion limit; nan and infinity are written as null."""
+    """See `Codec`. Python's recursion limit bounds nesting. nan and infinity are written as null."""
 
     name: str = "json"
     opcode: int = TEXT
@@ -47,7 +47,7 @@ class JsonCodec(Codec):
         """See `Codec.decode`."""
         try:
             if not isinstance(payload, str):
-                # The decoder passes over `data` and `req` without looking at their bytes.
+                # The decoder skips `data` and `req` without checking that their bytes are UTF-8.
                 payload = payload.decode()
             return self._decode(payload)
         except DECODE_ERRORS as error:
@@ -56,8 +56,8 @@ class JsonCodec(Codec):
     def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
         """See `Codec.data_decoder`.
 
-        Clients of msanic 1.0.22 may send `data` as a string that holds JSON: where a string does not fit, what it holds
-        is tried.
+        Clients of msanic 1.0.22 may send `data` as a string that contains JSON. If a string does not fit the type, its
+        content is decoded as JSON.
         """
         typed = msgspec.json.Decoder(type_, dec_hook=decode_custom).decode
         words = forms(type_)
@@ -106,7 +106,7 @@ class JsonCodec(Codec):
         return server_frame(TEXT, payload)
 
     def _req_of(self, payload: str | bytes, error: Exception) -> Any:
-        """`req` of a JSON object that is no request."""
+        """The `req` of a JSON object that is not a valid request."""
         if not isinstance(error, msgspec.ValidationError):
             return None
         try:
@@ -116,7 +116,7 @@ class JsonCodec(Codec):
 
 
 class BinaryJsonCodec(JsonCodec):
-    """The same in binary frames, as msanic 1.0.22 and some of its clients send it."""
+    """JSON in binary frames, as msanic 1.0.22 and some of its clients send it."""
 
     name: str = "binary-json"
     opcode: int = BINARY
@@ -126,7 +126,7 @@ class BinaryJsonCodec(JsonCodec):
         decode, commands = super().typed_decoder(types)
 
         def decode_bytes(payload: bytes) -> Request:
-            # As in `decode`: nobody has looked at the bytes yet, as the reader has at those of text frames.
+            # As in `decode`: the reader checks that text frames are UTF-8, but not binary ones.
             return decode(payload.decode())
 
         return TypedDecoder(decode_bytes, commands)

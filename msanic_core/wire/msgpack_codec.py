@@ -25,7 +25,7 @@ from msanic_core.wire.types import custom_types, decode_custom, forms
 from msanic_core.wire.unpacker import CONTAINER_HEADERS, MAX_PROMISED, Unpacker, UnpackError, refuse_extension
 
 _EXTENSION_HEADERS: Final = bytes([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])
-"""The bytes an extension can start with. They also occur within numbers and strings."""
+"""The bytes that can start an extension. They also occur within numbers and strings."""
 
 _BINARY_TYPES: Final = (bytes, bytearray, memoryview)
 _SCALARS: Final = (
@@ -47,8 +47,8 @@ _SHORT: Final = len(_SHORT_HEADERS) - 1
 class MsgpackCodec(Codec):
     """See `Codec`.
 
-    `max_containers`: maps and arrays in one message. `max_depth`: of maps and arrays in each other, the envelope
-    included. Keys of maps may be strings, integers and bytes; extension types, timestamps too, are refused.
+    `max_containers`: maps and arrays in one message. `max_depth`: how deeply they may be nested, the envelope included.
+    Keys of maps may be strings, integers and bytes. Extension types are refused, timestamps included.
     """
 
     name: str = "msgpack"
@@ -64,7 +64,7 @@ class MsgpackCodec(Codec):
         """See `Codec.decode`."""
         if isinstance(payload, str):
             raise EnvelopeError("message: msgpack belongs in a binary frame")
-        # As `Unpacker.unpack` does: a call less for what is usual.
+        # The same as in `Unpacker.unpack`, which saves one call in the usual case.
         containers = len(payload) - len(payload.translate(None, CONTAINER_HEADERS))
         try:
             if containers > self._few or containers * len(payload) > MAX_PROMISED:
@@ -83,21 +83,21 @@ class MsgpackCodec(Codec):
         _refuse(message)
 
     def unpack(self, payload: bytes) -> Any:
-        """Make plain Python objects of any msgpack, within the limits. Raises `UnpackError`."""
+        """Decode any msgpack to plain Python objects, within the limits. Raises `UnpackError`."""
         return self._unpacker.unpack(payload)
 
     def data_decoder(self, type_: Any) -> Callable[[Any], Any]:
         """See `Codec.data_decoder`.
 
-        Clients whose maps can only have string keys may send integer keys as strings, as in JSON.
+        A client may send integer keys as strings, as in JSON, if its maps have only string keys.
         """
         if type_ is Any:
             return _same
-        msgspec.json.Decoder(type_)  # raises TypeError now, where `convert` would with the first message
-        # A hook costs every message as much as a small struct does.
+        msgspec.json.Decoder(type_)  # raises TypeError now; `convert` would only raise it at the first message
+        # Use the hook only where needed: per message it costs as much as a small struct.
         convert: Callable[..., Any] = _convert_custom if custom_types(type_) else msgspec.convert
         words = forms(type_)
-        # `convert` analyses a type anew each time, unless it is a Struct, or a field of one.
+        # `convert` analyses a type at each call, unless the type is a Struct or a field of one.
         boxed: Any = msgspec.defstruct("Data", [("value", type_)], array_like=True)
 
         def decode_struct(raw: Any) -> Any:
@@ -121,7 +121,7 @@ class MsgpackCodec(Codec):
         return decode_struct if isinstance(type_, type) and issubclass(type_, msgspec.Struct) else decode_other
 
     def typed_decoder(self, types: Mapping[str, Any]) -> TypedDecoder:
-        """See `Codec.typed_decoder`. It knows commands with flat `data`: what cannot be told to make much of little."""
+        """See `Codec.typed_decoder`. Only for commands with flat `data`: few bytes cannot become many objects there."""
         flat = {cmd: type_ for cmd, type_ in types.items() if _is_flat(type_)}
         requests = typed_requests(flat, ("req", str | int | None, None))
         return TypedDecoder(msgspec.msgpack.Decoder(requests).decode, frozenset(flat))
@@ -143,14 +143,14 @@ class MsgpackCodec(Codec):
     def _packed(self, message: Any, cmd: str | int) -> bytes:
         """Pack a message.
 
-        msgspec takes a third of the packer's time, but makes extensions of dates, which few clients can read. None has
-        been made where no byte occurs that could begin one; where one does, the packer makes sure.
+        msgspec takes a third of the packer's time, but encodes dates as extensions, which few clients can read. If no
+        byte of the result could begin an extension, there is none. Otherwise the packer encodes the message again.
         """
         payload: bytes | None
         try:
             payload = self._encode(message)
         except Exception:
-            payload = None  # the packer may find a way; if not, it has the reason
+            payload = None  # the packer may succeed; if it fails too, its error says why
         if payload is not None and len(payload.translate(None, _EXTENSION_HEADERS)) == len(payload):
             return payload
         try:
@@ -161,7 +161,7 @@ class MsgpackCodec(Codec):
 
 
 def _refuse(message: Any) -> NoReturn:
-    """Raise the `EnvelopeError` for a message that is no map, or has no usable `cmd`."""
+    """Raise the `EnvelopeError` for a message that is not a map, or has no valid `cmd`."""
     req = message.get("req") if isinstance(message, dict) else None
     try:
         msgspec.convert(message, Request)
@@ -171,9 +171,9 @@ def _refuse(message: Any) -> NoReturn:
 
 
 def _is_flat(type_: Any) -> bool:
-    """Whether values of this type are made of so many structs and scalars: no list, no dict, nothing that may be any.
+    """Whether the type consists of a fixed number of structs and scalars, without lists, dicts and `Any`.
 
-    A struct that is met again may hold its own kind, and so be as deep and as large as a client likes.
+    A struct that occurs twice may contain itself; then the client decides how deep and how large the value is.
     """
     pending: list[Any] = [msgspec.inspect.type_info(type_)]
     structs: set[type] = set()
@@ -198,14 +198,11 @@ def _same(raw: Any) -> Any:
 
 
 def pack(value: Any) -> bytes:
-    """Pack any value as the codec packs messages: dates and the like become strings. Raises `TypeError`, `ValueError`.
-
-    For what is no envelope.
-    """
+    """Pack any value, not an envelope, as the codec does: dates become strings. Raises `TypeError`, `ValueError`."""
     packed: bytes = msgpack.packb(value, default=to_builtins, use_bin_type=True)
     return packed
 
 
 def to_builtins(value: Any) -> Any:
-    """Make of a value that msgpack has no form for one that it has; bytes stay bytes. Raises `TypeError`."""
+    """Convert a value to types that msgpack can encode; bytes stay bytes. Raises `TypeError`."""
     return msgspec.to_builtins(value, builtin_types=_BINARY_TYPES)

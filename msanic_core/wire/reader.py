@@ -1,6 +1,6 @@
-"""Messages out of the bytes a client sends: frames are split, checked, unmasked and put together (RFC 6455 section 5).
+"""Reads messages from the bytes of a client: splits them into frames, checks and unmasks these (RFC 6455 section 5).
 
-One pass over the bytes, without an object per frame: this is most of what a message costs before it is decoded.
+It goes over the bytes once and makes no object per frame. Most of a message's cost before decoding is here.
 """
 
 from abc import ABC, abstractmethod
@@ -9,11 +9,11 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from msanic_core.wire.assembler import Assembler, ProtocolViolation
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, MAX_CONTROL_PAYLOAD, PING, PONG, TEXT
-from msanic_core.wire.message import Assembler, ProtocolViolation
 
 try:
-    # Compiled; websockets has it on all usual platforms, and the same in Python for the others.
+    # The compiled function. websockets has it on all usual platforms, and the same in Python for the others.
     from websockets.speedups import apply_mask
 except ImportError:
     from websockets.utils import apply_mask
@@ -38,20 +38,19 @@ _TOO_BIG: Final = 1009
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class MessageReceiver(ABC):
-    """Who a `MessageReader` hands messages over to."""
+    """The consumer to which a `MessageReader` gives messages."""
 
     @abstractmethod
     def message(self, payload: str | bytes) -> None:
-        """Take a complete message: text as str, binary as bytes."""
+        """Take a complete message: text is a str, binary is bytes."""
 
 
 class MessageReader:
     """The reading half of one connection, on the server's side.
 
-    `receiver` is given each complete message; while it is None messages are dropped. `control` is called with opcode
-    and payload of each close, ping and pong frame. Both happens from within `feed`, in the order of the bytes, and
-    both can be replaced, or `held` set, meanwhile. `max_message`: bytes of a message. `max_fragments`: frames of a
-    message.
+    `receiver` gets each complete message; while it is None, messages are dropped. `control` is called with opcode and
+    payload of each close, ping and pong frame. `feed` calls both, in the order of the bytes. While it does, they may
+    set `held`, `receiver` or `control`. `max_message`: bytes of a message. `max_fragments`: frames of a message.
     """
 
     __slots__ = ("_assembler", "_kept", "_longest_short", "_max_fragments", "_max_message", "_wanted", "control",
@@ -73,19 +72,19 @@ class MessageReader:
         self._wanted = 0
         self.receiver = receiver
         self.held = False
-        """While it is set nothing is handed over; what was fed is kept for the first `feed` afterwards."""
+        """While it is True, bytes are kept and nothing is given on; the first `feed` afterwards continues."""
 
     @property
     def waiting(self) -> bool:
-        """Whether something was kept because it is `held`."""
+        """Whether bytes were kept because the reader is `held`."""
         return self._kept is not None and self._wanted == 0
 
     def feed(self, data: bytes) -> None:
-        """Work off what was read from the socket; the beginning of an unfinished frame is kept.
+        """Process bytes from the socket. The beginning of an unfinished frame is kept.
 
-        Raises `ProtocolViolation` for what no client may send, after what came before it was handed over; the reader
-        is of no use then. 1002: a frame against the rules. 1007: text that is not UTF-8. 1009: too big, or in too many
-        fragments.
+        Raises `ProtocolViolation` at the first invalid frame, after the messages before it were given on. Do not use
+        the reader after that. 1002: a frame against the rules. 1007: text that is not UTF-8. 1009: a message that is
+        too big, or has too many fragments.
         """
         kept = self._kept
         if kept is not None:
@@ -99,7 +98,7 @@ class MessageReader:
         end = len(data)
         self._wanted = position = 0
         while position < end and not self.held:
-            # The usual case at once: a short text message in one frame that is here as a whole.
+            # Fast path for the usual case: a short text message in one complete frame.
             if data[position] == _FINAL_TEXT and end - position > _SHORT_HEADER and self._assembler is None:
                 length = data[position + 1]
                 start = position + _SHORT_HEADER
@@ -122,9 +121,9 @@ class MessageReader:
             self._kept = bytearray(data[position:end])
 
     def _frame(self, data: bytes, position: int, end: int) -> int | None:
-        """Work off the frame at `position`; returns where it ends, None if it is not all here yet.
+        """Process the frame at `position`. Returns where it ends, or None if it is not complete yet.
 
-        What its header alone tells is checked as soon as that is here, whatever the payload.
+        The header is checked as soon as it is complete, before the payload arrives.
         """
         if end - position < 2:
             self._wanted = 2
@@ -181,7 +180,7 @@ def _not_text() -> ProtocolViolation:
 
 
 def _check_header(first: int, length: int) -> None:
-    """Check the first two bytes; `length` is negative where the frame is not masked."""
+    """Check the first two bytes. `length` is negative if the frame is not masked."""
     opcode = first & _OPCODE
     if first & _RESERVED:
         raise ProtocolViolation(_PROTOCOL_ERROR, "a reserved bit is set and no extension was agreed")
@@ -197,7 +196,7 @@ def _check_header(first: int, length: int) -> None:
 
 
 def _extended_length(encoded: bytes) -> int:
-    """Read a length of two or eight bytes; it must not have fitted into fewer, nor have its highest bit set."""
+    """Read a length of two or eight bytes. It must use the shortest encoding, and its highest bit must be 0."""
     length = int.from_bytes(encoded, "big")
     least = _LENGTH_16 if len(encoded) == 2 else 1 << 16
     if not least <= length < 1 << 63:

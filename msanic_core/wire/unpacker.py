@@ -1,9 +1,9 @@
-"""Unpacks msgpack that anybody may have sent, within limits.
+"""Unpacks untrusted msgpack, within limits.
 
-A few bytes of msgpack can announce a lot: an empty map is one byte and a dict of 64, an array header makes room for all
-the elements it promises before the first has come. So the bytes that could be headers are counted first, which is
-cheap and never too few. Where they are many, a message is walked through without making any object before it is
-decoded, and where they are too many its maps and arrays are counted while it is.
+A few bytes of msgpack can need much memory. An empty map is one byte, and a dict of 64 bytes. An array header reserves
+memory for all the elements that it announces. So the unpacker first counts the bytes that could be headers: this is
+cheap, and never too low. If there are many, it walks through the message without making objects before it decodes. If
+there are more than the limit, it counts the real maps and arrays while it decodes.
 """
 
 from typing import Any, Final, NoReturn
@@ -11,13 +11,13 @@ from typing import Any, Final, NoReturn
 import msgpack
 
 MAX_INTEGER_KEYS: Final = 1024
-"""Entries a map with integer keys may have: whose hashes collide is for the sender to choose."""
+"""The most entries of a map with integer keys: the sender could choose keys whose hashes collide."""
 
 CONTAINER_HEADERS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
-"""The bytes a map or array can start with. They also occur within numbers and strings."""
+"""The bytes that can start a map or array. They also occur within numbers and strings."""
 
 MAX_PROMISED: Final = 1 << 17
-"""Elements the arrays of a message may together promise, whether they come or not, before that is looked into."""
+"""How many elements all arrays of a message may announce together before the message is checked first."""
 
 _unpack: Final = msgpack.unpackb
 
@@ -28,13 +28,13 @@ _TOO_DEEP: Final = "maps and arrays nested too deeply"
 
 
 class UnpackError(ValueError):
-    """Bytes are no msgpack, or not within the limits. The text says why."""
+    """The bytes are not msgpack, or exceed a limit. The text says why."""
 
 
 class Unpacker:
-    """`max_containers`: maps and arrays in one message. `max_depth`: of maps and arrays in each other.
+    """`max_containers`: maps and arrays in one message. `max_depth`: how deeply they may be nested.
 
-    Keys of maps may be strings, integers and bytes; extension types, timestamps too, are refused.
+    Keys of maps may be strings, integers and bytes. Extension types are refused, timestamps included.
     """
 
     __slots__ = ("_max_containers", "_max_depth")
@@ -44,8 +44,8 @@ class Unpacker:
         self._max_depth = max_depth
 
     def unpack(self, payload: bytes) -> Any:
-        """Make plain Python objects of any msgpack, within the limits. Raises `UnpackError`."""
-        # There are at most so many maps and arrays, and none can promise more elements than there are bytes.
+        """Decode any msgpack to plain Python objects, within the limits. Raises `UnpackError`."""
+        # An upper bound. msgpack refuses an array that announces more elements than the message has bytes.
         containers = len(payload) - len(payload.translate(None, CONTAINER_HEADERS))
         if containers * len(payload) > MAX_PROMISED:
             _check_complete(payload)
@@ -60,7 +60,7 @@ class Unpacker:
         return message
 
     def unpack_carefully(self, payload: bytes) -> Any:
-        """Unpack what is wrong, and say how; or has keys that are integers, or more maps and arrays than it seemed."""
+        """Unpack with exact checks: for invalid messages, integer keys, and counts that may exceed the limit."""
         _check_complete(payload)
         containers = 0
 
@@ -93,7 +93,7 @@ class Unpacker:
         except UnicodeError:
             raise UnpackError("a string is not UTF-8") from None
         except ValueError:
-            # The structure was found sound; what is left to be refused is an extension's length.
+            # The structure is valid, so the only remaining cause is the length of an extension.
             raise UnpackError(_NO_EXTENSIONS) from None
         if containers > self._max_depth:
             _check_depth(message, self._max_depth)
@@ -101,7 +101,7 @@ class Unpacker:
 
 
 def _check_complete(payload: bytes) -> None:
-    """Walk the whole message without making an object of any part of it."""
+    """Walk through the whole message without making objects."""
     size = max(1, len(payload))
     unpacker = msgpack.Unpacker(max_buffer_size=size, read_size=size)
     unpacker.feed(payload)
@@ -126,7 +126,7 @@ def _check_keys(pairs: list[tuple[Any, Any]]) -> None:
 
 
 def _check_depth(message: Any, max_depth: int) -> None:
-    level: list[Any] = [[message]]  # around it one list more, for it need not be a map or array itself
+    level: list[Any] = [[message]]  # in one more list, because the message may be a scalar
     for _ in range(max_depth + 1):
         level = [
             child
@@ -140,5 +140,5 @@ def _check_depth(message: Any, max_depth: int) -> None:
 
 
 def refuse_extension(code: int, data: bytes) -> NoReturn:  # noqa: ARG001 - the signature is msgpack's
-    """What msgpack is to call for an extension."""
+    """Refuse an extension: msgpack's `ext_hook`."""
     raise UnpackError(_NO_EXTENSIONS)

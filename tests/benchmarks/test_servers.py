@@ -57,6 +57,22 @@ os.fork()
 while True: time.sleep(1)
 """
 
+# It ends when it is asked to, and its child, in a session of its own, does not.
+LEAVES_A_CHILD = f"""
+import os, signal, sys, time
+child = os.fork()
+if child == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.setsid()
+    while True: time.sleep(1)
+while os.getsid(child) != child: pass
+{LISTENS}
+while True:
+    connection, _ = listener.accept()
+    connection.sendall(str(child).encode())
+    connection.close()
+"""
+
 ENDS_WITH_WORDS = """
 import sys
 for number in range(20):
@@ -153,6 +169,14 @@ def test_nothing_is_left_of_one_that_refuses_to_end(monkeypatch: pytest.MonkeyPa
         while len(living(session)) < 2:
             time.sleep(0.01)
     wait_until_gone(session)
+
+
+def test_nothing_is_left_of_its_children_in_sessions_of_their_own() -> None:
+    port = free_port()
+    with running(python(LEAVES_A_CHILD, port), port, CORE):
+        child = int(ask(port))
+        assert living(child) == [child]
+    wait_until_gone(child)
 
 
 def test_nothing_is_left_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:

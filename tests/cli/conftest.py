@@ -19,7 +19,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install a plugin of a name with a source, as pip would leave it: a module, and metadata with an entry point."""
+    """Install a plugin as pip does: a module with this source, and metadata with an entry point of this name."""
     site = tmp_path / "site"
     modules: list[str] = []
 

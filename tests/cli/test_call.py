@@ -42,7 +42,7 @@ def start() -> Iterator[Callable[..., str]]:
 
 
 def echo(connection: ServerConnection) -> None:
-    """Reply with everything the client said about itself and its request."""
+    """Reply with the client's headers and its request."""
     request = json.loads(connection.recv())
     assert connection.request is not None
     seen = {

@@ -1,4 +1,4 @@
-"""`msanic-core db`, as people run it; what it does to databases is tested in tests/db."""
+"""`msanic-core db` on the command line; tests/db tests its effects on databases."""
 
 import asyncio
 import json

@@ -30,7 +30,7 @@ async def ws_offline(session):
     pass
 """
 ONLY_OURS = ("--set", "plugins.load=greeter,wreck")
-"""Others may be installed where the tests run."""
+"""Other plugins may be installed in the environment of the tests."""
 BROKEN = "import nowhere_to_be_found"
 
 

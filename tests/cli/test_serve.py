@@ -40,16 +40,18 @@ def test_the_garbage_collector_is_back_after_a_start_that_failed() -> None:
 def test_serves_with_the_settings_until_sigterm(capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["serve", "--port", "0", "--auth", "anonymous", "--db", "sqlite://:memory:", "--set", "plugins.load="]
     with subprocess.Popen([sys.executable, "-m", "msanic_core", *argv], stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        url = next(
-            (found[0] for line in server.stderr if (found := re.search(r"ws://127\.0\.0\.1:\d+/ws", line))), None
-        )
         try:
+            assert server.stderr is not None
+            url = next(
+                (found[0] for line in server.stderr if (found := re.search(r"ws://127\.0\.0\.1:\d+/ws", line))), None
+            )
             assert url is not None
             assert main(["call", "sys.ping", "--url", url, "--user", "ann"]) == 0
-        finally:
             server.terminate()
             rest = server.stderr.read()
+            server.wait()
+        finally:
+            server.kill()
     assert server.returncode == 0, rest
     assert json.loads(capsys.readouterr().out)["cmd"] == "sys.ping"
 

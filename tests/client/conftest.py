@@ -3,5 +3,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy between the tests and their servers, whatever the environment says."""
+    """Ignore proxies of the environment: tests connect to their servers directly."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -1,4 +1,4 @@
-"""When to connect again, and after which close codes."""
+"""The waits before connecting again, and the close codes that allow it."""
 
 import random
 
@@ -13,7 +13,7 @@ BACKOFF = Backoff(base=1.0, cap=10.0, spread=4.0, stable=60.0)
 
 
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every wait be as long as it can be."""
+    """Make every wait as long as possible."""
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
 
 

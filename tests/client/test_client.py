@@ -1,4 +1,4 @@
-"""The life of a client of a real server: what it can be made with, and how it ends."""
+"""A client of a real server: its arguments, its start and its end."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ import pytest
 
 from msanic_core import hookimpl
 from msanic_core.client import Client, RefusedError, conversation
-from msanic_core.client.connection import CLOSE_TIMEOUT
+from msanic_core.client.watched_connection import CLOSE_TIMEOUT
 from msanic_core.codes import OfflineReason
 from msanic_core.errors import MsanicError
 from msanic_core.testing import TestServer, serving

@@ -1,4 +1,4 @@
-"""Calls of real servers, whatever happens to the connection."""
+"""Calls to real servers, with connections that break."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""What goes over one connection: receipts, late replies, resuming, and when reading pauses."""
+"""The messages on one connection: acknowledgements, late replies, resuming, and pauses of reading."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import pytest
 from msanic_core.client import Client, Position, RefusedError
 from tests.support.clients import QUICK, Peer, Script, closing, in_loop, scripted, stay, take
 
-# Receipts
+# Acknowledgements
 
 
 @in_loop
@@ -83,7 +83,7 @@ async def test_a_program_that_only_calls_acknowledges_nothing() -> None:
     assert [request["cmd"] for request in seen] == ["a.b", "a.b"]
 
 
-# Replies by way of the inbox
+# Replies through the inbox
 
 
 @in_loop
@@ -201,7 +201,7 @@ async def test_resuming_is_tried_again_where_it_failed() -> None:
 
 @in_loop
 async def test_each_connection_resumes_behind_what_has_come() -> None:
-    """An earlier process may have acknowledged more than that, and the server would begin behind it."""
+    """An earlier process may have acknowledged more than that. By itself the server would begin after it."""
     asked: list[Any] = []
 
     def resumed(epoch: str, *ids: int) -> Script:
@@ -221,7 +221,7 @@ async def test_each_connection_resumes_behind_what_has_come() -> None:
     ):
         assert [push.id for push in await take(client, 4)] == [6, 7, 1, 2]
     assert asked[:3] == [{"after": 5, "epoch": "e1"}] * 2 + [{"after": 7, "epoch": "e1"}]
-    # Nothing has come of the second epoch yet: everything that is there, whatever is asked for.
+    # No message of the second epoch has come yet, so the answer has all of them.
     assert asked[3]["epoch"] == "e1"
     assert asked[4] == {"after": 1, "epoch": "e2"}
 
@@ -238,7 +238,7 @@ async def test_a_server_that_says_no_while_it_is_asked_to_resume() -> None:
 
 
 async def flood(peer: Peer) -> None:
-    """Push without an end, and answer each request in its turn."""
+    """Push without end, and reply to each request in order."""
 
     async def answer() -> None:
         while True:
@@ -256,7 +256,7 @@ async def flood(peer: Peer) -> None:
 
 
 async def stalled(peer: Peer) -> int:
-    """Wait until the peer can send no more; how much it has sent."""
+    """Wait until the peer can send no more. Returns how much it has sent."""
     before = -1
     while peer.sent != before:
         before = peer.sent
@@ -269,14 +269,14 @@ async def test_a_slow_program_holds_up_the_server() -> None:
     async with scripted(flood) as server, Client(server.url, max_waiting=10) as client:
         await take(client, 1)
         first = await stalled(server.peers[0])
-        assert len(client._inbox._waiting) <= 10
+        assert len(client._queue._waiting) <= 10
         await take(client, first)
         assert await stalled(server.peers[0]) > first
 
 
 @in_loop
 async def test_a_reply_is_found_behind_the_pushes_that_wait() -> None:
-    """The program asks from within the iteration, and the reply lies behind more than is read by itself."""
+    """The program calls within the iteration. The reply comes after more pushes than fit into the queue."""
 
     async def script(peer: Peer) -> None:
         await peer.welcome()
@@ -297,7 +297,7 @@ async def test_even_for_a_reply_memory_has_a_bound(caplog: pytest.LogCaptureFixt
         await stalled(server.peers[0])
         with pytest.raises(TimeoutError, match="outcome is unknown"):
             await client.call("a.b", timeout=0.2)
-        assert len(client._inbox._waiting) == 100
+        assert len(client._queue._waiting) == 100
     assert "nobody has iterated over pushes() yet" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Staying connected: over several addresses, after every kind of close, until the server says no."""
+"""Staying connected: with several addresses, after every kind of close, until a server refuses."""
 
 import asyncio
 import http
@@ -17,14 +17,14 @@ from tests.support.clients import QUICK, Peer, closing, in_loop, scripted, stay,
 
 @pytest.fixture
 def dead_url() -> str:
-    """An address at which nobody listens."""
+    """An address without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return f"ws://127.0.0.1:{free.getsockname()[1]}/ws?token=s3cret"
 
 
 @pytest.mark.parametrize("code", [*CLOSE_CODES, 1011, 3000, 4007, 4499, 4500, 4999])
 def test_every_close_code(code: int) -> None:
-    """The call under way and the iteration that waits go on, or raise what the server said."""
+    """A waiting call and a waiting iteration continue, or raise the server's refusal."""
     row = CLOSE_CODES.get(code)
     again = code < 4500 if row is None else row.reconnect
 

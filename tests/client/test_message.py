@@ -1,4 +1,4 @@
-"""What the client sends the server reads, and the other way round."""
+"""The server reads what the client sends, and the client reads what the server sends."""
 
 import datetime
 from typing import Any
@@ -14,13 +14,13 @@ DATA: Any = {"text": "tea, ☕", "numbers": [1, -2.5, None, True], "more": {"a":
 
 @pytest.fixture(params=["json", "msgpack"])
 def pair(request: pytest.FixtureRequest) -> tuple[Form, Codec]:
-    """A form, and what the server has for its subprotocol."""
+    """A form of the client, and the server's codec for the same subprotocol."""
     made = form(request.param)
     return made, Codecs().by_subprotocol(made.subprotocol)
 
 
 def payload_of(frame: bytes) -> bytes:
-    """Of an unmasked frame."""
+    """The payload of an unmasked frame."""
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 

@@ -13,8 +13,9 @@ from msanic_core.engine.base import Engine, InboxLimits
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.engine.redis import scripts
 from msanic_core.engine.redis.names import Names
-from msanic_core.engine.redis.pipeline import Call, Pipeline
+from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.records import group_payload
+from msanic_core.engine.redis.redis_call import RedisCall
 from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.testing import ClusterSetup, RedisProcess, cluster_setup
 from msanic_core.wire import Push
@@ -53,7 +54,7 @@ async def broadcast(engine: Engine, push: Push) -> None:
 
 
 class Make(NamedTuple):
-    """How an engine is made, and the ways on which messages come to it: on each of them they keep their order."""
+    """How an engine is made, and the ways on which messages come to it. Each way keeps their order."""
 
     engine: Callable[[InboxLimits, Clock], Engine]
     ways: Sequence[Way] = (broadcast,)
@@ -95,23 +96,23 @@ def memory(_: pytest.FixtureRequest) -> Make:
 
 def redis(request: pytest.FixtureRequest) -> Make:
     url: str = request.getfixturevalue("redis_url")
-    # Every test has a prefix of its own: what others left does not matter.
+    # Every test has its own prefix, so keys of other tests do not matter.
     options = RedisOptions(url, prefix=uuid.uuid4().hex)
     return Make(lambda limits, clock: RedisEngine(options, limits, clock))
 
 
 class ForgetfulPipeline(Pipeline):
-    """Loses the first answer to whatever may be made twice, as when the connection breaks just then."""
+    """Loses the first answer to each call that may be repeated, as if the connection broke just then."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._repeated: set[Call] = set()
+        self._repeated: set[RedisCall] = set()
 
-    def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
-        lost: list[Call] = []
-        settled: list[tuple[Call, Any]] = []
+    def _settle(self, batch: list[RedisCall], answers: Sequence[Any]) -> tuple[list[RedisCall], Exception | None]:
+        lost: list[RedisCall] = []
+        settled: list[tuple[RedisCall, Any]] = []
         for call, answer in zip(batch, answers, strict=True):
-            # How many sessions were told to end is not known when that answer is lost.
+            # kick.lua counts the sessions that it tells: a repeated call would count none.
             if call.repeat and call.script is not scripts.KICK and call not in self._repeated:
                 self._repeated.add(call)
                 lost.append(call)
@@ -128,7 +129,7 @@ def redis_with_lost_answers(request: pytest.FixtureRequest) -> Make:
 
 @pytest.fixture(scope="session")
 def cluster_of_three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSetup]:
-    """The same for all tests: it takes seconds to start."""
+    """One server for all tests: it takes seconds to start."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         setup = runner.run(stack.enter_async_context(cluster_setup(tmp_path_factory.mktemp("cluster"))))

@@ -1,4 +1,4 @@
-"""What every engine promises (`msanic_core.engine.base.Engine`), whatever it keeps its data in."""
+"""What every engine promises (`msanic_core.engine.base.Engine`), wherever it keeps its data."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ def test_ids_rise_and_pages_come_in_order(start: Start) -> None:
         assert await waiting(bench, after=ids[7], limit=4) == ([8, 9], 0)
         assert await waiting(bench, after=ids[9]) == ([], 0)
         assert await waiting(bench, after=0) == (list(range(10)), 0)
-        # What only a broken client says.
+        # Only a broken client acknowledges this.
         assert await waiting(bench, after=ids[9] + 1) == ([], 0)
         assert await waiting(bench, after=2**70) == ([], 0)
 
@@ -60,7 +60,7 @@ def test_each_client_has_its_own_position(start: Start) -> None:
 
 
 def test_a_connected_client_is_known_before_the_first_message(start: Start) -> None:
-    """Else the first to acknowledge would take the message away from the other."""
+    """Otherwise the first acknowledgement would drop the message of the other client."""
 
     async def run() -> None:
         bench = await start()
@@ -132,7 +132,7 @@ def test_what_was_trimmed_is_said(start: Start, limits: dict[str, Any], known: s
         assert lost
         assert kept == list(range(10))[lost:]
         assert len(kept) == 4
-        # Said again until something after it is acknowledged.
+        # Reported again until something after it is acknowledged.
         assert await waiting(bench) == (kept, lost)
         page = await bench.engine.inbox("ada", "", None, 100)
         bench.engine.acknowledge("ada", "", page.messages[0].id)
@@ -196,7 +196,7 @@ def test_ids_rise_even_when_the_inbox_was_empty_in_between(start: Start) -> None
         assert seen == sorted(set(seen))
         [later] = await push_numbers(bench, range(7, 8))
         assert later > seen[-1]
-        # A client that resumes by an id from before gets what is new, and is told of no loss.
+        # A client that resumes after an earlier id gets the new messages, and no loss is reported.
         assert await waiting(bench, after=seen[-1]) == ([7], 0)
 
     start.run(run())

@@ -94,7 +94,7 @@ def test_locks_of_other_names_are_other_locks(start: Start) -> None:
     start.run(run())
 
 
-def test_who_waits_long_enough_gets_an_error(start: Start) -> None:
+def test_a_task_that_waits_long_enough_gets_an_error(start: Start) -> None:
     async def run() -> None:
         engine = (await start()).engine
         holder = await holding(engine)
@@ -131,7 +131,7 @@ def test_it_is_released_however_the_block_ends(start: Start) -> None:
     start.run(run())
 
 
-def test_who_is_cancelled_while_it_waits_leaves_nothing_behind(start: Start) -> None:
+def test_a_task_that_is_cancelled_while_it_waits_leaves_nothing_behind(start: Start) -> None:
     async def run() -> None:
         engine = (await start()).engine
         first = await holding(engine)
@@ -152,7 +152,7 @@ def test_who_is_cancelled_while_it_waits_leaves_nothing_behind(start: Start) -> 
     start.run(run())
 
 
-def test_who_is_cancelled_at_any_moment_leaves_nothing_behind(start: Start) -> None:
+def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing_behind(start: Start) -> None:
     async def run() -> None:
         engine = (await start()).engine
         for turns in range(12):

@@ -1,4 +1,4 @@
-"""Random walks: whatever happens in which order, the engine and a model of it in dictionaries agree."""
+"""Random walks: after any actions in any order, the engine agrees with a model in dictionaries."""
 
 import asyncio
 import itertools
@@ -77,7 +77,7 @@ class Machine(RuleBasedStateMachine):
         return list(self.model.open.values())[index % len(self.model.open)]
 
     async def settle(self) -> None:
-        """Wait until every node has heard what was said before, and let go of sessions that were told to end."""
+        """Wait until every node has got all messages so far and has ended the sessions that it was told to end."""
         number = next(self.numbers)
         for node in self.nodes.values():
             node.settled[number] = asyncio.Event()
@@ -181,7 +181,7 @@ class Machine(RuleBasedStateMachine):
         for name, node in self.nodes.items():
             has_user = any(session.user == user and session.node == name for session in self.model.open.values())
             expected = [(user, Push("n.n", number, id=message_id))] if has_user and not repeated else []
-            # The only node there is looks for itself whether it has the user.
+            # The only node looks itself whether it has the user.
             assert node.to_users == expected or (not has_user and len(self.nodes) == 1)
 
     @precondition(lambda self: any(inbox.messages for inbox in self.model.inboxes.values()))
@@ -296,10 +296,10 @@ class RedisMachine(Machine):
         self.run(self._reap(self.pick_node(index)))
 
     async def _reap(self, name: str) -> None:
-        """Let a node take over from all that are dead: each session once, with what is left to do, and only that."""
+        """Let a node take over from all dead ones: each session once, with exactly the plugins that are left."""
         lease, reaper = self.engine_of(name)._lease, self.engine_of(name)._reaper
         for dead in self.killed:
-            # As a node leaves it that has condemned another, and died.
+            # The state that a node leaves which has condemned another one and died.
             assert await lease._condemn(dead.engine._lease.owner, dead.engine._lease._given, "another")
         self.killed.clear()
         await lease.beat()
@@ -314,7 +314,7 @@ class RedisMachine(Machine):
         self.nodes[name].adopted.clear()
         assert not self.model.orphaned
         for other in self.nodes:
-            # So that it knows of no dead node any more.
+            # After this beat it knows of no dead node any more.
             await self.engine_of(other)._lease.beat()
             assert not self.nodes[other].adopted
 
@@ -332,5 +332,5 @@ def test_memory() -> None:
 
 def test_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RedisMachine, "url", redis_url, raising=False)
-    # To look for a shorter walk that fails takes longer than a test may.
+    # Shrinking a walk that fails takes longer than a test may.
     run_state_machine_as_test(RedisMachine, settings=settings(BOUNDS, phases=[Phase.generate]))

@@ -50,7 +50,7 @@ def test_a_limit_of_one_refuses_too_unless_it_replaces(start: Start) -> None:
     start.run(run())
 
 
-def test_lost_says_when_and_whether_it_was_the_last(start: Start) -> None:
+def test_unregister_says_when_and_whether_it_was_the_last(start: Start) -> None:
     async def run() -> None:
         bench = await start()
         first, second = info("s1", groups=("red",)), info("s2")
@@ -93,7 +93,7 @@ def test_kick_ends_one_or_all_sessions_of_that_user_only(start: Start) -> None:
         assert await bench.engine.kick("nobody", None) == 0
         await bench.settle()
         assert {each for each, _ in bench.node.closed} == {"s1", "s2", "s3"}
-        # Told already, though not yet taken out.
+        # It was told to end already, though it is not taken out yet.
         assert await bench.engine.kick("ada", None) == 0
 
     start.run(run())

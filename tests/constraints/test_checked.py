@@ -1,4 +1,4 @@
-"""Types that check for themselves, in commands over real sockets."""
+"""Types with their own check, in commands over real sockets."""
 
 import asyncio
 import json

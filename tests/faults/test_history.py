@@ -24,7 +24,12 @@ def test_the_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "history"
     environment = {**os.environ, "PYTHONPATH": str(Path(history.__file__).parent)}
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], env=environment) for name in "abcd"]
-    assert [writer.wait() for writer in writers] == [0] * 4
+    try:
+        assert [writer.wait() for writer in writers] == [0] * 4
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
     events = read_history(path)
     assert len(events) == 4 * 2000
     for writer, name in zip(writers, "abcd", strict=True):

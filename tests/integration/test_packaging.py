@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +27,7 @@ LIBRARIES = {
 }
 PURE = {Tag("py3", "none", "any")}
 BUILD = (sys.executable, "-m", "build")
+SMALL = "msanic_core/wire/frame.py"
 NO_COMPILER = "/nonexistent/compiler"
 COMPILER = (os.environ.get("CC") or sysconfig.get_config_var("CC")).split()[0]
 CAN_COMPILE = shutil.which(COMPILER) is not None and Path(sysconfig.get_path("include"), "Python.h").exists()
@@ -38,7 +40,17 @@ def attempt(*command: str | Path, cwd: Path, **variables: str) -> "subprocess.Co
     """Run a command away from the checkout, so that only what is installed counts, with some environment variables."""
     hidden = ("PYTHONPATH", "VIRTUAL_ENV", "MSANIC_CORE_COMPILE")
     environ = {name: value for name, value in os.environ.items() if name not in hidden} | variables
-    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=cwd, env=environ, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:
+            # With the compilers and installers that it has started.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
@@ -87,6 +99,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / archive.name.removesuffix(".tar.gz")
 
 
+@pytest.fixture(scope="module")
+def small_source(source: Path) -> Path:
+    """The source distribution with one module to compile: a compiler fails on it sooner, and for the same reason."""
+    directory = source.with_name("small")
+    shutil.copytree(source, directory)
+    project = directory / "pyproject.toml"
+    text, count = re.subn(r"^compile = \[.*?\]", f'compile = ["{SMALL}"]', project.read_text(), flags=re.M | re.S)
+    assert count == 1
+    project.write_text(text)
+    return directory
+
+
 @needs_compiler
 def test_a_wheel_has_the_message_path_compiled_and_its_sources(wheels: Path) -> None:
     tags, names = built(wheels)
@@ -120,9 +144,10 @@ def test_a_third_party_plugin_installed_with_pip_is_listed_and_answers(wheels: P
             assert match is not None
             answer = run(command, "call", "hello.greet", '{"name":"Ada"}', "--url", match[0], cwd=tmp_path)
             assert json.loads(answer)["data"] == {"text": "Hello, Ada!"}
-        finally:
             server.terminate()
             server.communicate()
+        finally:
+            server.kill()
     assert server.returncode == 0
 
 
@@ -136,9 +161,9 @@ def test_a_third_party_plugin_installed_with_pip_is_listed_and_answers(wheels: P
     ids=["no compiler", "a compiler that fails", "not wanted"],
 )
 def test_what_cannot_be_compiled_or_must_not_be_is_pure_python(
-    source: Path, tmp_path: Path, variables: dict[str, str], reason: str
+    small_source: Path, tmp_path: Path, variables: dict[str, str], reason: str
 ) -> None:
-    result = attempt(*BUILD, "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=tmp_path, **variables)
+    result = attempt(*BUILD, "--wheel", "--no-isolation", "--outdir", tmp_path, small_source, cwd=tmp_path, **variables)
     assert result.returncode == 0
     said = [line for line in result.stderr.splitlines(keepends=True) if "msanic-core" in line]
     assert len(said) == bool(reason)
@@ -161,9 +186,9 @@ def test_what_cannot_be_compiled_or_must_not_be_is_pure_python(
     ids=["no compiler", "a compiler that fails", "neither 0 nor 1"],
 )
 def test_a_build_fails_that_cannot_do_what_it_must(
-    source: Path, tmp_path: Path, variables: dict[str, str], reason: str
+    small_source: Path, tmp_path: Path, variables: dict[str, str], reason: str
 ) -> None:
-    result = attempt(*BUILD, "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=tmp_path, **variables)
+    result = attempt(*BUILD, "--wheel", "--no-isolation", "--outdir", tmp_path, small_source, cwd=tmp_path, **variables)
     assert result.returncode != 0
     assert re.search(reason, result.stderr)
     assert list(tmp_path.iterdir()) == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -30,6 +31,9 @@ async def started(source: str) -> AsyncIterator[WorkerProcess]:
         finally:
             worker.kill()
             await worker.end
+            # What it leaves behind is in the group that it has led.
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
 
 
 def test_a_worker_that_becomes_ready_and_stops() -> None:

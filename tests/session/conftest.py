@@ -13,6 +13,7 @@ from msanic_core.engine.base import InboxLimits, SessionPolicy
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.identity import Identity, SessionInfo
 from msanic_core.session.delivery import LocalDelivery
+from msanic_core.session.membership import Membership
 from msanic_core.session.offline import OfflineChain, OfflineHook, OfflineLimits
 from msanic_core.session.outbox import Flusher, Outbox
 from msanic_core.session.registry import Registry
@@ -83,7 +84,7 @@ class House:
         self.engine = engine or MemoryEngine(limits, lambda: self.now)
         self.offline = OfflineChain(self.registry, self.engine, hooks, OfflineLimits(yield_after, cancel_after))
         self.replay = Replay(self.engine, self.offline, lambda info, epoch: Push("sys.welcome", {"epoch": epoch}))
-        self.delivery = LocalDelivery(self.registry, self.offline, self.replay)
+        self.delivery = LocalDelivery(self.registry, self.offline, self.replay, Membership(self.registry, self.engine))
         self.receiver = RecordingReceiver()
         self.codecs = Codecs()
         self.flusher = Flusher(asyncio.get_running_loop())

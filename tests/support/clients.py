@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 from websockets.typing import Subprotocol
 
-from msanic_core.client import Backoff, Client, Push
+from msanic_core.client import Backoff, Client, ReceivedPush
 
 BOUND = 20.0
 """Seconds that anything may take which is expected to happen."""
@@ -156,7 +156,7 @@ def closing(code: int, reason: str = "") -> Script:
     return script
 
 
-async def take(client: Client, count: int) -> list[Push]:
+async def take(client: Client, count: int) -> list[ReceivedPush]:
     """So many pushes; the last one is not dealt with yet."""
     pushes = client.pushes()
     return [await anext(pushes) for _ in range(count)]

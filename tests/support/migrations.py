@@ -1,10 +1,9 @@
 """Databases with the models of test plugins, in this process, and `msanic-core db` in others."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from msanic_core.config import settings_from
@@ -13,6 +12,7 @@ from msanic_core.db.migration.migrator import Migrator
 from msanic_core.db.migration.writer import write_migrations
 from msanic_core.plugins.loading import load_plugins
 from tests.support.model_packages import import_package
+from tests.support.processes import program
 
 
 @asynccontextmanager
@@ -64,16 +64,14 @@ async def execute(url: str, *statements: str) -> list[dict[str, Any]]:
         await database.close()
 
 
-async def run_db(*arguments: str) -> asyncio.subprocess.Process:
-    """Start `msanic-core db`, for the plugins of the test; what it prints is kept in pipes."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "msanic_core", "db", *arguments, "--set", 'plugins.block=["notes"]',
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ},
-    )  # fmt: skip
+def running_db(*arguments: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Run `msanic-core db` within a block, for the plugins of the test; what it prints is kept in pipes."""
+    blocked = ("--set", 'plugins.block=["chat", "echo", "notes"]')
+    return program(sys.executable, "-m", "msanic_core", "db", *arguments, *blocked)
 
 
 async def db(*arguments: str) -> tuple[int | None, str, str]:
     """Run `msanic-core db` to its end; returns exit code, stdout and stderr."""
-    process = await run_db(*arguments)
-    out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    async with running_db(*arguments) as process:
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()

@@ -32,6 +32,7 @@ class Node:
         self.behind: list[tuple[str, int]] = []
         self.adopted: list[OfflineJob] = []
         self.fenced = 0
+        self.changed: list[tuple[str, str, bool]] = []
         self.settled: dict[int, asyncio.Event] = {}
 
     def to_user(self, user: str, push: Push) -> int:
@@ -59,6 +60,10 @@ class Node:
 
     def adopt(self, job: OfflineJob) -> None:
         self.adopted.append(job)
+
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        self.changed.append((session_id, group, member))
+        return session_id in self.online
 
     def drop_sessions(self) -> None:
         self.online.clear()

@@ -134,8 +134,13 @@ async def nodes(url: str, **options: Any) -> AsyncIterator[StartNode]:
     started: list[RedisNode] = []
     all_options = RedisOptions(url, **{"lease": 0.5, "timeout": TIMEOUT, "prefix": uuid.uuid4().hex, **options})
 
-    async def start(name: str, plugins: list[str] | None = None, limits: InboxLimits = LIMITS) -> RedisNode:
-        node = RedisNode(name, all_options, limits)
+    async def start(
+        name: str,
+        plugins: list[str] | None = None,
+        limits: InboxLimits = LIMITS,
+        kind: type[RedisNode] = RedisNode,
+    ) -> RedisNode:
+        node = kind(name, all_options, limits)
         await node.start(["chat"] if plugins is None else plugins)
         started.append(node)
         return node

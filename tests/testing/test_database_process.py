@@ -1,4 +1,4 @@
-"""Private PostgreSQL and MariaDB servers: what survives what, and that nothing is left of them."""
+"""Private PostgreSQL and MariaDB servers: which data survives, and that nothing is left of them."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ def assert_gone(process: DatabaseProcess) -> None:
 
 
 async def rows(url: str) -> list[int]:
-    """What is in the column `x` of the table `t`."""
+    """The values of the column `x` in the table `t`."""
     async with TortoiseContext() as context:
         await context.init(db_url=url, modules={"models": ["tests.testing.test_databases"]})
         return [row["x"] for row in await context.db().execute_query_dict("SELECT x FROM t ORDER BY x")]

@@ -1,4 +1,4 @@
-"""Tortoise on a fresh database of each kind, and what it says while the server is down."""
+"""Tortoise on an empty database of each kind, and its errors while the server is down."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -73,7 +73,7 @@ def test_a_time_is_the_same_instant_again(database_url: str) -> None:
 
     async def test(connection: BaseDBAsyncClient) -> None:
         await Entry.create(text="a", at=at)
-        # Tortoise compares times as UTC only if they are given so.
+        # Tortoise compares times as UTC only if they are in UTC.
         start = at.astimezone(UTC)
         entry = await Entry.get(at__gte=start, at__lt=start + timedelta(microseconds=1))
         assert entry.at == at

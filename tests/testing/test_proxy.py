@@ -1,4 +1,4 @@
-"""Each way to spoil a connection, with a real echo server behind the proxy."""
+"""Each way to break or slow a connection, with a real echo server behind the proxy."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ QUIET = 0.2
 
 
 class Echo:
-    """A server that sends back what it gets; `ends` has how each of its connections ended: b"" or the error."""
+    """An echo server. `ends`: how each of its connections ended, b"" or the error."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -83,7 +83,7 @@ def with_proxy(test: Callable[[Echo, Proxy], Awaitable[None]]) -> None:
 
 
 async def assert_silent(stream: Stream) -> None:
-    """Neither bytes nor an end."""
+    """Check that neither bytes nor an end arrive."""
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(stream[0].read(1), QUIET)
 
@@ -197,7 +197,7 @@ def test_throttle_lets_that_many_bytes_through_and_holds_the_sender_up() -> None
             await reader.readexactly(10_000)
             assert time.monotonic() - began >= 0.4
             proxy.throttle(1)
-            # The kernel on the sender's side may take megabytes of it; what is in the proxy and beyond is little.
+            # The sender's kernel may buffer megabytes of it; the proxy and the receiver hold little.
             writer.write(bytes(16 * 1024 * 1024))
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(writer.drain(), QUIET)

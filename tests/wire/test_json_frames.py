@@ -1,4 +1,4 @@
-"""JSON in binary frames is the same as in text frames, except that nobody has looked at its bytes before."""
+"""JSON in binary frames works as in text frames, except that its bytes have not been checked before."""
 
 import contextlib
 import itertools
@@ -23,7 +23,7 @@ text, binary = codecs.json, codecs.binary_json
 
 
 def payload_in(frame: bytes) -> bytes:
-    """What a client gets of a binary frame: an independent reader checks it."""
+    """Decode a binary frame as a client does, with an independent reader."""
     client = ClientProtocol(parse_uri("ws://server/"), state=State.OPEN, max_size=None)
     client.receive_data(frame)
     assert client.parser_exc is None
@@ -34,7 +34,7 @@ def payload_in(frame: bytes) -> bytes:
 
 
 def in_text(outcome: Any) -> Any:
-    """The outcome as it would be in text frames; the answer, which is its last part, differs in its first byte."""
+    """The same outcome as with text frames, where only the first byte of the answer, the last part, differs."""
     return outcome and (*outcome[:-1], b"\x81" + outcome[-1][1:])
 
 

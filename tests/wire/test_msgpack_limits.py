@@ -1,4 +1,4 @@
-"""What a payload may not have too much of, and what refusing it costs."""
+"""The limits of a payload, and the cost of refusing one."""
 
 import tracemalloc
 
@@ -34,7 +34,7 @@ def test_number_of_maps_and_arrays(empty: bytes) -> None:
     limited = MsgpackCodec(max_containers=100)
     assert len(limited.decode(HEAD + b"\xdc\x00\x62" + empty * 98).data) == 98
     assert refusal(HEAD + b"\xdc\x00\x63" + empty * 99, limited) == "message: more than 100 maps and arrays"
-    # With integer keys, which are looked at one by one.
+    # With integer keys, which are checked one by one.
     pairs = b"".join(bytes((n,)) + empty for n in range(99))
     assert len(limited.decode(HEAD + b"\xde\x00\x62" + pairs[: 98 * (1 + len(empty))]).data) == 98
     assert refusal(HEAD + b"\xde\x00\x63" + pairs, limited) == "message: more than 100 maps and arrays"

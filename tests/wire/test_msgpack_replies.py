@@ -1,4 +1,4 @@
-"""The codec on msgpack: answers that are Structs, whose fields go on the wire by a shorter way where they can."""
+"""The codec on msgpack: replies with Structs, encoded by the fast path if possible."""
 
 import datetime
 import decimal
@@ -96,7 +96,7 @@ def answered(data: Any, by: MsgpackCodec = codec) -> Any:
 
 @pytest.mark.parametrize(("struct", "expected"), ON_THE_WIRE, ids=lambda value: type(value).__name__)
 def test_a_struct_on_the_wire(struct: msgspec.Struct, expected: Any) -> None:
-    """By itself, again once the codec knows its type, within another, in a list, in a dict and in a push."""
+    """The value alone, a second time, within a Struct, in a list, in a dict, and in a push."""
     by = MsgpackCodec()
     for _ in range(2):
         answer = answered(struct, by)
@@ -199,13 +199,13 @@ def test_the_data_of_an_answer_is_not_changed() -> None:
 
 
 MOMENTS = [datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC), datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)]
-"""In the extension for timestamps these have four and twelve bytes; most have eight."""
+"""As timestamp extensions these have four and twelve bytes; most timestamps have eight."""
 
 
 @unhurried
 @given(st.recursive(values | st.datetimes(timezones=st.just(datetime.UTC)) | st.sampled_from(MOMENTS), st.lists))
 def test_answers_are_what_the_packer_would_make_of_them(value: Any) -> None:
-    """Whichever way they take: no extension gets out."""
+    """On both paths, no extension is sent."""
     plain = msgspec.to_builtins(value, builtin_types=(bytes,))  # here the dates become texts
     reply = {"cmd": "a.b", "data": plain, "code": 0, "req": None, "hint": ""}
     push = {"cmd": "a.b", "data": plain, "code": 0, "hint": ""}
@@ -232,7 +232,7 @@ class Partial(msgspec.Struct):
 
 
 def test_a_field_that_is_unset_is_left_out() -> None:
-    """As in JSON, and as in a Struct within another."""
+    """The same result as in JSON, and as in a nested Struct."""
     assert answered([Partial(1)]) == [{"a": 1}]
     assert answered(Partial(1)) == {"a": 1}
     assert answered(Partial(1, 2)) == {"a": 1, "b": 2}
@@ -264,7 +264,7 @@ def test_a_field_that_is_unset_is_left_out_whatever_its_annotation(type_: Callab
 
 
 def test_a_struct_with_an_annotation_that_only_type_checkers_can_read() -> None:
-    """It cannot be decoded to, but written it can be: in JSON, and within another."""
+    """The type cannot be decoded, but it can be encoded: in JSON, and within another Struct."""
     struct = msgspec.defstruct("Answer", [("a", "NameForTypeCheckers | None")])(1)
     assert msgspec.json.encode(struct) == b'{"a":1}'
     assert answered([struct]) == [{"a": 1}]

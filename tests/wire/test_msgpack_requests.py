@@ -1,4 +1,4 @@
-"""Requests in msgpack, and payloads that are none."""
+"""Requests in msgpack, and invalid payloads."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def test_decode_refuses(payload: str | bytes, hint: str) -> None:
 def test_extension_types_are_refused(data: bytes) -> None:
     expected = "message: extension types are not accepted, timestamps neither: send a string or a number"
     assert refusal(HEAD + data) == expected
-    many = b"\xdc\x03\xe8" + b"\x90" * 999  # so that the message is decoded with care
+    many = b"\xdc\x03\xe8" + b"\x90" * 999  # so that the exact checks run
     assert refusal(HEAD + many + data) == expected
 
 

@@ -1,4 +1,4 @@
-"""The rules a client has to keep, and what is handed over; arbitrary streams are in test_reader_properties.py."""
+"""The rules for clients, and the messages that the reader gives; test_reader_properties.py has arbitrary streams."""
 
 from itertools import product
 
@@ -29,7 +29,7 @@ from tests.support.reader import (
     header,
 )
 
-# Each is refused with its last byte, and not before.
+# Each is refused at its last byte, not before.
 VIOLATIONS: dict[str, tuple[Refusal, bytes]] = {
     **{
         f"reserved bits {rsv:03b} on opcode {opcode}, {size} bytes": (RESERVED, frame(opcode, bytes(size), rsv=rsv)[:2])
@@ -79,7 +79,7 @@ VIOLATIONS: dict[str, tuple[Refusal, bytes]] = {
     "last fragment ends in a character": (FRAGMENT_NOT_UTF8, fragments(TEXT, b"gr", b"\xc3")),
 }  # fmt: skip
 
-# Refused when the last frame is there as a whole.
+# Refused when the last frame is complete.
 OUT_OF_ORDER: dict[str, tuple[Refusal, bytes]] = {
     "continuation of nothing": (NOT_BEGUN, frame(CONTINUATION, b"x")),
     "empty continuation of nothing": (NOT_BEGUN, frame(CONTINUATION)),

@@ -75,7 +75,7 @@ def test_held_while_a_frame_is_unfinished(kind: str) -> None:
         client = Client()
         client.send(data[:cut])
         assert client.got == []
-        assert not client.reader.waiting  # it is the client who has to go on
+        assert not client.reader.waiting  # the next bytes must come from the client
         client.reader.held = True
         assert not client.reader.waiting
         client.send(data[cut:])
@@ -101,7 +101,7 @@ def test_held_by_a_frame_that_came_in_pieces(kind: str) -> None:
         assert not client.reader.waiting
         client.reader.held = True
         client.send(frame(BINARY, b"next")[7:8])
-        assert client.reader.waiting  # it may be all that was missing
+        assert client.reader.waiting  # these bytes may complete the frame
         client.reader.held = False
         client.send(frame(BINARY, b"next")[8:])
         assert client.got == [b"next"]

@@ -1,4 +1,4 @@
-"""What websockets reads and refuses, which nobody here wrote, beside what the reader does."""
+"""Our reader compared with the independent parser of websockets: what each reads and refuses."""
 
 from random import Random
 
@@ -29,7 +29,7 @@ from tests.support.reader_streams import (
 
 
 def read_by_us(data: bytes, max_message: int = NO_LIMIT) -> Outcome:
-    """As the socket adapter does it: a close frame is parsed, and ends the reading."""
+    """As the transport does it: a close frame is parsed, and ends the reading."""
     client = Client(max_message)
 
     def control(opcode: int, payload: bytes) -> None:
@@ -56,7 +56,7 @@ def is_no_text(payload: bytes, final: bool) -> bool:
 
 
 def read_by_websockets(data: bytes, max_message: int | None = None) -> Outcome:
-    """The frames are websockets' work; messages are put together here, since it leaves that to its callers."""
+    """websockets parses the frames; this class puts messages together, which websockets leaves to its callers."""
     server = ServerProtocol(state=State.OPEN, max_size=max_message)
     server.receive_data(data)
     got: list[Received] = []
@@ -91,20 +91,20 @@ REFUSED_FROM_THE_HEADER = {
 
 
 def is_explained(ours: Outcome, theirs: Outcome) -> bool:
-    """Whether this is one of the differences there should be."""
+    """Whether this difference is expected."""
     messages, violation = ours
     if violation.startswith("1002 a length of "):
         # Section 5.2: "the minimal number of bytes MUST be used", "the most significant bit MUST be 0". Not checked
-        # by websockets, which goes on.
+        # by websockets, which continues.
         return theirs[0][: len(messages)] == messages
     if theirs[1] == "1002 incomplete fragmented message":
         # Section 5.4: "Control frames MAY be injected in the middle of a fragmented message", and a close frame is one.
         closes = [got for got in messages if isinstance(got, tuple) and got[0] == CLOSE]
         return ours == (theirs[0] + closes[:1], "")
     if violation in REFUSED_FROM_THE_HEADER:
-        # websockets waits for the payload before it looks at these.
+        # websockets checks these only when the payload has come.
         return theirs == (messages, "")
-    # A code that must not be sent with a reason that is not UTF-8: each of us looks at another one first.
+    # A code that must not be sent, with a reason that is not UTF-8: the two parsers check them in different order.
     return messages == theirs[0] and violation.startswith("1002 close code ") and code(theirs) == "1007"
 
 
@@ -148,7 +148,7 @@ def test_websockets_reads_what_was_sent(random: Random, length: int) -> None:
 @unhurried
 @many_streams
 def test_websockets_has_the_same_limit(random: Random, length: int) -> None:
-    """Of data frames: websockets counts control frames too."""
+    """The number of data frames; websockets also counts control frames."""
     sent = b"".join(any_stream(random, length, controls=0)[0])
     limit = random.choice([1, 5, 20, 124, 125, 126, 299])
     ours, theirs = read_by_us(sent, limit), read_by_websockets(sent, limit)

@@ -1,4 +1,4 @@
-"""Any stream, in any pieces, held at any time; what reading costs; and the parser of websockets beside ours."""
+"""Any stream, in any pieces, held at any time; reading without the compiled mask; and the cost of reading."""
 
 import importlib.util
 import struct
@@ -50,7 +50,7 @@ def test_pieces_are_refused_as_the_whole_is(random: Random, length: int) -> None
 @unhurried
 @many_streams
 def test_nothing_is_lost_when_it_is_held(random: Random, length: int) -> None:
-    """`received` asserts that nothing comes while it is held."""
+    """`received` asserts that nothing comes while the reader is held."""
     frames, meaning = any_stream(random, length)
     client = Client(holds=frozenset(random.choices(range(1, 10), k=3)))
     for piece in any_pieces(random, b"".join(frames)):
@@ -94,11 +94,11 @@ def test_without_the_compiled_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.got == ["short", bytes(300)]
 
 
-# What reading costs
+# The cost of reading
 
 
 class CountingReader(MessageReader):
-    """Counts how often it looks at a frame."""
+    """Counts how often it processes a frame."""
 
     __slots__ = ("looks",)
 
@@ -111,7 +111,7 @@ class CountingReader(MessageReader):
 
 @pytest.mark.interpreted
 def test_a_short_text_is_read_without_a_look_at_its_frame() -> None:
-    """It is the usual case, and this is most of what it costs."""
+    """This is the usual case, and most of its cost."""
     client = Client()
     reader = CountingReader(125, 1, client, client.control)
     reader.looks = 0
@@ -134,13 +134,13 @@ def test_a_frame_in_single_bytes_is_looked_at_only_when_there_is_something_to_se
 
 
 def test_what_is_kept_of_a_frame_is_not_copied_for_each_byte() -> None:
-    """A copy would be a second one, for a moment."""
+    """A copy would need the memory twice for a moment."""
     client = Client()
     data = frame(BINARY, True, bytes(MEGABYTE), bytes(4))
     tracemalloc.start()
     try:
         client.reader.feed(data[:10])
-        assert tracemalloc.get_traced_memory()[1] < 10_000  # nothing is set aside for what is only announced
+        assert tracemalloc.get_traced_memory()[1] < 10_000  # no memory is reserved for an announced length
         half = len(data) // 2
         client.reader.feed(data[10:half])
         tracemalloc.reset_peak()
@@ -150,6 +150,6 @@ def test_what_is_kept_of_a_frame_is_not_copied_for_each_byte() -> None:
         client.reader.feed(data[half + 1000 :] + data[:10])
         assert client.got == [bytes(MEGABYTE)]
         client.got.clear()
-        assert tracemalloc.get_traced_memory()[0] < 10_000  # the beginning of the next one keeps nothing of the first
+        assert tracemalloc.get_traced_memory()[0] < 10_000  # the start of the next frame keeps nothing of the first
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""The quick way to read requests gives what the other gives, or leaves the message to it."""
+"""The typed decoder of requests gives the same result as `Codec.decode`, or leaves the message to it."""
 
 import itertools
 from typing import Any
@@ -34,12 +34,12 @@ LIMITS = (
     "message: a map with integer keys and more than",
     "message: keys of maps must be strings, integers or bytes",
 )
-"""Where the two differ: what is in fields that nobody reads, of the request or of a Struct, the quick way passes over
-without making an object of it. The other way makes one, and has these limits for it. JSON has no such limits."""
+"""Where the two differ: the typed decoder skips unknown fields of the request or of a Struct without making objects.
+`Codec.decode` makes objects of them, within these limits. JSON has no such limits."""
 
 
 def agree(codec: Codec, payload: str | bytes) -> tuple[Seen | None, Seen]:
-    """Both outcomes, which are the same unless one of `LIMITS` comes between."""
+    """Both outcomes, which are equal unless one of `LIMITS` applies."""
     quick, other = seen_quickly(codec, payload), seen(codec, payload)
     if quick is not None and quick != other:
         assert codec is codecs.msgpack
@@ -54,7 +54,7 @@ def agree(codec: Codec, payload: str | bytes) -> tuple[Seen | None, Seen]:
 def test_both_ways_have_the_same_outcome(codec: Codec, message: Fields) -> None:
     quick, other = agree(codec, payload_of(message, codec.name))
     if quick is not None and quick != other:
-        # And then it is as if the client had not sent what nobody reads.
+        # Then the result is as if the client had not sent the ignored part.
         assert quick == seen(codec, payload_of(without_extras(message), codec.name))
 
 
@@ -90,7 +90,7 @@ def test_each_byte_of_a_message_may_be_missing(codec: Codec) -> None:
             assert agree(codec, payload[:cut])[0] is None
 
 
-# What goes the quick way
+# Messages for the typed decoder
 
 
 @with_each_codec
@@ -149,7 +149,7 @@ def test_data_may_be_missing_where_the_other_way_takes_a_null(codec: Codec) -> N
             assert quick == null
 
 
-# What does not
+# Messages for `Codec.decode`
 
 NOT_CMD: list[Any] = [None, True, 1.5, [], {}, b"scalar.int", ["scalar.int"]]
 NOT_SAY: list[Any] = [None, 1, {}, [], {"room": 1}, "x"]

@@ -1,4 +1,4 @@
-"""The quick way to read requests: what a message may cost, however it is made, and with few commands."""
+"""The typed decoder of requests: the highest cost of any message, and few commands."""
 
 import contextlib
 import tracemalloc
@@ -87,7 +87,7 @@ def test_however_deep(codec: Codec, levels: int) -> None:
         {"cmd": "scalar.int", "data": 1, "zz": nested},
     ]
     for message in ignored:
-        # What nobody reads may be deeper, but not so deep that passing over it takes the stack: how deep is Python's.
+        # Unknown fields may be nested deeper than the limit, up to Python's recursion limit.
         seen_without = seen(codec, payload_of(without_extras(message), codec.name))
         quick = seen_quickly(codec, payload_of(message, codec.name))
         assert quick in {100: (seen_without,), 5_000: (seen_without, None), 1_000_000: (None,)}[levels]
@@ -120,7 +120,7 @@ def test_what_a_check_raises_that_is_no_error_of_the_decoder_comes_out(codec: Co
         decode(payload_of({"cmd": "a.b", "data": {}}, codec.name))
 
 
-# Few commands, or none
+# Few commands, or no commands
 
 
 @with_each_codec

@@ -1,4 +1,4 @@
-"""What types say of themselves."""
+"""Types with their own decoding, and descriptions of patterns."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The engine of a single process: users, groups and inboxes in this process's memory, gone with it.
+"""The engine of a single process: users, groups and inboxes are in its memory and end with it.
 
-Read `memory_engine.py`, then `inbox.py`. `node` imports `MemoryEngine`.
+Read `memory_engine.py`, then `memory_inbox.py`. `node` imports `MemoryEngine`.
 """

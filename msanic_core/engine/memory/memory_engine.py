@@ -13,7 +13,7 @@ import msgspec
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionPolicy
 from msanic_core.engine.local_locks import LocalLocks, not_free
-from msanic_core.engine.memory.inbox import Inbox
+from msanic_core.engine.memory.memory_inbox import MemoryInbox
 from msanic_core.identity import SessionInfo
 from msanic_core.wire import Push
 
@@ -29,17 +29,17 @@ class MemoryEngine:
         self._delivery: Delivery | None = None
         self._sessions: dict[str, dict[str, SessionInfo]] = {}
         self._groups: dict[str, dict[str, str]] = {}
-        self._inboxes: dict[str, Inbox] = {}
+        self._inboxes: dict[str, MemoryInbox] = {}
         self._highest_forgotten_id = 0
         self._handshakes: dict[str, int] = {}
         self._epoch = uuid.uuid4().hex
         self._locks = LocalLocks()
-        # Microseconds, as in Redis: those of an earlier process were lower.
+        # From the clock's microseconds on, as in Redis: the fences of an earlier process were lower.
         self._fences = count(int(now() * 1_000_000))
 
     @property
     def delivery(self) -> Delivery:
-        """The node's side; there once `start` was called."""
+        """The node, as `start` was given it."""
         if self._delivery is None:
             raise RuntimeError("the engine is not started")
         return self._delivery
@@ -77,11 +77,11 @@ class MemoryEngine:
         return msgspec.structs.replace(session, closed_at=self._now(), last=not others)
 
     async def holds(self, session_id: str) -> bool:  # noqa: ARG002
-        """See `Engine.holds`. There is nobody who could take it over."""
+        """See `Engine.holds`. No other process could have the job."""
         return True
 
     async def done(self, session: SessionInfo, plugin: str) -> None:
-        """See `Engine.done`. Nothing to mark: see `lost`."""
+        """See `Engine.done`. There is nothing to mark, see `unregister`."""
 
     async def newer_handshake(self, user: str, timestamp: int) -> bool:
         """See `Engine.newer_handshake`."""
@@ -98,6 +98,10 @@ class MemoryEngine:
     async def leave(self, session: SessionInfo, group: str) -> None:
         """See `Engine.leave`."""
         self._leave(session.id, group)
+
+    async def ask_to_change_group(self, session: SessionInfo, group: str, member: bool) -> bool:  # noqa: ARG002
+        """See `Engine.ask_to_change_group`. There is no other node."""
+        return False
 
     async def members(self, group: str) -> list[str]:
         """See `Engine.members`."""
@@ -136,7 +140,7 @@ class MemoryEngine:
 
     async def inbox(self, user: str, client: str, after: int | None, limit: int) -> InboxPage:
         """See `Engine.inbox`."""
-        # A client without a name is known by its session, as long as there is no inbox.
+        # A client without a name needs no inbox yet: a new inbox knows the clients of open sessions.
         inbox = self._inbox_of(user) if client else self._inboxes.get(user)
         if inbox is None:
             return InboxPage((), 0, self._epoch, self._highest_forgotten_id)
@@ -150,7 +154,7 @@ class MemoryEngine:
 
     @asynccontextmanager
     async def lock(self, name: str, wait: float | None) -> AsyncIterator[Lock]:
-        """See `Engine.lock`. It cannot be lost: who could take it ends with the process too."""
+        """See `Engine.lock`. The lock cannot be lost: all tasks that want it are in this process."""
         lock = self._locks.of(name)
         try:
             async with asyncio.timeout(wait):
@@ -166,19 +170,21 @@ class MemoryEngine:
         """See `Engine.describe`."""
         return {"name": self.name, "healthy": True, "survives": "nothing: sessions and inboxes end with the process"}
 
-    def _inbox_of(self, user: str) -> Inbox:
+    def _inbox_of(self, user: str) -> MemoryInbox:
         inbox = self._inboxes.get(user)
         if inbox is None:
-            # With each new one the two that were not looked at for longest: so old ones do not pile up.
+            # Each new inbox checks the two that were checked longest ago, so unused ones do not pile up.
             for other in list(islice(self._inboxes, 2)):
                 self._inboxes[other] = self._inboxes.pop(other)
                 self._tidy(other)
             clients = {session.client for session in self._sessions.get(user, {}).values()}
-            inbox = self._inboxes[user] = Inbox(self._inbox_limits, self._now(), self._highest_forgotten_id, clients)
+            inbox = self._inboxes[user] = MemoryInbox(
+                self._inbox_limits, self._now(), self._highest_forgotten_id, clients
+            )
         return inbox
 
     def _tidy(self, user: str) -> None:
-        """Users come and go: an inbox nobody needs is dropped, its successor's ids rise above it."""
+        """Delete a user's inbox if nobody needs it. Ids of later inboxes start above its last one."""
         inbox = self._inboxes.get(user)
         if inbox is not None and user not in self._sessions and inbox.forgettable(self._now()):
             self._highest_forgotten_id = max(self._highest_forgotten_id, inbox.last_id)

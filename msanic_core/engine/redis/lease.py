@@ -1,8 +1,8 @@
-"""Signs of life: this node's own, and which of the others give none any more.
+"""The beats of this node, and the owners that no longer beat; the README has the states of a lease.
 
-A lease is not a key that expires: Redis's clock goes on while nobody can renew anything. Each node counts up a number
-in the store, and looks at those of the others. One whose number has stood still for the length of a lease, during which
-the looking itself worked without a gap, is condemned; its next sign of life is refused.
+A lease is not a key that expires: Redis's clock goes on while no node can renew anything. Each owner raises a number in
+the store and reads the numbers of the others. A node condemns an owner whose number has not changed for a whole lease,
+if the node itself could read all that time. The next beat of a condemned owner is refused.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ class Silence:
         self._looked_at: float | None = None
 
     def look(self, beats: Mapping[str, str], now: float) -> dict[str, str]:
-        """Note the others' last beats, at a time in seconds; returns those which have been silent for a lease."""
+        """Note the others' beats at a time in seconds; returns those that have not changed for a lease."""
         if self._looked_at is None or now - self._looked_at > self._lease / 2:
-            # Who did not look, or could not, cannot say who was silent.
+            # This node did not look for too long: it cannot know who was silent meanwhile.
             self._seen.clear()
         self._looked_at = now
         for owner, beat in beats.items():
@@ -43,10 +43,10 @@ class Silence:
 
 
 class Lease:
-    """One node's lease. `owner` is its name in the store, a new one after each time it was condemned.
+    """One node's lease. `owner` is the node's name in the store. It changes each time the node is condemned.
 
-    `on_dead` is called with an owner that this node has condemned; `on_condemned` when this node was, with the name it
-    had; `on_new_store` when the store turns out to be another one, or emptied. `count`: how many sessions it has.
+    `on_dead` is called with each owner that this node condemns, `on_condemned` with this node's former name after it
+    was condemned itself, `on_new_store` when the store was emptied or replaced. `count`: how many sessions it has.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Lease:
         self._task: asyncio.Task[None] | None = None
         self.epoch = ""
         self.dead: frozenset[str] = frozenset()
-        """Owners that are condemned, or will be in a moment: who is with them only is not there."""
+        """Owners that are condemned or about to be: a user whose sessions they all hold counts as offline."""
         self.nodes = 1
-        """How many are alive."""
+        """How many nodes are alive."""
         self.sessions_elsewhere = 0
-        """How many sessions the other living nodes have, as of their last signs of life."""
+        """How many sessions the other living nodes have, as of their last beats."""
 
     @property
     def owner(self) -> str:
@@ -91,16 +91,16 @@ class Lease:
 
     @property
     def fresh(self) -> bool:
-        """Whether nobody can have condemned this node yet."""
+        """Whether no other node can have condemned this one yet."""
         return self._loop.time() < self._valid_until
 
     async def start(self) -> None:
-        """Give the first sign of life. Raises `StoreUnavailableError`."""
+        """Beat now, and regularly from then on. Raises `StoreUnavailableError`."""
         await self.beat()
         self._task = self._loop.create_task(self._run())
 
     async def stop(self, *, clean: bool) -> None:
-        """End the lease. `clean`: nothing is left to be taken over; otherwise the others are asked to do so at once."""
+        """End the lease. `clean`: this node holds nothing. Otherwise others shall take over at once."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -113,14 +113,14 @@ class Lease:
             log.warning("the others will notice only after a lease that this node has ended: %s", error.hint)
 
     async def confirm(self, *, wait: bool = False) -> None:
-        """Make sure that this node is not condemned, or has a new name by now; see `beat`."""
+        """Beat if this node may have been condemned. Then `owner` is not condemned. See `beat`."""
         if not self.fresh:
             await self.beat(wait=wait, again=False)
 
     async def beat(self, *, wait: bool = False, again: bool = True) -> None:
-        """Give a sign of life, and look at the others. Raises `StoreUnavailableError`.
+        """Beat, and look at the others. Raises `StoreUnavailableError`.
 
-        `wait`: wait for a store that is away, for as long as it takes. `again`: also if another call has done so while
+        `wait`: wait for a store that is away, for as long as it takes. `again`: also if another call has beaten while
         this one waited for its turn.
         """
         async with self._beating:
@@ -136,7 +136,7 @@ class Lease:
                 )
                 if alive == b"1":
                     break
-                # Under its new name it is nobody yet: it gives a sign of life before it holds anything.
+                # The store does not know the new name yet: beat before this node holds anything under it.
                 self._renew()
             self._valid_until = began + self._seconds
             self._note_epoch(epoch.decode())
@@ -149,7 +149,7 @@ class Lease:
             self._on_new_store()
 
     def _renew(self) -> None:
-        """The others have condemned this node: it goes on under another name, with nothing."""
+        """Another node has condemned this one: go on under another name, and hold nothing."""
         condemned = self.owner
         self._incarnation += 1
         self.epoch = ""
@@ -160,7 +160,7 @@ class Lease:
     async def _judge(self, beats: Mapping[str, str], dead: Mapping[str, str]) -> None:
         others = {owner: beat for owner, beat in beats.items() if owner != self.owner}
         silent = self._silence.look(others, self._loop.time())
-        # Who has condemned others, and then died, leaves what they held to the next.
+        # The owner that condemned these has died too: this node takes over from them.
         left = {owner: by for owner, by in dead.items() if by != self.owner and by not in beats}
         self.dead = frozenset((*silent, *dead))
         self.nodes = len(beats) - len(silent)
@@ -183,5 +183,5 @@ class Lease:
 
 
 def _pairs(answer: Sequence[bytes]) -> dict[str, str]:
-    """A hash as a script returns it."""
+    """Read a hash that a script has returned."""
     return {answer[index].decode(): answer[index + 1].decode() for index in range(0, len(answer), 2)}

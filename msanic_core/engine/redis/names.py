@@ -1,34 +1,22 @@
-"""What keys and channels are called. All keys of one user, of one group, of all nodes lie in one slot of a cluster.
+"""The names of keys and channels. What each holds is in the README.
 
-How long each lives; what has no end here is gone when it is empty.
-
-| key                           | what                                    | until                                     |
-| ----------------------------- | --------------------------------------- | ----------------------------------------- |
-| `{nodes}:beats`               | last sign of life of each owner         | the node stops, or is condemned           |
-| `{nodes}:dead`                | who has condemned whom                  | the last session was taken over           |
-| `{nodes}:epoch`               | what tells this store from an empty one | the store is emptied                      |
-| `{held:OWNER}`                | sessions and jobs an owner answers for  | each is done, or was taken over           |
-| `{u:USER}:sessions`           | records of open sessions                | each is lost, or was taken over           |
-| `{u:USER}:groups:SESSION`     | the groups it is in                     | it is lost                                |
-| `{u:USER}:job:SESSION`        | plugins that have yet to be told        | all were told                             |
-| `{u:USER}:taken:SESSION`      | it was taken over from a dead node      | an hour                                   |
-| `{u:USER}:meta`, `:inbox`     | positions; messages                     | 2 x `max_age` after the last push or read |
-| `{u:USER}:keys`               | the last 1,000 keys given by callers    | `max_age` after the last one              |
-| `{u:USER}:sent`               | the last 1,000 keys of calls' own       | a minute after the last one               |
-| `{u:USER}:handshake`          | time of the last handshake              | for ever: an old one must stay refused    |
-| `{g:GROUP}:members`, `:nodes` | sessions in it; how many each node has  | each has left                             |
+A script may use only keys of one slot of a cluster. All keys of one user, group or lock have one hash tag and so one
+slot, and so have the keys about nodes.
 """
 
 _RESERVED = str.maketrans({character: f"%{ord(character):02X}" for character in "%{}:*\r\n\0"})
 
 
 def escape(name: str) -> str:
-    """A user id, group or other name as a part of a key: what means something in keys and records is encoded."""
+    """A name as a part of a key or record: characters that have a meaning there are percent-encoded."""
     return name.translate(_RESERVED)
 
 
 class Names:
-    """The keys and channels below one prefix; channels also carry the number of the database, which they ignore."""
+    """The keys and channels below one prefix.
+
+    Channels carry the number of the database too, because Redis delivers a message to the subscribers of all databases.
+    """
 
     def __init__(self, prefix: str, database: int) -> None:
         self._prefix = prefix
@@ -36,38 +24,69 @@ class Names:
         self.dead = f"{prefix}:{{nodes}}:dead"
         self.epoch = f"{prefix}:{{nodes}}:epoch"
         self.node_channel = f"{prefix}:{database}:node:"
-        """What a node's channel begins with; then comes the node."""
+        """The prefix of the nodes' channels; the node's name follows."""
         self.everybody = f"{prefix}:{database}:everybody"
         """The channel that all nodes subscribe to."""
 
-    def of_user(self, user: str, what: str) -> str:
-        """A key of a user: `sessions`, `meta`, `inbox`, `keys`, `sent`, `handshake`."""
-        return f"{self._prefix}:{{u:{escape(user)}}}:{what}"
+    def held(self, owner: str) -> str:
+        """The list of an owner: its sessions and offline jobs."""
+        return f"{self._prefix}:{{held:{owner}}}"
 
-    def job(self, user: str, session_id: str) -> str:
-        """The offline job of a session."""
-        return self.of_user(user, f"job:{session_id}")
-
-    def taken(self, user: str, session_id: str) -> str:
-        """The mark of a session that was taken over from a dead node."""
-        return self.of_user(user, f"taken:{session_id}")
+    def sessions(self, user: str) -> str:
+        """The records of a user's sessions."""
+        return self._of_user(user, "sessions")
 
     def groups_of(self, user: str, session_id: str) -> str:
         """The groups that a session is in."""
-        return self.of_user(user, f"groups:{session_id}")
+        return self._of_user(user, f"groups:{session_id}")
 
-    def of_group(self, group: str, what: str) -> str:
-        """A key of a group: `members`, `nodes`."""
-        return f"{self._prefix}:{{g:{escape(group)}}}:{what}"
+    def job(self, user: str, session_id: str) -> str:
+        """The offline job of a session."""
+        return self._of_user(user, f"job:{session_id}")
 
-    def held(self, owner: str) -> str:
-        """What an owner answers for: sessions and offline jobs."""
-        return f"{self._prefix}:{{held:{owner}}}"
+    def taken(self, user: str, session_id: str) -> str:
+        """The mark of a session that was claimed from a dead owner."""
+        return self._of_user(user, f"taken:{session_id}")
+
+    def meta(self, user: str) -> str:
+        """The ids and positions of a user's inbox."""
+        return self._of_user(user, "meta")
+
+    def inbox(self, user: str) -> str:
+        """The messages of a user's inbox."""
+        return self._of_user(user, "inbox")
+
+    def keys(self, user: str) -> str:
+        """The keys of stored messages that callers of `Engine.push` gave."""
+        return self._of_user(user, "keys")
+
+    def sent(self, user: str) -> str:
+        """The keys of stored messages that this engine gave, for its own repeated calls."""
+        return self._of_user(user, "sent")
+
+    def handshake(self, user: str) -> str:
+        """The time of a user's last handshake."""
+        return self._of_user(user, "handshake")
+
+    def members(self, group: str) -> str:
+        """The sessions in a group."""
+        return f"{self._prefix}:{{g:{escape(group)}}}:members"
+
+    def nodes(self, group: str) -> str:
+        """How many sessions of a group each node has."""
+        return f"{self._prefix}:{{g:{escape(group)}}}:nodes"
 
     def lock(self, name: str) -> str:
-        """A lock."""
+        """Who holds a lock."""
         return f"{self._prefix}:{{lock:{escape(name)}}}"
 
-    def beside_lock(self, name: str, what: str) -> str:
-        """What is known beside who holds a lock: `fence`, `waiting`."""
-        return f"{self.lock(name)}:{what}"
+    def fence(self, name: str) -> str:
+        """The number of the last holder of a lock."""
+        return f"{self.lock(name)}:fence"
+
+    def waiting(self, name: str) -> str:
+        """The nodes that wait for a lock."""
+        return f"{self.lock(name)}:waiting"
+
+    def _of_user(self, user: str, what: str) -> str:
+        return f"{self._prefix}:{{u:{escape(user)}}}:{what}"

@@ -1,19 +1,20 @@
-"""The way of every call to Redis: calls of one turn of the loop, or of one round trip, leave together and in order.
+"""Sends every call to Redis. Calls that are made while a batch is under way are the next batch.
 
-One batch is under way at a time, so that calls take effect in the order in which they were made. When Redis is away
-they are made again, until their time is up: each does no harm when it is made twice, or says that it must not be.
+One batch is under way at a time, so calls take effect in the order in which they were made. When Redis is away, the
+pipeline sends calls again until their deadline. So a call must do no harm when it runs twice, or have `repeat=False`.
 """
 
 import asyncio
 import logging
 import random
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import exceptions as errors
 
+from msanic_core.engine.redis.failures import AWAY, says_away, says_full, words
+from msanic_core.engine.redis.redis_call import Argument, RedisCall
 from msanic_core.engine.redis.scripts import Script
 from msanic_core.engine.redis.topology import Store
 from msanic_core.errors import StoreUnavailableError
@@ -23,85 +24,10 @@ log = logging.getLogger("msanic_core.redis")
 _BATCH = 500
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-_AWAY = (
-    OSError,
-    errors.AskError,
-    errors.BusyLoadingError,
-    errors.ClusterDownError,
-    errors.ConnectionError,
-    errors.MasterDownError,
-    errors.ReadOnlyError,
-    errors.RedisClusterException,
-    errors.TimeoutError,
-    errors.TryAgainError,
-)
-"""Errors that say nothing of the call itself."""
-
-_AWAY_CODE = re.compile(r"(?:^|-)(?:BUSY|READONLY) ")
-_FULL_CODE = re.compile(r"(?:^|-)(?:MISCONF|NOREPLICAS|OOM) ")
-"""The same, where redis-py has no class for it; up to Redis 6.2 a script's error is within another's text."""
-
-Argument = str | bytes | int | float
-
-
-class Call:
-    """One command on its way.
-
-    `deadline`: by the loop's clock, None: it waits for as long as it takes. `repeat`: whether it may be made twice.
-    Until it is `sent`, its arguments may be changed.
-    """
-
-    __slots__ = ("answer", "arguments", "deadline", "keys", "repeat", "script", "sent", "whole")
-
-    def __init__(
-        self,
-        script: Script | None,
-        keys: Sequence[str],
-        arguments: Sequence[Argument],
-        deadline: float | None,
-        answer: "asyncio.Future[Any]",
-        repeat: bool,
-    ) -> None:
-        self.script = script
-        # Encoded here, where who makes the call is told of text that cannot be.
-        self.keys = [key.encode() for key in keys]
-        self.arguments: Sequence[Argument] = [each.encode() if isinstance(each, str) else each for each in arguments]
-        self.deadline = deadline
-        self.answer = answer
-        self.repeat = repeat
-        self.sent = False
-        self.whole = False
-        """Whether the script's text has to be sent, because a server does not know it yet."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in the log."""
-        if self.script is not None:
-            return self.script.name
-        first = self.arguments[0]
-        return first.decode() if isinstance(first, bytes) else str(first)
-
-    def command(self) -> Sequence[Argument]:
-        """What is sent."""
-        if self.script is None:
-            # redis-py looks at a command's name, as text, for the server of a cluster that it belongs to.
-            return (self.name, *self.arguments[1:])
-        name, script = ("EVAL", self.script.text) if self.whole else ("EVALSHA", self.script.sha)
-        return (name, script, len(self.keys), *self.keys, *self.arguments)
-
-    def succeed(self, result: Any) -> None:
-        """Give the answer to who waits for it."""
-        if not self.answer.done():
-            self.answer.set_result(result)
-
-    def fail(self, error: Exception) -> None:
-        """Tell who waits that there is no answer."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
 
 
 class Pipeline:
-    """Makes calls. `timeout`: seconds for a batch. `patience`: seconds that calls wait once Redis is away.
+    """Sends calls. `timeout`: seconds for a batch. `patience`: seconds that calls wait once Redis is away.
 
     `on_return` is called when Redis answers again after it was away.
     """
@@ -112,14 +38,14 @@ class Pipeline:
         self._patience = patience
         self._on_return = on_return
         self._loop = asyncio.get_running_loop()
-        self._calls: deque[Call] = deque()
-        self._batch: list[Call] = []
+        self._calls: deque[RedisCall] = deque()
+        self._batch: list[RedisCall] = []
         self._wake = asyncio.Event()
         self._away_since: float | None = None
         self._reason = ""
         self._failures = 0
         self._known: set[Script] = set()
-        """Scripts that Redis has seen since it was away."""
+        """Scripts that were sent since Redis was away."""
         self._closed = False
         self._task = self._loop.create_task(self._run())
 
@@ -133,16 +59,16 @@ class Pipeline:
     ) -> Any:
         """Run a script. Raises `StoreUnavailableError` when Redis is away for too long, or refuses.
 
-        `repeat`: it does no harm when it is made twice. `wait`: it waits for Redis for as long as it takes.
+        `repeat`: the script may run twice. `wait`: the call waits for Redis for as long as it takes.
         """
         return await self._enqueue(script, keys, arguments, repeat, wait)
 
     async def command(self, *arguments: Argument, repeat: bool = True, wait: bool = False) -> Any:
-        """Make a plain command; see `run`."""
+        """Run a plain command; see `run`."""
         return await self._enqueue(None, (), arguments, repeat, wait)
 
-    def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Call:
-        """Run a script that nobody waits for, and that may get lost while Redis is away."""
+    def post(self, script: Script, keys: Sequence[str], *arguments: Argument) -> RedisCall:
+        """Run a script without waiting for its answer. The call may get lost while Redis is away."""
         call = self._make_unwatched(script, keys, *arguments)
         if self._closed:
             call.fail(StoreUnavailableError("the server stops"))
@@ -151,12 +77,12 @@ class Pipeline:
         return call
 
     async def close(self) -> None:
-        """Give what is queued a last moment, then end."""
+        """Send what is queued, for at most `timeout`, then end."""
         if (self._calls or self._batch) and self._away_since is None:
             last = self._make_unwatched(None, (), "PING")
             self._append(last)
             await asyncio.wait({last.answer}, timeout=self._timeout)
-        # redis-py may swallow a cancellation while it gives a connection back.
+        # `_closed` too, because redis-py may swallow a cancellation while it releases a connection.
         self._closed = True
         self._wake.set()
         self._task.cancel()
@@ -165,11 +91,11 @@ class Pipeline:
             call.fail(StoreUnavailableError("the server stops"))
         self._calls.clear()
 
-    def _make_unwatched(self, script: Script | None, keys: Sequence[str], *arguments: Argument) -> Call:
+    def _make_unwatched(self, script: Script | None, keys: Sequence[str], *arguments: Argument) -> RedisCall:
         answer: asyncio.Future[Any] = self._loop.create_future()
-        # Nobody asks for its exception.
+        # Nobody else retrieves its exception.
         answer.add_done_callback(lambda done: done.exception())
-        return Call(script, keys, arguments, self._deadline(), answer, True)
+        return RedisCall(script, keys, arguments, self._deadline(), answer, True)
 
     async def _enqueue(
         self, script: Script | None, keys: Sequence[str], arguments: Sequence[Argument], repeat: bool, wait: bool
@@ -180,10 +106,10 @@ class Pipeline:
         if self._away_since is not None and not wait and (deadline <= self._loop.time() or not repeat):
             raise self._unavailable()
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._append(Call(script, keys, arguments, None if wait else deadline, answer, repeat))
+        self._append(RedisCall(script, keys, arguments, None if wait else deadline, answer, repeat))
         return await answer
 
-    def _append(self, call: Call) -> None:
+    def _append(self, call: RedisCall) -> None:
         self._calls.append(call)
         self._wake.set()
 
@@ -196,7 +122,7 @@ class Pipeline:
                 await self._wake.wait()
             self._batch = self._take()
             if not self._batch and self._away_since is not None:
-                # Who calls is told at once that Redis is away: somebody has to notice that it is back.
+                # While Redis is away new calls may fail at once, so a call of our own has to notice that it is back.
                 self._batch = [self._make_unwatched(None, (), "PING")]
             if not self._batch:
                 self._wake.clear()
@@ -212,55 +138,55 @@ class Pipeline:
                 await self._store.renew()
                 self._note_away(error)
                 self._expire()
-                # No longer than the timeout: a call whose time is up ends at most that much later.
+                # At most the timeout, so that a call fails at most that long after its deadline.
                 pause = min(_LONGEST_PAUSE, self._timeout, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 self._expire()
 
-    def _take(self) -> list[Call]:
-        batch: list[Call] = []
+    def _take(self) -> list[RedisCall]:
+        batch: list[RedisCall] = []
         while self._calls and len(batch) < _BATCH:
             call = self._calls.popleft()
-            # Whoever made it may be gone meanwhile.
+            # Its caller may have been cancelled meanwhile.
             if not call.answer.done():
                 call.sent = True
                 batch.append(call)
         return batch
 
-    async def _attempt(self, batch: list[Call]) -> tuple[list[Call], Exception | None]:
-        """Send a batch; returns the calls that have to be made again, and why Redis could not be used."""
+    async def _attempt(self, batch: list[RedisCall]) -> tuple[list[RedisCall], Exception | None]:
+        """Send a batch; returns the calls that have to be sent again, and why Redis could not be used."""
         pipeline = self._store.pipeline()
         for call in batch:
             if call.script is not None and call.script not in self._known:
-                # Refused for that, it would be made after those behind it.
+                # An unknown script would be refused, and then run after the calls behind it.
                 call.whole = True
                 self._known.add(call.script)
             pipeline.execute_command(*call.command())
         try:
             async with asyncio.timeout(self._timeout):
                 answers = await pipeline.execute(raise_on_error=False)
-        except (*_AWAY, errors.RedisError) as error:
-            # What a pipeline as a whole raises is never about one call.
+        except (*AWAY, errors.RedisError) as error:
+            # An error of the whole pipeline is never about one call.
             answers = [error] * len(batch)
         except Exception as error:
             log.exception("calls to Redis cannot be sent")
             answers = [error] * len(batch)
         return self._settle(batch, answers)
 
-    def _settle(self, batch: list[Call], answers: Sequence[Any]) -> tuple[list[Call], Exception | None]:
-        again: list[Call] = []
+    def _settle(self, batch: list[RedisCall], answers: Sequence[Any]) -> tuple[list[RedisCall], Exception | None]:
+        again: list[RedisCall] = []
         away: Exception | None = None
         for call, answer in zip(batch, answers, strict=True):
             if isinstance(answer, errors.NoScriptError):
                 call.whole = True
                 again.append(call)
-            elif _says_away(answer):
+            elif says_away(answer):
                 away = answer
                 if call.repeat:
                     again.append(call)
                 else:
-                    call.fail(StoreUnavailableError(f"Redis gave no answer ({_words(answer)}); try again"))
-            elif _says_full(answer) and call.deadline is None:
+                    call.fail(StoreUnavailableError(f"Redis gave no answer ({words(answer)}); try again"))
+            elif says_full(answer) and call.deadline is None:
                 away = answer
                 again.append(call)
             elif isinstance(answer, Exception):
@@ -273,7 +199,7 @@ class Pipeline:
     def _note_away(self, error: Exception) -> None:
         self._known.clear()
         self._failures += 1
-        self._reason = _words(error)
+        self._reason = words(error)
         if self._away_since is None:
             self._away_since = self._loop.time()
             log.warning("Redis at %s is away: %s", self._store.shown, self._reason)
@@ -288,7 +214,7 @@ class Pipeline:
     def _expire(self) -> None:
         now = self._loop.time()
         limit = self._deadline()
-        kept: deque[Call] = deque()
+        kept: deque[RedisCall] = deque()
         for call in self._calls:
             if call.deadline is not None and min(call.deadline, limit) <= now:
                 call.fail(self._unavailable())
@@ -298,23 +224,3 @@ class Pipeline:
 
     def _unavailable(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"Redis is away ({self._reason}), try again")
-
-
-def _says_away(answer: Any) -> bool:
-    """Whether an answer says that Redis cannot be used now: of a server, or an error that redis-py itself raises."""
-    if isinstance(answer, errors.ResponseError) and _AWAY_CODE.search(str(answer)):
-        return True
-    of_client = isinstance(answer, errors.RedisError) and not isinstance(
-        answer, errors.ResponseError | errors.DataError
-    )
-    return isinstance(answer, _AWAY) or of_client
-
-
-def _says_full(answer: Any) -> bool:
-    """Whether an answer says that Redis takes nothing in now, though it may later."""
-    is_code = isinstance(answer, errors.ResponseError) and _FULL_CODE.search(str(answer))
-    return isinstance(answer, errors.OutOfMemoryError) or bool(is_code)
-
-
-def _words(error: BaseException) -> str:
-    return str(error) or "no answer in time"

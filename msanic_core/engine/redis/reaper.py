@@ -1,4 +1,4 @@
-"""Takes over what dead nodes have left: their sessions, and the offline jobs they did not finish."""
+"""Takes over from dead nodes: their sessions, and the offline jobs that they did not finish."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ _PAUSE = 1.0
 
 
 class Reaper:
-    """Works through what a condemned owner held. Each session is claimed by one node only, however many try."""
+    """Claims everything in the list of a condemned owner. Of several nodes that try, one gets each session."""
 
     def __init__(
         self, names: Names, pipeline: Pipeline, lease: Lease, sessions: Sessions, plugins: Sequence[str],
@@ -33,13 +33,13 @@ class Reaper:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def reap(self, owner: str) -> None:
-        """Begin to take over from an owner that was condemned; nothing happens if that is under way."""
+        """Begin to take over from a condemned owner, unless that is under way."""
         if owner not in self._tasks:
             task = self._tasks[owner] = asyncio.get_running_loop().create_task(self._run(owner))
             task.add_done_callback(lambda _: self._tasks.pop(owner, None))
 
     async def stop(self) -> None:
-        """Leave the rest to others."""
+        """End; the rest is left to other nodes."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -72,7 +72,7 @@ class Reaper:
             elif isinstance(result, StoreUnavailableError):
                 unavailable = result
             elif result is not None:
-                # One that cannot be read must not keep the others from being taken over.
+                # A session that cannot be read must not hold up the others.
                 log.error("session %s of %s cannot be taken over", session_id, user, exc_info=result)
                 await self._sessions.skip(owner, user, session_id)
         if unavailable is not None:

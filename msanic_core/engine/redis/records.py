@@ -1,4 +1,4 @@
-"""How sessions and messages are written: in the store, and on the channels of the nodes."""
+"""The formats of records and jobs in the store, and of payloads on channels; the README lists them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from msanic_core.wire import Push
 from msanic_core.wire.packed import unpack_push
 
 OPEN = "-"
-"""The mark of a session that has not been told to end."""
+"""The mark of a session that was not told to end."""
 
 
 class Record(NamedTuple):
-    """A session as the store has it. `mark`: `OPEN`, or the reason for which it was told to end."""
+    """A session in the store. `mark`: `OPEN`, or the reason for which the session was told to end."""
 
     mark: str
     owner: str
@@ -24,7 +24,7 @@ class Record(NamedTuple):
 
 
 def pack_session(session: SessionInfo) -> bytes:
-    """Pack a session. As an array: restore.lua reads the fourth field, `opened_at`."""
+    """Pack a session as an array. restore.lua reads the fourth field, `opened_at`."""
     return msgspec.msgpack.encode(msgspec.structs.astuple(session))
 
 
@@ -42,7 +42,7 @@ def read_record(record: bytes) -> Record:
 
 
 def read_job(answer: Sequence[Any]) -> OfflineJob:
-    """Read what claim.lua returns; the session's groups are those it was in."""
+    """Read what claim.lua returns. The session gets the groups that the store lists for it too."""
     reason, packed, closed_at, last, groups, plugins = answer
     session = unpack_session(packed)
     session = msgspec.structs.replace(
@@ -81,28 +81,58 @@ class LockFree(NamedTuple):
     name: str
 
 
+class GroupRequest(NamedTuple):
+    """A node asks the node of a session to put it into a group (`member`), or to take it out.
+
+    `number`: of the request, among those of `node`, which asks.
+    """
+
+    number: int
+    node: str
+    session_id: str
+    group: str
+    member: bool
+
+
+class GroupAnswer(NamedTuple):
+    """The answer: whether the session is there and was changed; None: not now, for want of Redis."""
+
+    number: int
+    done: bool | None
+
+
 class Watch(NamedTuple):
-    """A node's word to itself: the subscription is alive."""
+    """A node's message to itself: its subscription is alive."""
 
     number: int
 
 
-Message = ToUser | ToGroup | Close | LockFree
-"""What the other nodes have to say."""
+NodeMessage = ToUser | ToGroup | Close | LockFree | GroupRequest | GroupAnswer
+"""What nodes publish for each other."""
 
 
 def group_payload(group: str | None, packed: bytes) -> bytes:
-    """What is published for a group, or for everybody."""
+    """The payload of a message for a group; None: for everybody."""
     return b"a\n" + packed if group is None else b"g" + group.encode() + b"\n" + packed
 
 
 def watch_payload(number: int) -> bytes:
-    """What a node publishes for itself."""
+    """The payload that a node publishes for itself."""
     return b"w%d" % number
 
 
-def read_payload(payload: bytes) -> Message | Watch:
-    """Read what came on a channel.
+def request_payload(request: GroupRequest) -> bytes:
+    """The payload of a request to the node of a session."""
+    return f"j{request.number}\n{request.node}\n{request.session_id}\n{request.member:d}\n{request.group}".encode()
+
+
+def answer_payload(answer: GroupAnswer) -> bytes:
+    """The payload of the answer to a request."""
+    return b"r%d\n%b" % (answer.number, b"" if answer.done is None else b"%d" % answer.done)
+
+
+def read_payload(payload: bytes) -> NodeMessage | Watch:
+    """Read a payload.
 
     The scripts write `p` (push.lua, send.lua), `c` (register.lua, kick.lua) and `l` (unlock.lua).
     """
@@ -118,6 +148,12 @@ def read_payload(payload: bytes) -> Message | Watch:
         return Close(session_id.decode(), OfflineReason(reason.decode()))
     if kind == b"l":
         return LockFree(payload[1:].decode())
+    if kind == b"j":
+        number, node, session_id, member, group = payload[1:].split(b"\n", 4)
+        return GroupRequest(int(number), node.decode(), session_id.decode(), group.decode(), member == b"1")
+    if kind == b"r":
+        number, done = payload[1:].split(b"\n")
+        return GroupAnswer(int(number), None if not done else done == b"1")
     if kind == b"w":
         return Watch(int(payload[1:]))
     group, packed = payload[1:].split(b"\n", 1)

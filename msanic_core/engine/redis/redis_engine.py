@@ -1,4 +1,4 @@
-"""The Redis engine: its parts put together, and what is done when Redis was away."""
+"""The Redis engine: its parts put together, and what it does after Redis was away."""
 
 import asyncio
 import logging
@@ -12,14 +12,15 @@ import msgspec
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import Delivery, InboxLimits, InboxPage, Lock, SessionPolicy
 from msanic_core.engine.redis import scripts
+from msanic_core.engine.redis.group_requests import GroupRequests
 from msanic_core.engine.redis.groups import Groups
 from msanic_core.engine.redis.inboxes import Inboxes
 from msanic_core.engine.redis.lease import BEATS_PER_LEASE, Lease
-from msanic_core.engine.redis.lock import Locks
+from msanic_core.engine.redis.locks import Locks
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
 from msanic_core.engine.redis.reaper import Reaper
-from msanic_core.engine.redis.records import OPEN, Close, LockFree, Message, ToUser
+from msanic_core.engine.redis.records import OPEN, Close, GroupAnswer, GroupRequest, LockFree, NodeMessage, ToUser
 from msanic_core.engine.redis.sessions import Sessions
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import ERRORS, open_store
@@ -46,7 +47,7 @@ class RedisOptions(msgspec.Struct, frozen=True):
 
 
 class RedisEngine:
-    """Users, inboxes, groups and offline jobs in Redis, where other nodes find them. Made within a running loop.
+    """Users, inboxes, groups and offline jobs in Redis, where other nodes find them. Made in a running loop.
 
     Raises `ConfigError` when the URL cannot be read.
     """
@@ -66,14 +67,15 @@ class RedisEngine:
         self._sessions: Sessions
         self._inboxes: Inboxes
         self._locks: Locks
+        self._requests: GroupRequests
         self._subscription: Subscription
         self._reaper: Reaper
         self._forgotten = asyncio.Event()
-        """Set while Redis may not know everything of this node, or this node may have missed something."""
+        """Set while Redis may have forgotten sessions of this node, or the node may have missed messages."""
         self._recovery: asyncio.Task[None] | None = None
 
     async def start(self, node: str, delivery: Delivery, plugins: Sequence[str]) -> None:
-        """See `Engine.start`. Raises `StoreUnavailableError` and `ConfigError` when there is no Redis that will do."""
+        """See `Engine.start`. Raises `StoreUnavailableError`, and `ConfigError` when this Redis is not suitable."""
         options, names = self._options, self._names
         self._delivery = delivery
         self._pipeline = Pipeline(self._store, options.timeout, options.patience, self._forgotten.set)
@@ -84,6 +86,9 @@ class RedisEngine:
         max_age = self._inbox_limits.max_age
         self._sessions = Sessions(names, self._pipeline, self._lease, self._groups, max_age, self._now)
         self._inboxes = Inboxes(names, self._pipeline, self._inbox_limits, node, self._now)
+        self._requests = GroupRequests(
+            names, self._pipeline, self._sessions, node, options.patience, delivery.change_group
+        )
         self._locks = Locks(names, self._pipeline, node, options.lease)
         self._reaper = Reaper(names, self._pipeline, self._lease, self._sessions, plugins, delivery.adopt)
         interval = options.lease / BEATS_PER_LEASE
@@ -91,7 +96,7 @@ class RedisEngine:
             self._store, names, node, self._pipeline, interval, self._receive, self._forgotten.set
         )
         try:
-            # First of all, so that nothing is missed of what others send once they know of this node.
+            # First, so that this node misses no message once others know it.
             await self._reach(self._subscription.start)
             await self._reach(self._check)
             await self._lease.start()
@@ -101,10 +106,11 @@ class RedisEngine:
         self._recovery = asyncio.get_running_loop().create_task(self._keep_recovering())
 
     async def stop(self) -> None:
-        """See `Engine.stop`. What this node answers for still is left to the others."""
+        """See `Engine.stop`. Other nodes take over what this node still holds."""
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait({self._recovery})
+        await self._requests.stop()
         await self._reaper.stop()
         await self._sessions.stop()
         await self._lease.stop(clean=self._sessions.idle)
@@ -139,6 +145,10 @@ class RedisEngine:
     async def leave(self, session: SessionInfo, group: str) -> None:
         """See `Engine.leave`."""
         await self._groups.leave(session, group)
+
+    async def ask_to_change_group(self, session: SessionInfo, group: str, member: bool) -> bool:
+        """See `Engine.ask_to_change_group`."""
+        return await self._requests.ask(session, group, member)
 
     async def members(self, group: str) -> list[str]:
         """See `Engine.members`."""
@@ -180,7 +190,7 @@ class RedisEngine:
         self._inboxes.acknowledge(user, client, message_id)
 
     def lock(self, name: str, wait: float | None) -> AbstractAsyncContextManager[Lock]:
-        """See `Engine.lock`. Raises `StoreUnavailableError` when Redis is away for too long while it is being taken."""
+        """See `Engine.lock`. Raises `StoreUnavailableError` when Redis is away for too long while the task waits."""
         return self._locks.lock(name, wait)
 
     def describe(self) -> dict[str, Any]:
@@ -199,13 +209,17 @@ class RedisEngine:
             "survives": "the end of processes, and what Redis survives",
         }
 
-    def _receive(self, message: Message) -> None:
+    def _receive(self, message: NodeMessage) -> None:
         if isinstance(message, ToUser):
             self._delivery.to_user(message.user, message.push)
         elif isinstance(message, Close):
             self._delivery.close(message.session_id, message.reason)
         elif isinstance(message, LockFree):
             self._locks.released(message.name)
+        elif isinstance(message, GroupRequest):
+            self._requests.asked(message)
+        elif isinstance(message, GroupAnswer):
+            self._requests.answered(message)
         else:
             self._delivery.to_group(message.group, message.push)
 
@@ -216,7 +230,7 @@ class RedisEngine:
         self._reaper.reap(owner)
 
     def _condemned(self, owner: str) -> None:
-        """Others have this node's sessions now. What came too late for them to find is taken over by itself."""
+        """Other nodes take over this node's sessions. Those recorded too late for them, this node takes over itself."""
         self._sessions.abandon()
         self._delivery.drop_sessions()
         self._reaper.reap(owner)
@@ -238,7 +252,7 @@ class RedisEngine:
                 await asyncio.sleep(_PAUSE)
 
     async def _restore(self) -> None:
-        """Record every session again, whatever was forgotten; find out what they missed."""
+        """Record every session again, and let each one read what it has missed."""
         sessions = self._delivery.sessions()
         for start in range(0, len(sessions), _RESTORED_AT_ONCE):
             chunk = sessions[start : start + _RESTORED_AT_ONCE]
@@ -252,7 +266,7 @@ class RedisEngine:
             log.info("recorded %d sessions again", len(sessions))
 
     async def _reach(self, first_call: Callable[[], Any]) -> None:
-        """Wait as long as calls do: programs that are started together come up in any order."""
+        """Repeat a first call for as long as calls wait: Redis may be started after this server."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._options.patience
         while True:
@@ -268,7 +282,7 @@ class RedisEngine:
                 return
 
     async def _check(self) -> None:
-        """Look whether this Redis will do, and make the scripts known to it."""
+        """Check that this Redis is suitable, and load the scripts."""
         try:
             facts = {**await self._store.info("server"), **await self._store.info("memory")}
             await self._store.load(scripts.texts())

@@ -1,4 +1,4 @@
-"""The Lua scripts of `lua/`: one action each, atomic, repeatable without harm."""
+"""The Lua scripts of `lua/`, each an atomic action. The README says what each does and when it may run twice."""
 
 import hashlib
 from importlib.resources import files
@@ -16,7 +16,7 @@ class Script(NamedTuple):
 
 
 def load(name: str) -> Script:
-    """Read a script; in its first lines `--# NAME` names others that are put before it."""
+    """Read a script. A line `--# NAME` in it names another file, whose text is put before it."""
     text = _read(name)
     shared = [line.removeprefix(_INCLUDE) for line in text.splitlines() if line.startswith(_INCLUDE)]
     whole = "\n".join([*map(_read, shared), text])
@@ -44,7 +44,6 @@ JOIN = load("join")
 KICK = load("kick")
 LEAVE = load("leave")
 LOCK = load("lock")
-UNREGISTER = load("unregister")
 PUSH = load("push")
 READ = load("read")
 REGISTER = load("register")
@@ -52,3 +51,4 @@ RENEW = load("renew")
 RESTORE = load("restore")
 SEND = load("send")
 UNLOCK = load("unlock")
+UNREGISTER = load("unregister")

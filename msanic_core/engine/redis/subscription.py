@@ -1,7 +1,7 @@
-"""What other nodes have to say to this one: a subscription that is known to be alive, or is made anew.
+"""The subscription to this node's channels: checked all the time, and made anew when it is dead.
 
-Redis says nothing when a subscriber has gone silent, and redis-py nothing when it has subscribed again. So the node
-publishes numbers to itself: one that does not come back in time, or leaves a gap, shows that messages may be missing.
+Redis does not tell a subscriber that its connection is dead, and redis-py does not tell when it subscribes again. So
+the node publishes numbers to itself. A number that does not come back in time, or a gap, shows a possible loss.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
-from msanic_core.engine.redis.records import Message, Watch, read_payload, watch_payload
+from msanic_core.engine.redis.records import NodeMessage, Watch, read_payload, watch_payload
 from msanic_core.engine.redis.topology import ERRORS, Store
 from msanic_core.errors import StoreUnavailableError
 
@@ -25,7 +25,7 @@ _LONGEST_PAUSE = 1.0
 class Subscription:
     """The channel of one node, and that of everybody.
 
-    `interval`: seconds between two numbers. `on_message` gets what comes. `on_gap` is called whenever something may
+    `interval`: seconds between two numbers. `on_message` gets each message. `on_gap` is called whenever messages may
     have been missed.
     """
 
@@ -36,7 +36,7 @@ class Subscription:
         node: str,
         pipeline: Pipeline,
         interval: float,
-        on_message: Callable[[Message], None],
+        on_message: Callable[[NodeMessage], None],
         on_gap: Callable[[], None],
     ) -> None:
         self._store = store
@@ -53,7 +53,7 @@ class Subscription:
 
     @property
     def alive(self) -> bool:
-        """Whether messages come in."""
+        """Whether the node is subscribed."""
         return self._ready.is_set()
 
     async def start(self) -> None:

@@ -1,6 +1,6 @@
-"""The three ways to run Redis: one server, Sentinel, a cluster; each gives pipelines and a subscription's connection.
+"""The three ways to run Redis: one server, Sentinel, a cluster. Each gives pipelines and connections to subscribe.
 
-redis-py's own repeated attempts are off: after which error what is done again is decided here, in one place.
+redis-py's own retries are off: `pipeline.py` and `subscription.py` decide what is done again after which error.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ ERRORS = (OSError, RedisClusterException, RedisError)
 
 
 class Store:
-    """A way to Redis. Nothing is connected before it is used."""
+    """A client of Redis. It connects when it is first used."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Store:
         return self._client.pipeline(transaction=False)
 
     async def renew(self) -> None:
-        """After an error: find out anew which server of a cluster has what. A Sentinel is asked by redis-py itself."""
+        """After an error: forget which server of a cluster has which slots. redis-py asks a Sentinel anew by itself."""
         if isinstance(self._client, RedisCluster):
             with suppress(*ERRORS):
                 await self._client.aclose()
@@ -68,9 +68,9 @@ class Store:
         return facts
 
     async def subscribe(self, *channels: str) -> AbstractConnection:
-        """A connection of its own that has asked for these channels; end it with `unsubscribe`."""
+        """A separate connection that is subscribed to these channels; end it with `unsubscribe`."""
         if isinstance(self._client, RedisCluster):
-            # What is published on any server of a cluster reaches all of them.
+            # A message that is published on one server of a cluster reaches all servers.
             await self._client.initialize()
             node = self._client.get_random_node()
             self._subscriptions = Redis(host=node.host, port=int(node.port), **self._options).connection_pool
@@ -106,7 +106,7 @@ class _Address(NamedTuple):
 
 
 def open_store(url: str, timeout: float) -> Store:
-    """The way to the Redis that a URL names; `timeout` in seconds, of connecting and of each answer.
+    """A client of the Redis that a URL names; `timeout` in seconds, for connecting and for each answer.
 
     `redis://`, `rediss://`, `unix://` as redis-py has them; `redis+sentinel://[user:password@]HOST[:PORT],.../SERVICE
     [/DATABASE]` and `redis+cluster://[user:password@]HOST[:PORT],...`, with `rediss+` for TLS. Raises `ConfigError`.
@@ -122,22 +122,22 @@ def open_store(url: str, timeout: float) -> Store:
     if opener is None:
         raise ConfigError(f"redis.url cannot be read: before :// comes one of {', '.join(_OPENERS)}")
     if "@" in rest[len(_netloc(url)) :] or "#" in rest:
-        # Else a part of the password would be taken for the host, and shown.
+        # Otherwise a part of the password would be taken for the host, and shown.
         raise ConfigError("redis.url cannot be read: in its password, write / as %2F, ? as %3F, # as %23 and @ as %40")
     try:
         return opener(url, common)
     except _UrlError as error:
         raise ConfigError(f"redis.url cannot be read: {error}") from None
     except (ValueError, TypeError):
-        # What others say of it may hold the password.
+        # The texts of these errors may contain the password.
         raise ConfigError(
-            "redis.url cannot be read: it has a port, a number of a database or an option after ? that is none, see "
+            "redis.url cannot be read: a port, a database number or an option after ? is not valid, see "
             "Redis.from_url of redis-py"
         ) from None
 
 
 class _UrlError(ValueError):
-    """What is wrong with a URL, in words that hold nothing secret."""
+    """What is wrong with a URL, in words that contain no secret."""
 
 
 def _netloc(url: str) -> str:
@@ -161,7 +161,7 @@ def _single(url: str, common: dict[str, Any]) -> Store:
 
 
 def _check_options(pool: ConnectionPool) -> None:
-    """Raise `TypeError` when there is an option that connections do not have."""
+    """Raise `TypeError` for an option that connections do not have."""
     pool.make_connection()  # type: ignore[no-untyped-call]
 
 
@@ -199,7 +199,7 @@ _OPENERS: dict[str, Callable[[str, dict[str, Any]], Store]] = {
 
 
 def _parse(url: str, default_port: int) -> _Address:
-    """Take a URL with several hosts apart, which `urlsplit` alone cannot."""
+    """Split a URL with several hosts; `urlsplit` alone cannot."""
     parts = urlsplit(url)
     scheme = parts.scheme.partition("+")[0]
     login, at, places = parts.netloc.rpartition("@")

@@ -118,10 +118,14 @@ def browser() -> Iterator[tuple[asyncio.Runner, Browser]]:
     expect.set_options(timeout=15_000)
     with asyncio.Runner() as runner:
         playwright = runner.run(async_playwright().start())
-        browser = runner.run(playwright.chromium.launch(executable_path=CHROMIUM, args=arguments))
-        yield runner, browser
-        runner.run(browser.close())
-        runner.run(playwright.stop())
+        try:
+            browser = runner.run(playwright.chromium.launch(executable_path=CHROMIUM, args=arguments))
+            try:
+                yield runner, browser
+            finally:
+                runner.run(browser.close())
+        finally:
+            runner.run(playwright.stop())
 
 
 @pytest.fixture

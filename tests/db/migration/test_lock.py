@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from msanic_core.db.migration.lock import migration_lock
-from tests.support.migrations import db, make, opened, run_db
+from tests.support.migrations import db, make, opened, running_db
 from tests.support.model_packages import write_models
 
 NOTE = "class Note(Model):\n    id = fields.IntField(primary_key=True)\n"
@@ -33,22 +33,22 @@ def test_who_waits_says_for_whom_and_goes_on_after_the_death_of_the_other(site: 
         await make("books")
         directory = site / "sample_books" / "migrations"
         (directory / "0002_slow.py").write_text(SLOW)
-        first = await run_db("migrate", "--db", database_url)
-        while not (directory / "begun").exists():
-            assert first.returncode is None
-            await asyncio.sleep(0.01)
-        second = await run_db("migrate", "--db", database_url)
-        assert second.stderr is not None
-        line = (await second.stderr.readline()).decode()
-        assert line.startswith("msanic-core: waiting for ")
-        assert line.endswith(", which migrates the same database\n")
-        if database_url.startswith("sqlite"):
-            assert f"waiting for process {first.pid}," in line
-        first.kill()
-        await first.communicate()
-        _, err = await second.communicate()
-        assert second.returncode == 0, err
-        assert "applied books 0002_slow in" in err.decode()
+        async with running_db("migrate", "--db", database_url) as first:
+            while not (directory / "begun").exists():
+                assert first.returncode is None
+                await asyncio.sleep(0.01)
+            async with running_db("migrate", "--db", database_url) as second:
+                assert second.stderr is not None
+                line = (await second.stderr.readline()).decode()
+                assert line.startswith("msanic-core: waiting for ")
+                assert line.endswith(", which migrates the same database\n")
+                if database_url.startswith("sqlite"):
+                    assert f"waiting for process {first.pid}," in line
+                first.kill()
+                await first.communicate()
+                _, err = await second.communicate()
+                assert second.returncode == 0, err
+                assert "applied books 0002_slow in" in err.decode()
         assert (await db("status", "--db", database_url))[0] == 0
 
     asyncio.run(run())

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,7 +11,7 @@ from tortoise.migrations.recorder import MigrationRecorder
 
 from msanic_core.db.migration.migrator import Migrator
 from msanic_core.errors import MigrationError
-from tests.support.migrations import db, make, migrate, opened, run_db
+from tests.support.migrations import db, make, migrate, opened, running_db
 from tests.support.model_packages import write_models
 
 NOTE = """
@@ -270,8 +271,10 @@ def test_eight_processes_at_once_apply_each_migration_once(site: Path, database_
         write_models(site, "books", NOTE)
         await make("books")
         write_migration(site, "0002_rows", "ops.RunPython(rows)", before=KILLED)
-        processes = [await run_db("migrate", "--db", database_url) for _ in range(8)]
-        ended = await asyncio.gather(*(process.communicate() for process in processes))
+        async with AsyncExitStack() as stack:
+            starts = (running_db("migrate", "--db", database_url) for _ in range(8))
+            processes = [await stack.enter_async_context(start) for start in starts]
+            ended = await asyncio.gather(*(process.communicate() for process in processes))
         assert [process.returncode for process in processes] == [0] * 8, ended
         answers = sorted(out.decode() for out, _ in ended)
         assert answers == ["3 migrations applied.\n", *["Everything is applied.\n"] * 7]

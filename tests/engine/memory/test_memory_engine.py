@@ -18,7 +18,7 @@ CLIENTS = ("", "phone", "laptop")
 
 
 class Nowhere:
-    """A node without sessions, which writes down what would be sent to a user."""
+    """A node without sessions that notes what would be sent to a user."""
 
     def __init__(self) -> None:
         self.pushes: list[tuple[str, Any]] = []
@@ -40,11 +40,14 @@ class Nowhere:
 
     def adopt(self, job: OfflineJob) -> None: ...
 
+    async def change_group(self, session_id: str, group: str, member: bool) -> bool:
+        return False
+
     def drop_sessions(self) -> None: ...
 
 
 def at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that never waits: the memory engine's do not."""
+    """The result of a coroutine that never waits, as those of the memory engine."""
     try:
         work.send(None)
     except StopIteration as stop:

@@ -25,7 +25,7 @@ async def enter(node: Parts, session_id: str, user: str, *groups: str) -> None:
 
 
 async def counts(redis: Any, node: Parts, group: str) -> dict[str, str]:
-    found: dict[str, str] = await redis.hgetall(node.names.of_group(group, "nodes"))
+    found: dict[str, str] = await redis.hgetall(node.names.nodes(group))
     return found
 
 
@@ -71,7 +71,7 @@ def test_a_message_goes_to_nodes_with_members_only(redis_url: str) -> None:
 
 
 def test_lost_while_it_joins(redis_url: str) -> None:
-    """Whichever comes first, nobody stays behind in the group."""
+    """Whichever comes first, no session stays behind in the group."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")

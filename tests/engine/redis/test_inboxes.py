@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from msanic_core.engine.redis.pipeline import Call
+from msanic_core.engine.redis.redis_call import RedisCall
 from msanic_core.testing import redis_process
 from msanic_core.wire import Push
 from tests.support.engines import MULTI, info
@@ -30,7 +30,7 @@ async def waiting(node: Parts, client_id: str = "", after: int | None = None, li
 
 
 def test_a_call_that_is_repeated_stores_and_sends_once(tmp_path: Path) -> None:
-    """Redis did what it was asked, and nobody got the answer."""
+    """Redis runs the script, and its answer gets lost."""
 
     async def run() -> None:
         async with redis_process(tmp_path) as process, parts(process.url) as make, Redis.from_url(process.url) as redis:
@@ -62,7 +62,7 @@ def test_keys_of_callers_and_of_calls_do_not_meet(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         node, other = make("a"), make("b")
         first = await node.inboxes.store("ada", Push("a.b", 1), None)
-        # What the first call was given by the process itself.
+        # The key that the process gave the first call.
         second = await other.inboxes.store("ada", Push("a.b", 2), "a:1")
         assert second == first + 1
         assert await other.inboxes.store("ada", Push("a.b", 3), "a:1") == second
@@ -79,13 +79,13 @@ def test_a_thousand_keys_are_remembered(redis_url: str) -> None:
         ids = await asyncio.gather(*calls)
         assert await node.inboxes.store("ada", Push("a.b", "again"), "k1") == ids[1]
         assert await node.inboxes.store("ada", Push("a.b", "new"), "k0") == ids[-1] + 1
-        assert await redis.zcard(node.names.of_user("ada", "keys")) == 1000
+        assert await redis.zcard(node.names.keys("ada")) == 1000
         assert len(await waiting(node)) == LIMITS.max_messages
 
     run_with(redis_url, test)
 
 
-def test_everything_of_an_inbox_ends_some_time(redis_url: str) -> None:
+def test_every_key_of_an_inbox_expires(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         age = round(LIMITS.max_age * 1000)
@@ -108,10 +108,10 @@ def test_an_acknowledgement_that_waits_is_raised(redis_url: str) -> None:
         node = make("a")
         ids = [await node.inboxes.store("ada", Push("a.b", number), None) for number in range(20)]
         assert len(await waiting(node)) == 20
-        posted: list[Call] = []
+        posted: list[RedisCall] = []
         post = node.pipeline.post
 
-        def count(*arguments: Any) -> Call:
+        def count(*arguments: Any) -> RedisCall:
             posted.append(post(*arguments))
             return posted[-1]
 
@@ -139,24 +139,24 @@ def test_the_client_that_is_furthest_behind_makes_room(redis_url: str) -> None:
         for number in range(100, 150):
             node.inboxes.acknowledge("ada", f"c{number}", ids[1])
         assert await waiting(node, "c149") == [2]
-        clients = [field for field in await redis.hkeys(node.names.of_user("ada", "meta")) if field.startswith("c:")]
+        clients = [field for field in await redis.hkeys(node.names.meta("ada")) if field.startswith("c:")]
         assert len(clients) == 100
         assert "c:c0" not in clients
-        # Nobody needs the first any more.
+        # The first message was dropped: no known client needs it any more.
         assert await waiting(node, "another") == [1, 2]
 
     run_with(redis_url, test)
 
 
-def test_those_who_are_connected_are_known_whoever_makes_the_inbox(redis_url: str) -> None:
-    """Also when it was forgotten while they were connected: else the first to acknowledge takes all from them."""
+def test_connected_clients_are_known_whichever_script_makes_the_inbox(redis_url: str) -> None:
+    """Also when the inbox was forgotten meanwhile: else the first acknowledgement drops the messages of all."""
 
     async def test(make: Make, redis: Any) -> None:
         for how in ("register", "read", "store", "restore"):
             node = make(how)
             phone, laptop = (info(f"{how}-{name}", client=name) for name in ("phone", "laptop"))
             await node.sessions.register(phone, MULTI)
-            await redis.delete(*(node.names.of_user("ada", what) for what in ("meta", "inbox", "sent")))
+            await redis.delete(*(of("ada") for of in (node.names.meta, node.names.inbox, node.names.sent)))
             if how == "register":
                 await node.sessions.register(laptop, MULTI)
             elif how == "read":
@@ -183,9 +183,9 @@ def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
         for acknowledged in (0, 120, 121, 349):
             node.inboxes.acknowledge("ada", "", ids[acknowledged])
             assert len(await waiting(node)) == 349 - acknowledged
-            key = node.names.of_user("ada", "inbox")
+            key = node.names.inbox("ada")
             entries = await node.pipeline.command("XRANGE", key, "-", "+")
-            noted = await redis.hget(node.names.of_user("ada", "meta"), "bytes")
+            noted = await redis.hget(node.names.meta("ada"), "bytes")
             assert int(noted) == sum(len(fields[b"p"]) for _, fields in entries)
 
     run_with(redis_url, test)
@@ -193,7 +193,7 @@ def test_bytes_are_counted_right_after_everything(redis_url: str) -> None:
 
 @pytest.mark.parametrize("count", [1000])
 def test_a_full_inbox_holds_redis_up_for_a_moment_only(redis_url: str, count: int) -> None:
-    """A script that drops all of it does so in a few steps for a hundred messages, not for each."""
+    """A script that empties the inbox drops a hundred messages in each step."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
@@ -209,13 +209,13 @@ def test_a_full_inbox_holds_redis_up_for_a_moment_only(redis_url: str, count: in
 
 
 async def begin_new_history(redis: Any) -> None:
-    """What happens to a replica that is promoted, with all its data in place."""
+    """What happens to a replica that is promoted and has all its data."""
     await redis.replicaof("127.0.0.1", 1)
     await redis.replicaof("NO", "ONE")
 
 
 def test_ids_go_on_from_the_clock_after_a_promotion(redis_url: str) -> None:
-    """The last writes of the old master may be lost: their ids lie between the two."""
+    """The last writes of the old master may be lost: their ids lie between the ids before and after."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
@@ -240,7 +240,7 @@ def test_what_was_trimmed_is_counted_right_after_promotions(redis_url: str) -> N
         for _ in range(4):
             ids += [await node.inboxes.store("ada", Push("a.b", len(ids) + n), None) for n in range(3)]
             await begin_new_history(redis)
-        key = node.names.of_user("ada", "inbox")
+        key = node.names.inbox("ada")
         for trimmed in range(1, len(ids)):
             await redis.xdel(key, f"{ids[trimmed - 1]}-0")
             for seen in range(len(ids)):
@@ -252,7 +252,7 @@ def test_what_was_trimmed_is_counted_right_after_promotions(redis_url: str) -> N
 
 
 def test_of_many_promotions_the_oldest_is_forgotten(redis_url: str) -> None:
-    """What was lost before it is not told any more, and nothing else is told wrongly."""
+    """Losses before it are not reported any more; all later ones are reported right."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
@@ -261,7 +261,7 @@ def test_of_many_promotions_the_oldest_is_forgotten(redis_url: str) -> None:
         for _ in range(103):
             ids.append(await node.inboxes.store("ada", Push("a.b"), None))
             await begin_new_history(redis)
-        await redis.xdel(node.names.of_user("ada", "inbox"), *(f"{each}-0" for each in ids[:50]))
+        await redis.xdel(node.names.inbox("ada"), *(f"{each}-0" for each in ids[:50]))
         page = await node.inboxes.read("ada", "phone", None, 100, "epoch")
         assert [push.id for push in page.messages] == ids[50:]
         assert page.lost == 48

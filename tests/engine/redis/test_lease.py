@@ -1,4 +1,4 @@
-"""Signs of life: who is condemned, by whom, and who is not."""
+"""Beats: which owners are condemned, by whom, and which are not."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.redis_parts import client, parts
 LEASE = 0.3
 
 
-def test_who_is_silent_for_a_lease() -> None:
+def test_an_owner_that_is_silent_for_a_lease() -> None:
     silence = Silence(10.0)
     for now in range(0, 10, 2):
         assert silence.look({"a": "1", "b": str(now)}, now) == {}
@@ -24,7 +24,7 @@ def test_who_is_silent_for_a_lease() -> None:
     assert silence.look({"a": "2", "b": "12"}, 22.0) == {"b": "12"}
 
 
-def test_who_did_not_look_cannot_say_who_was_silent() -> None:
+def test_a_node_that_did_not_look_cannot_know_who_was_silent() -> None:
     silence = Silence(10.0)
     silence.look({"a": "1"}, 0.0)
     assert silence.look({"a": "1"}, 30.0) == {}
@@ -54,7 +54,7 @@ def test_a_node_that_gives_no_sign_of_life_is_condemned_once(redis_url: str) -> 
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["being taken over", "taken over"])
-def test_who_was_condemned_is_told_and_goes_on_under_another_name(redis_url: str, done: bool) -> None:
+def test_a_condemned_node_is_told_and_goes_on_under_another_name(redis_url: str, done: bool) -> None:
     async def run() -> None:
         async with parts(redis_url) as make, client(redis_url) as redis:
             a, c = make("a", LEASE), make("c", LEASE)
@@ -75,8 +75,8 @@ def test_who_was_condemned_is_told_and_goes_on_under_another_name(redis_url: str
     asyncio.run(run())
 
 
-def test_only_one_that_was_quick_enough_is_not_condemned(redis_url: str) -> None:
-    """Whoever has looked a moment ago may be late."""
+def test_an_owner_that_beats_in_time_is_not_condemned(redis_url: str) -> None:
+    """A node decides by beats that it read a moment ago; the owner may have beaten since."""
 
     async def run() -> None:
         async with parts(redis_url) as make:
@@ -91,8 +91,8 @@ def test_only_one_that_was_quick_enough_is_not_condemned(redis_url: str) -> None
     asyncio.run(run())
 
 
-def test_condemning_is_for_one_and_may_be_said_twice(redis_url: str) -> None:
-    """A call whose answer got lost is made again."""
+def test_one_node_condemns_and_may_repeat_it(redis_url: str) -> None:
+    """The call is repeated when its answer got lost."""
 
     async def run() -> None:
         async with parts(redis_url) as make:
@@ -105,8 +105,8 @@ def test_condemning_is_for_one_and_may_be_said_twice(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_nobody_is_condemned_for_a_redis_that_stood_still(tmp_path: Path) -> None:
-    """Whoever is first to get through again finds the others where they were, a lease ago."""
+def test_no_owner_is_condemned_because_redis_stood_still(tmp_path: Path) -> None:
+    """The first node that reaches Redis again sees the beats of the others from a lease ago."""
 
     async def run() -> None:
         async with redis_process(tmp_path) as redis, parts(redis.url) as make:
@@ -161,7 +161,7 @@ def test_an_observer_that_was_frozen_condemns_nobody(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_what_a_condemner_left_is_taken_up_by_the_next(redis_url: str) -> None:
+def test_the_next_node_goes_on_for_a_condemner_that_has_died(redis_url: str) -> None:
     async def run() -> None:
         async with parts(redis_url) as make:
             a, b, c = make("a", LEASE), make("b", LEASE), make("c", LEASE)
@@ -175,7 +175,7 @@ def test_what_a_condemner_left_is_taken_up_by_the_next(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_who_leaves_something_behind_is_taken_over_from_at_once(redis_url: str) -> None:
+def test_a_node_that_leaves_something_behind_is_taken_over_at_once(redis_url: str) -> None:
     async def run() -> None:
         async with parts(redis_url) as make:
             a, c = make("a", 3600.0), make("c", 3600.0)
@@ -187,7 +187,7 @@ def test_who_leaves_something_behind_is_taken_over_from_at_once(redis_url: str) 
     asyncio.run(run())
 
 
-def test_who_leaves_nothing_behind_is_forgotten(redis_url: str) -> None:
+def test_a_node_that_leaves_nothing_behind_is_forgotten(redis_url: str) -> None:
     async def run() -> None:
         async with parts(redis_url) as make, client(redis_url) as redis:
             a, c = make("a"), make("c")
@@ -200,7 +200,7 @@ def test_who_leaves_nothing_behind_is_forgotten(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_many_that_need_to_know_at_once_ask_once(redis_url: str) -> None:
+def test_many_calls_that_need_a_beat_share_one(redis_url: str) -> None:
     async def run() -> None:
         async with parts(redis_url) as make, client(redis_url) as redis:
             a = make("a")

@@ -1,4 +1,4 @@
-"""Names of keys: what people call themselves changes nothing of their form, and what is used together lies together."""
+"""Names of keys: no user or group name changes their form, and keys of one script lie in one slot."""
 
 from itertools import pairwise
 
@@ -22,18 +22,18 @@ def test_a_name_cannot_change_the_form_of_a_key(name: str) -> None:
 def test_keys_used_by_one_script_lie_in_one_slot() -> None:
     names = Names("msanic", 3)
     for user in STRANGE:
-        of_user = [names.of_user(user, what) for what in ("sessions", "meta", "inbox", "keys", "sent")]
+        of_user = [of(user) for of in (names.sessions, names.meta, names.inbox, names.keys, names.sent)]
         of_session = [of(user, "s:1") for of in (names.job, names.groups_of, names.taken)]
         assert len({key_slot(key.encode()) for key in of_user + of_session}) == 1
         assert len(set(of_user + of_session)) == 8
     for first, second in [(names.beats, names.dead), (names.dead, names.epoch)]:
         assert key_slot(first.encode()) == key_slot(second.encode())
-    assert key_slot(names.of_group("a", "members").encode()) == key_slot(names.of_group("a", "nodes").encode())
+    assert key_slot(names.members("a").encode()) == key_slot(names.nodes("a").encode())
 
 
 def test_users_groups_and_locks_of_one_name_are_apart() -> None:
     names = Names("msanic", 0)
-    keys = [names.of_user("a", "nodes"), names.of_group("a", "nodes"), names.held("a"), names.lock("a")]
+    keys = [names.sessions("a"), names.nodes("a"), names.held("a"), names.lock("a")]
     assert all(first != second for first, second in pairwise(sorted(keys)))
 
 

@@ -29,7 +29,7 @@ def test_calls_of_one_turn_share_a_round_trip(tmp_path: Path) -> None:
             before = (await bench.redis.execute("INFO", "stats"))["total_reads_processed"]
             await asyncio.gather(*(bench.pipeline.command("INCR", "x") for _ in range(400)))
             after = (await bench.redis.execute("INFO", "stats"))["total_reads_processed"]
-            # Some for the connection of INFO itself, and large ones are read in pieces.
+            # The connection of INFO reads too, and a large batch is read in pieces.
             assert after - before < 20
 
     asyncio.run(run())
@@ -69,7 +69,7 @@ def test_an_error_of_one_call_is_its_own(tmp_path: Path, caplog: pytest.LogCaptu
     assert "Redis refuses join" in caplog.text
 
 
-def test_text_that_cannot_be_encoded_is_told_to_who_uses_it_and_to_nobody_else(tmp_path: Path) -> None:
+def test_text_that_cannot_be_encoded_raises_in_its_caller_only(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(tmp_path) as bench:
             calls: list[Awaitable[object]] = [

@@ -1,4 +1,4 @@
-"""What becomes of calls while Redis is away, or refuses."""
+"""Calls while Redis is away or refuses."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.pipelines import COUNT, PATIENCE, started
 
 
 async def until_away(pipeline: Pipeline) -> None:
-    """Have Redis noticed to be away, by a call that may fail."""
+    """Make a call that may fail, so that the pipeline notices that Redis is away."""
     with pytest.raises(StoreUnavailableError):
         await pipeline.command("PING", repeat=False)
     assert pipeline.away
@@ -57,7 +57,7 @@ def test_calls_wait_for_redis_to_come_back(tmp_path: Path) -> None:
 
 
 def test_redis_killed_in_the_middle_of_many_calls(tmp_path: Path) -> None:
-    """Nothing is left without an answer, and each is made at least once."""
+    """Every call gets an answer, and is made at least once."""
 
     async def run() -> None:
         async with started(tmp_path, patience=30) as bench:
@@ -78,7 +78,7 @@ def test_redis_killed_in_the_middle_of_many_calls(tmp_path: Path) -> None:
 
 
 def test_it_notices_by_itself_that_redis_is_back(tmp_path: Path) -> None:
-    """Also when every call has been refused at once for long."""
+    """Also when every call has failed at once for a long time."""
 
     async def run() -> None:
         async with started(tmp_path, patience=0.1) as bench:
@@ -109,7 +109,7 @@ def test_calls_fail_once_their_time_is_up_and_those_that_wait_do_not(tmp_path: P
             with pytest.raises(StoreUnavailableError, match="away"):
                 await bench.pipeline.command("PING")
             assert loop.time() - began >= PATIENCE
-            # Those that come later do not wait for as long again.
+            # Later calls do not wait for as long again.
             began = loop.time()
             with pytest.raises(StoreUnavailableError, match="away"):
                 await bench.pipeline.command("PING")
@@ -136,7 +136,7 @@ def test_what_must_not_be_made_twice_is_made_once_at_most(tmp_path: Path) -> Non
                 await bench.pipeline.command("INCR", "y", repeat=False)
             bench.redis.thaw()
             await bench.returns.get()
-            # The first was sent before anybody knew.
+            # The first was sent before the pipeline knew that Redis is away.
             assert await bench.pipeline.command("GET", "x") == b"1"
             assert await bench.pipeline.command("GET", "y") is None
 

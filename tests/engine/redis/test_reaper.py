@@ -1,4 +1,4 @@
-"""Taking over from dead nodes: all of it, once, whoever dies meanwhile."""
+"""Taking over from dead nodes: everything, once, whichever node dies meanwhile."""
 
 import asyncio
 from collections import Counter
@@ -26,12 +26,13 @@ def told(*living: RedisNode) -> Counter[str]:
 
 def test_two_thousand_sessions_are_taken_over_once_by_two_that_compete(redis_url: str) -> None:
     async def run() -> None:
-        async with nodes(redis_url, prefix="test") as start, client(redis_url) as redis:
+        # A lease in which a busy machine can fill a node and still beat.
+        async with nodes(redis_url, prefix="test", lease=2.0) as start, client(redis_url) as redis:
             dead, a, b = await start("dead"), await start("a"), await start("b")
             sessions = await fill(dead, 2000)
             await dead.kill()
             await until(lambda: bool(a.adopted or b.adopted))
-            # Only one has condemned it; both go to work.
+            # Only one node has condemned it; both take over.
             for node in (a, b):
                 node.engine._reaper.reap("dead.1")
             await until(lambda: not a.engine._reaper._tasks and not b.engine._reaper._tasks)
@@ -61,7 +62,7 @@ def test_a_third_finishes_what_a_reaper_leaves_that_dies_in_the_middle(redis_url
             adopted: list[OfflineJob] = []
             done: list[str] = []
             await until(lambda: len(second.adopted) >= 200)
-            # Some it has told all plugins of; the others it takes with it.
+            # Of some sessions it has told all plugins; the others are left when it dies.
             for job in second.adopted[:50]:
                 await second.engine.done(job.session, "chat")
                 done.append(job.session.id)
@@ -91,7 +92,7 @@ def test_a_reaper_that_is_stopped_leaves_the_rest_to_others(redis_url: str) -> N
 
 
 def test_an_owner_is_taken_over_from_once_at_a_time(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Else the first would be forgotten, and go on when the node has stopped."""
+    """Otherwise the first task would be forgotten, and go on after the node has stopped."""
 
     async def run() -> None:
         async with nodes(redis_url, lease=3600.0) as start:
@@ -103,7 +104,7 @@ def test_an_owner_is_taken_over_from_once_at_a_time(redis_url: str, caplog: pyte
             await until(lambda: not a.engine._reaper._tasks)
             assert told(a) == Counter(["s0", "s1", "s2"])
             assert caplog.messages.count("node dead.1 is dead: taking over its sessions") == 1
-            # What it did too late is looked for again.
+            # A session that it recorded too late is found when the owner is reaped again.
             a.engine._reaper.reap("dead.1")
             await until(lambda: not a.engine._reaper._tasks)
 

@@ -1,4 +1,4 @@
-"""What is written is read again as it was."""
+"""Records, jobs and payloads are read as they were written."""
 
 import msgspec
 import pytest
@@ -7,15 +7,19 @@ from msanic_core.codes import OfflineReason
 from msanic_core.engine.base import OfflineJob
 from msanic_core.engine.redis.records import (
     Close,
+    GroupAnswer,
+    GroupRequest,
     Record,
     ToGroup,
     ToUser,
     Watch,
+    answer_payload,
     group_payload,
     pack_session,
     read_job,
     read_payload,
     read_record,
+    request_payload,
     unpack_session,
     watch_payload,
 )
@@ -58,6 +62,11 @@ PUSH = Push("a.b", {"text": "line\nline"}, hint="h\n")
         (b"p\nada\n" + pack_push(PUSH), ToUser("ada", PUSH)),
         (b"p1700000000001\nada\n" + pack_push(PUSH), ToUser("ada", msgspec.structs.replace(PUSH, id=1700000000001))),
         (b"cs1\nreplaced", Close("s1", OfflineReason.REPLACED)),
+        (b"j7\nnode-1\ns1\n1\nred", GroupRequest(7, "node-1", "s1", "red", True)),
+        (request_payload(GroupRequest(8, "n", "s1", "red", False)), GroupRequest(8, "n", "s1", "red", False)),
+        (b"r7\n1", GroupAnswer(7, True)),
+        (answer_payload(GroupAnswer(8, False)), GroupAnswer(8, False)),
+        (answer_payload(GroupAnswer(9, None)), GroupAnswer(9, None)),
         (group_payload("red:1", pack_push(PUSH)), ToGroup("red:1", PUSH)),
         (group_payload(None, pack_push(PUSH)), ToGroup(None, PUSH)),
         (watch_payload(17), Watch(17)),

@@ -65,7 +65,7 @@ def test_nodes_find_each_other_and_follow_each_other_whatever_redis_is(tmp_path:
     asyncio.run(run())
 
 
-def test_who_was_on_a_dead_node_is_not_there_though_nobody_has_taken_over_yet(redis_url: str) -> None:
+def test_users_of_a_dead_node_are_offline_before_it_is_taken_over(redis_url: str) -> None:
     async def run() -> None:
         async with nodes(redis_url) as start:
             a, b = await start("a"), await start("b")
@@ -75,7 +75,7 @@ def test_who_was_on_a_dead_node_is_not_there_though_nobody_has_taken_over_yet(re
                 await node.engine.join(session, "red")
             while await b.engine.count(None) != 2:
                 await asyncio.sleep(0.01)
-            # Taking over begins with this, and gets no further.
+            # A takeover begins with this call, and gets no further.
             b.engine._reaper.reap = lambda owner: None
             await a.kill()
             while await b.engine.online("ada"):
@@ -116,7 +116,7 @@ def test_a_dead_nodes_sessions_are_taken_over(redis_url: str) -> None:
 
 def test_a_node_that_is_told_to_stop_leaves_what_is_not_done(redis_url: str) -> None:
     async def run() -> None:
-        # Nobody has to wait until a lease has run out.
+        # The others need not wait for a lease to run out.
         async with nodes(redis_url, lease=3.0) as start:
             a, b = await start("a"), await start("b")
             await connect(a, "s1")
@@ -128,7 +128,7 @@ def test_a_node_that_is_told_to_stop_leaves_what_is_not_done(redis_url: str) -> 
     asyncio.run(run())
 
 
-def test_who_was_taken_for_dead_closes_everything_and_starts_anew(redis_url: str) -> None:
+def test_a_condemned_node_closes_everything_and_starts_anew(redis_url: str) -> None:
     async def run() -> None:
         async with nodes(redis_url) as start:
             a, b = await start("a"), await start("b")

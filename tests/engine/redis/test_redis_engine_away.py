@@ -1,4 +1,4 @@
-"""Nodes whose Redis goes away, comes back, has forgotten everything, or was not heard for a while."""
+"""Nodes whose Redis goes away and comes back, comes back empty, or could not be heard for a while."""
 
 import asyncio
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_the_older_of_two_that_should_have_been_replaced_meanwhile_is_closed(tmp
         async with redis_process(tmp_path) as process, nodes(process.url) as start:
             a, b = await start("a"), await start("b")
             await connect(a, "s1", opened_at=1.0)
-            # It was registered while the first was forgotten already.
+            # The second was registered after the store had forgotten the first.
             b.online["s2"] = info("s2", node="b", opened_at=2.0)
             await process.restart(empty=True)
             assert await b.engine.register(b.online["s2"], SINGLE)
@@ -67,7 +67,7 @@ def test_the_older_of_two_that_should_have_been_replaced_meanwhile_is_closed(tmp
     asyncio.run(run())
 
 
-def test_what_came_while_the_subscription_was_away_is_looked_for(redis_url: str) -> None:
+def test_messages_that_came_while_the_subscription_was_away_are_read(redis_url: str) -> None:
     async def run() -> None:
         async with nodes(redis_url) as start, client(redis_url) as redis:
             a, b = await start("a"), await start("b")
@@ -77,13 +77,13 @@ def test_what_came_while_the_subscription_was_away_is_looked_for(redis_url: str)
             await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             await until(lambda: len(a.behind) >= 2)
             assert ("s1", message_id) in a.behind
-            # A word that was missed is found with the session.
+            # Restoring the session finds the order to close it that was missed.
             await until(lambda: healthy(a))
 
     asyncio.run(run())
 
 
-def test_a_kick_that_was_not_heard_is_found_later(redis_url: str) -> None:
+def test_a_kick_that_was_missed_is_found_later(redis_url: str) -> None:
     async def run() -> None:
         async with nodes(redis_url, lease=3600.0) as start, client(redis_url) as redis:
             a, b = await start("a"), await start("b")
@@ -98,7 +98,7 @@ def test_a_kick_that_was_not_heard_is_found_later(redis_url: str) -> None:
     asyncio.run(run())
 
 
-def test_nobody_is_taken_for_dead_for_a_redis_that_was_away(tmp_path: Path) -> None:
+def test_no_node_is_condemned_because_redis_was_away(tmp_path: Path) -> None:
     async def run() -> None:
         async with redis_process(tmp_path, append_only=True) as process, nodes(process.url, patience=0.1) as start:
             a, b = await start("a"), await start("b")

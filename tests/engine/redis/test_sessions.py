@@ -42,7 +42,7 @@ def test_nothing_is_left_when_no_plugin_has_to_be_told(redis_url: str) -> None:
         session = info("s1")
         await node.sessions.register(session, MULTI)
         await node.groups.join(session, "red")
-        # It joined while it was being lost: its own node does not know yet.
+        # The session was lost while it joined: its node does not know of the group yet.
         assert await node.sessions.unregister(session, LOST, []) is not None
         assert node.sessions.idle
         assert await keys_left(redis) == set()
@@ -91,13 +91,13 @@ def test_what_a_client_calls_itself_breaks_no_record(redis_url: str, client_id: 
 
 
 def test_replaced_before_its_registration_was_answered(redis_url: str) -> None:
-    """The word of it comes on another connection, and may be quicker."""
+    """The order to close it comes on another connection, and may be quicker."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.lease.beat()
         first = asyncio.create_task(node.sessions.register(info("s1"), SINGLE))
-        while not node.sessions._open:
+        while not node.sessions.count:
             await asyncio.sleep(0)
         assert not first.done()
         lost = await node.sessions.unregister(info("s1"), OfflineReason.REPLACED, PLUGINS)
@@ -130,14 +130,14 @@ async def until_idle(node: Parts) -> None:
 
 @pytest.mark.parametrize("how", ["timeout", "cancelled"])
 def test_a_registration_that_fails_leaves_nothing_once_redis_is_back(tmp_path: Path, how: str) -> None:
-    """It was sent, so that it is made though nobody gets the answer."""
+    """The script was sent, so Redis may run it although nobody gets the answer."""
 
     async def run() -> None:
         async with redis_process(tmp_path) as process, parts(process.url) as make, client(process.url) as redis:
             node = make("a", lease=60.0, patience=0.2)
             await node.sessions.register(info("s0"), MULTI)
             registering = asyncio.create_task(node.sessions.register(info("s1"), MULTI))
-            while "s1" not in node.sessions._open:
+            while node.sessions.count < 2:
                 await asyncio.sleep(0)
             process.freeze()
             if how == "cancelled":

@@ -1,6 +1,7 @@
 """Sessions and offline jobs of dead nodes: taken over once, also when the node was only frozen."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -49,7 +50,7 @@ def test_a_job_goes_on_where_its_node_has_ended(redis_url: str) -> None:
         assert job.plugins == ("shop",)
         assert job.reason is OfflineReason.HEARTBEAT
         assert job.session.groups == ("red",)
-        # Who had it has nothing to say any more.
+        # The former owner cannot mark anything any more.
         await first.sessions.done(session, "shop")
         again = await third.sessions.claim("b.1", "ada", "s1", PLUGINS)
         assert again is not None
@@ -62,7 +63,7 @@ def test_a_job_goes_on_where_its_node_has_ended(redis_url: str) -> None:
 
 
 def test_what_two_dead_nodes_held_is_given_out_once(redis_url: str) -> None:
-    """One took it over from the other, and died before it could say so."""
+    """The second claimed it from the first, and died before it took it out of the list of the first."""
 
     async def test(make: Make, redis: Any) -> None:
         first, second, third = (make(name, LEASE) for name in "abc")
@@ -104,13 +105,13 @@ def test_a_dead_nodes_sessions_are_not_online_while_they_are_taken_over(redis_ur
         assert await ids_of(other) == []
         assert await other.groups.members("red") == []
         await other.sessions.claim("a.1", "ada", "s1", [])
-        assert await redis.exists(dead.names.of_group("red", "nodes"), dead.names.of_group("red", "members")) == 0
+        assert await redis.exists(dead.names.nodes("red"), dead.names.members("red")) == 0
 
     run_with(redis_url, test)
 
 
 async def taken_over(make: Make, session: SessionInfo) -> tuple[Parts, Parts]:
-    """A node that was only frozen, and one that has taken over its session, told the plugins, and forgotten it."""
+    """A frozen node, and a node that has taken over its session, told the plugins and finished."""
     frozen, other = make("a", LEASE), make("b", LEASE)
     await frozen.sessions.register(session, SINGLE)
     await other.until_dead("a.1")
@@ -123,7 +124,7 @@ async def taken_over(make: Make, session: SessionInfo) -> tuple[Parts, Parts]:
 
 @pytest.mark.parametrize("first", ["lost", "restore", "register another", "holds"])
 def test_a_node_that_was_frozen_comes_back(redis_url: str, first: str) -> None:
-    """Whatever it does first: nobody is told a second time of what others have taken over."""
+    """Whatever it does first, no plugin is told a second time of a session that another node has taken over."""
 
     async def test(make: Make, redis: Any) -> None:
         session = info("s1")
@@ -132,7 +133,7 @@ def test_a_node_that_was_frozen_comes_back(redis_url: str, first: str) -> None:
             assert (await frozen.sessions.restore(session))[0] == "crashed"
             assert await frozen.sessions.unregister(session, OfflineReason.CRASHED, PLUGINS) is None
         elif first == "register another":
-            # All it had is closed, and so is this.
+            # All sessions of the node are closed, this one too.
             with pytest.raises(StoreUnavailableError):
                 await frozen.sessions.register(info("s2"), SINGLE)
             assert await frozen.sessions.register(info("s3"), SINGLE)
@@ -152,8 +153,8 @@ def test_what_a_frozen_node_has_joined_too_late_is_left(redis_url: str, known: b
     async def test(make: Make, redis: Any) -> None:
         session = info("s1", groups=("red",))
         frozen, _ = await taken_over(make, session)
-        # It had asked whether the session is recorded just before it was taken over.
-        keys = [frozen.names.of_group("red", what) for what in ("members", "nodes")]
+        # join.lua ran just before the session was claimed, enter.lua runs after it.
+        keys = [frozen.names.members("red"), frozen.names.nodes("red")]
         await frozen.pipeline.run(scripts.ENTER, keys, "s1", "a.1", "a", "ada")
         if known:
             await frozen.lease.beat()
@@ -164,12 +165,12 @@ def test_what_a_frozen_node_has_joined_too_late_is_left(redis_url: str, known: b
 
 
 def test_frozen_between_a_sign_of_life_and_what_follows(redis_url: str) -> None:
-    """It does not know yet that it was condemned; what it does with the old name is found out afterwards."""
+    """It does not know yet that it was condemned, and acts under the old name: the reaper finds that later."""
 
     async def test(make: Make, redis: Any) -> None:
         session = info("s1")
         frozen, _ = await taken_over(make, session)
-        answer = await frozen.sessions._record_lost(session, "a.1", LOST, PLUGINS, 1.0, force=True)
+        answer = await frozen.sessions._scripts.unregister(session, "a.1", LOST, PLUGINS, 1.0, force=True)
         assert answer is None
         frozen.lease._valid_until = asyncio.get_running_loop().time() + 1
         assert await frozen.sessions.register(info("s2"), SINGLE)
@@ -178,7 +179,7 @@ def test_frozen_between_a_sign_of_life_and_what_follows(redis_url: str) -> None:
     run_with(redis_url, test)
 
 
-def test_sessions_of_other_users_and_done_ones_are_nobodys(redis_url: str) -> None:
+def test_sessions_of_living_owners_and_unknown_ones_are_not_claimed(redis_url: str) -> None:
     async def test(make: Make, redis: Any) -> None:
         node, other = make("a"), make("b")
         await node.sessions.register(info("s1"), MULTI)
@@ -201,5 +202,51 @@ def test_times_and_ids_come_through_unchanged(redis_url: str) -> None:
         job = await other.sessions.claim("a.1", "ada", "s1", PLUGINS)
         assert job is not None
         assert job.session == lost
+
+    run_with(redis_url, test)
+
+
+@pytest.mark.parametrize("claimant", ["a", "c"])
+@pytest.mark.parametrize("first", ["the claim", "the end of the hook"])
+def test_condemned_in_the_middle_of_a_job(redis_url: str, first: str, claimant: str) -> None:
+    """The condemning node has died, and somebody claims the job while a hook runs, or after it has ended."""
+
+    async def test(make: Make, redis: Any) -> None:
+        node, condemner, third = make("a", LEASE), make("b", LEASE), make("c", LEASE)
+        told: list[str] = []
+        end = asyncio.Event()
+
+        async def tell(by: Parts, session: SessionInfo, plugins: Sequence[str]) -> None:
+            for plugin in plugins:
+                if not await by.sessions.holds(session.id):
+                    return
+                told.append(plugin)
+                await end.wait()
+                await by.sessions.done(session, plugin)
+
+        await node.sessions.register(info("s1"), MULTI)
+        lost = await node.sessions.unregister(info("s1"), LOST, PLUGINS)
+        assert lost is not None
+        tasks = [asyncio.create_task(tell(node, lost, PLUGINS))]
+        while not told:
+            await asyncio.sleep(0)
+        await condemner.until_dead("a.1")
+        await node.lease.beat()
+        assert node.condemned == ["a.1"]
+        if first == "the end of the hook":
+            end.set()
+            await tasks[0]
+        by = node if claimant == "a" else third
+        for user, session_id in await by.sessions.held("a.1", 10):
+            if (job := await by.sessions.claim("a.1", user, session_id, PLUGINS)) is not None:
+                tasks.append(asyncio.create_task(tell(by, job.session, job.plugins)))
+        end.set()
+        await asyncio.gather(*tasks)
+        # A hook that runs while another node claims the job is called again: nobody can know whether it will end.
+        again = ["chat"] if (first, claimant) == ("the claim", "c") else []
+        assert sorted(told) == sorted([*PLUGINS, *again])
+        assert node.sessions.idle
+        assert third.sessions.idle
+        assert await keys_left(redis) == set()
 
     run_with(redis_url, test)

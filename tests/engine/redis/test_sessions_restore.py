@@ -16,7 +16,7 @@ def test_restoring_changes_nothing_that_is_known(redis_url: str) -> None:
         node = make("a")
         session = info("s1")
         await node.sessions.register(session, SINGLE)
-        key = node.names.of_user("ada", "sessions")
+        key = node.names.sessions("ada")
         before = await node.pipeline.command("HGETALL", key)
         for _ in range(2):
             mark, _last = await node.sessions.restore(session)
@@ -34,7 +34,7 @@ def test_restored_in_an_empty_store_the_newest_stays(redis_url: str) -> None:
             await node.sessions.register(session, SINGLE)
         await redis.flushall()
         marks = [(await node.sessions.restore(session))[0] for node, session in (sessions[1], sessions[2], sessions[0])]
-        # The second learns of it by a message, and when it asks again.
+        # The second is told by a message, and when it is restored again.
         assert marks == [OPEN, OPEN, "replaced"]
         assert (await b.sessions.restore(sessions[1][1]))[0] == "replaced"
         assert await ids_of(a) == ["s3"]
@@ -56,14 +56,13 @@ def test_a_mark_survives_restoring(redis_url: str) -> None:
 
 
 def test_restored_after_it_was_lost_it_is_not_there_again(redis_url: str) -> None:
-    """A call whose answer got lost is made again, and what was lost meanwhile came in between."""
+    """restore.lua runs again because its answer got lost, and the session was lost in between."""
 
     async def test(make: Make, redis: Any) -> None:
         node = make("a")
         await node.sessions.register(info("s1"), MULTI)
         assert await node.sessions.unregister(info("s1"), LOST, PLUGINS) is not None
-        node.sessions._open.add("s1")
-        assert (await node.sessions.restore(info("s1")))[0] == "crashed"
+        assert (await node.sessions._scripts.restore(info("s1"), "a.1", replace=False))[0] == "crashed"
         assert await ids_of(node) == []
         assert await node.sessions.holds("s1")
 
@@ -86,7 +85,7 @@ def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
         assert lost is not None
         assert await ids_of(node) == []
         assert await node.groups.members("red") == []
-        # The job is where others find it.
+        # The job is in the list, where other nodes find it.
         assert await redis.smembers(node.names.held(node.lease.owner)) == {"s1\nada"}
         for plugin in PLUGINS:
             await node.sessions.done(session, plugin)
@@ -96,7 +95,7 @@ def test_lost_while_it_is_restored(redis_url: str, steps: int) -> None:
 
 
 def test_lost_after_the_store_was_emptied(redis_url: str) -> None:
-    """Its job is recorded all the same, and found by others."""
+    """Its job is recorded all the same, and other nodes find it."""
 
     async def test(make: Make, redis: Any) -> None:
         node, other = make("a", LEASE), make("b", LEASE)

@@ -1,4 +1,4 @@
-"""The subscription: what comes in, and that its end, however quiet, is noticed."""
+"""The subscription: its messages, and that its end is noticed even when Redis says nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ import pytest
 from msanic_core.codes import OfflineReason
 from msanic_core.engine.redis.names import Names
 from msanic_core.engine.redis.pipeline import Pipeline
-from msanic_core.engine.redis.records import Close, Message, watch_payload
+from msanic_core.engine.redis.records import Close, NodeMessage, watch_payload
 from msanic_core.engine.redis.subscription import Subscription
 from msanic_core.engine.redis.topology import open_store
 from msanic_core.errors import StoreUnavailableError
@@ -26,7 +26,7 @@ class Bench:
         self.redis = redis
         self.subscription = subscription
         self.names = names
-        self.messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.messages: asyncio.Queue[NodeMessage] = asyncio.Queue()
         self.gaps: asyncio.Queue[None] = asyncio.Queue()
 
     async def say(self, session_id: str, channel: str | None = None) -> int:
@@ -100,7 +100,7 @@ def test_a_subscription_that_has_silently_died_is_found(redis_url: str) -> None:
             await bench.say("before")
             assert await bench.hear() == "before"
             proxy.black_hole(True)
-            # Redis itself sees nothing of it.
+            # Redis itself does not notice.
             assert await bench.say("lost") == 1
             while bench.subscription.alive:
                 await asyncio.sleep(0.02)
@@ -169,7 +169,7 @@ def test_without_redis_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_frozen_redis_and_the_numbers_after_it(tmp_path: Path) -> None:
-    """Whatever becomes of the connection meanwhile: afterwards messages come again."""
+    """Whether the connection survives or not, messages come again afterwards."""
 
     async def run() -> None:
         async with redis_process(tmp_path) as process, nodes(process.url, patience=0.1) as start:

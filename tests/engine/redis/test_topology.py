@@ -71,7 +71,7 @@ def test_what_is_no_address(url: str, words: str) -> None:
 
 
 async def use(store: Store) -> None:
-    """Everything a store is asked for."""
+    """Everything that a store can do."""
     try:
         assert (await store.info("server"))["redis_version"]
         await store.load(["return 1"])

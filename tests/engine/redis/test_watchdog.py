@@ -1,4 +1,4 @@
-"""Cancelling what must not go on, in the manner of `asyncio.timeout`."""
+"""The watchdog cancels a block whose lock is lost, as `asyncio.timeout` does."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from msanic_core.engine.redis.lock import Watchdog
+from msanic_core.engine.redis.locks import Watchdog
 from msanic_core.errors import LockLostError, StoreUnavailableError
 
 QUICK = 0.05
@@ -21,7 +21,7 @@ def watchdog(name: str = "x", *, kept: bool = False, lease: float = QUICK) -> Wa
 
 
 def in_task(test: Callable[["asyncio.Task[None]"], Awaitable[None]]) -> None:
-    """Run a test in a task that nobody wants to be cancelled once it ends."""
+    """Run a test in a task; at its end no cancellation of the task may be left."""
 
     async def run() -> None:
         task = asyncio.current_task()
@@ -237,7 +237,7 @@ def test_its_time_counts_from_before_the_renewal_was_sent() -> None:
         with pytest.raises(LockLostError):
             async with Watchdog("x", renew, lease, asyncio.get_running_loop().time() + lease):
                 await forever()
-        # A whole lease from the answer on would be time for five more.
+        # A whole lease from the answer on would leave time for five more renewals.
         assert sent <= 3
 
     in_task(test)

@@ -1,5 +1,5 @@
 --# inbox_common
--- Note that a client has everything up to an id, and drop what all known clients have.
+-- Raise the position of a client, and drop the entries that all known clients have.
 --
 -- KEYS  1 meta  2 inbox
 -- ARGV  1 client  2 id

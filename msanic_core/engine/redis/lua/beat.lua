@@ -1,8 +1,9 @@
--- Give a sign of life, and see those of the others.
+-- Take the beat of an owner, and return the beats of all.
 --
--- KEYS  1 beats: hash of the last beat by owner  2 dead: hash of who has condemned it, by owner  3 epoch of the store
--- ARGV  1 owner  2 beat: a number that rises, and how many sessions it has  3 the epoch it knows; empty: it is new  4 an epoch for an empty store
--- Returns {epoch, '1' if it is alive, beats, dead}; '0' when it was condemned, and then no beat is taken.
+-- KEYS  1 beats: hash of the last beat by owner  2 dead: hash of the condemning owner by dead owner  3 epoch
+-- ARGV  1 owner  2 beat: a number that rises, and how many sessions it has  3 the epoch it knows; empty: it is new
+--       4 an epoch for an empty store
+-- Returns {epoch, '1', beats, dead}; '0' when the owner was condemned, and then its beat is not taken.
 
 local epoch = redis.call('GET', KEYS[3])
 if not epoch then
@@ -10,7 +11,7 @@ if not epoch then
     redis.call('SET', KEYS[3], epoch)
 end
 local condemned = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1
--- One that was condemned and then done with is in neither hash; in an empty store everybody is new.
+-- An owner that was condemned and taken over is in neither hash. In an empty store every owner is new.
 local forgotten = ARGV[3] == epoch and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
 if condemned or forgotten then
     return {epoch, '0', {}, {}}

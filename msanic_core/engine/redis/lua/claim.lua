@@ -1,9 +1,9 @@
--- Take over a session, or the rest of its offline job, from an owner that is dead.
+-- Give a session of a dead owner, or the rest of its offline job, to another owner.
 --
--- KEYS  1 sessions  2 job, see unregister.lua  3 groups of the session  4 taken: there for an hour once it was taken over
+-- KEYS  1 sessions  2 job, see unregister.lua  3 groups of the session  4 taken: set for an hour by a claim
 -- ARGV  1 session id  2 the dead owner  3 the new owner  4 reason  5 now, in seconds  6... plugins
 -- Returns {reason, packed session, when it ended, '1' if it was the user's last session else '0', groups, plugins that
--- have yet to be told}; nil when it is somebody else's, or done.
+-- have yet to be told}; nil when another owner has it, or it is done.
 
 local sessions, job, session_id, new = KEYS[1], KEYS[2], ARGV[1], ARGV[3]
 local record = redis.call('HGET', sessions, session_id)
@@ -16,7 +16,7 @@ if record then
         for index = 6, #ARGV do
             redis.call('HSET', job, 'p:' .. ARGV[index], '')
         end
-        -- A node that was only frozen may come back, and take it for its own.
+        -- A node that was only frozen may come back and record the session again.
         redis.call('SET', KEYS[4], '', 'EX', 3600)
     end
 end

@@ -1,8 +1,8 @@
--- Declare an owner dead: from then on it gives no sign of life any more, and what it held may be claimed.
+-- Declare an owner dead: its beats are refused from then on, and what it holds may be claimed.
 --
 -- KEYS  1 beats  2 dead, see beat.lua
--- ARGV  1 owner  2 its last beat, or who has condemned it before  3 who does so now
--- Returns 1; 0 when it has given another sign of life, or somebody else has condemned it.
+-- ARGV  1 owner  2 its last beat, or the owner that condemned it before  3 the owner that condemns it now
+-- Returns 1; 0 when the owner has beaten since, or another one has condemned it.
 
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then
     redis.call('HDEL', KEYS[1], ARGV[1])

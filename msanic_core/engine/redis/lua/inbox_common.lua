@@ -1,7 +1,7 @@
--- What the scripts of an inbox share; put before those that ask for it.
+-- What the scripts of an inbox share. Its text is put before the scripts that name it.
 --
--- meta    hash: `last` the highest id given, `base` up to where all clients known at the time had everything, `bytes`
---         of all entries, `c:CLIENT` the position of each client, `history` and `jumps`: see below
+-- meta    hash: `last` the highest id given, `base` the position of a new client, `bytes` of all entries, `c:CLIENT`
+--         the position of each client, `history` and `jumps`: see below
 -- inbox   stream: entry ID-0 with `p` the packed message and `t` when it was stored, in milliseconds
 
 local MAX_CLIENTS = 100
@@ -17,14 +17,14 @@ local function field(record, number)
     return fields[number]
 end
 
--- The history of the data that this Redis serves. A start and a promotion begin a new one: then the last writes of the
--- old one may be lost, though the ids that they gave have been seen.
+-- The history of the data that this Redis serves. A start and a promotion begin a new one. The last writes of the old
+-- one may be lost then, though clients have seen the ids that they gave.
 local function history()
     return string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 end
 
--- Ids begin at the clock's microseconds, and rise by 1: those that were given in an inbox that was forgotten, or in
--- writes that were lost, stay below. Who is connected is known from the start.
+-- Make an inbox. Ids begin at the clock's microseconds and rise by 1, so they are above those of an inbox that was
+-- forgotten or lost. The clients of open sessions are known from the start.
 local function create(meta, inbox, sessions, now)
     local first = text(tonumber(now) * 1000)
     redis.call('DEL', inbox)
@@ -34,7 +34,7 @@ local function create(meta, inbox, sessions, now)
     end
 end
 
--- The next id. In a new history ids go on from the clock. `jumps` has the pairs of ids between which none was given.
+-- The next id. In a new history ids go on from the clock. `jumps` has the pairs of ids between which there is no id.
 local function next_id(meta, now)
     local last = tonumber(redis.call('HGET', meta, 'last'))
     local current = history()
@@ -45,7 +45,7 @@ local function next_id(meta, now)
         local jumps = cmsgpack.unpack(redis.call('HGET', meta, 'jumps') or cmsgpack.pack({}))
         jumps[#jumps + 1] = {from, last}
         if #jumps > MAX_JUMPS then
-            -- What was lost before it is no longer told.
+            -- Losses before this jump are no longer reported.
             local base = tonumber(redis.call('HGET', meta, 'base'))
             redis.call('HSET', meta, 'base', text(math.max(base, table.remove(jumps, 1)[2])))
         end
@@ -63,6 +63,7 @@ local function given(meta, from, to)
     return count
 end
 
+-- The position of a client. A new client begins at `base`, and replaces the slowest one if there are too many.
 local function position_of(meta, client)
     local position = redis.call('HGET', meta, 'c:' .. client)
     if position then
@@ -118,7 +119,7 @@ local function drop_oldest(meta, inbox, too_many)
     end
 end
 
--- An inbox that nobody looked at for twice as long as its messages live is forgotten.
+-- Forget an inbox that nobody uses for twice as long as it keeps messages.
 local function keep(meta, inbox, max_age)
     redis.call('PEXPIRE', meta, text(2 * max_age))
     redis.call('PEXPIRE', inbox, text(2 * max_age))

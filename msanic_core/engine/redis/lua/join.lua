@@ -1,8 +1,8 @@
--- Note with a session that it is in a group.
+-- Enter a group in the session's groups.
 --
 -- KEYS  1 sessions  2 groups of the session
 -- ARGV  1 session id  2 group
--- Returns 1; 0 when there is no such session.
+-- Returns 1; 0 when the session has no record.
 
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
     return 0

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 members  2 nodes, see enter.lua
 -- ARGV  1 session id
--- Returns 1; 0 when it was not in.
+-- Returns 1; 0 when it was no member.
 
 local record = redis.call('HGET', KEYS[1], ARGV[1])
 if not record then

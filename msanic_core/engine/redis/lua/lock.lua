@@ -1,15 +1,15 @@
 -- Take a lock, or stand in line for it.
 --
--- KEYS  1 lock: token of who holds it, or 'for NODE': that node's turn, see unlock.lua  2 fence: number of the last holder
+-- KEYS  1 lock: the holder's token, or 'for NODE': that node's turn, see unlock.lua  2 fence: number of the last holder
 --       3 waiting: sorted set of the nodes that wait for it, by the time when they began to
 -- ARGV  1 token  2 milliseconds for which it is held  3 node  4 '1': it waits
--- Returns {fence, as text}; {'0', milliseconds until it may be free} when it is not to be had. A token that holds it
--- already gets the same fence again, and all its time.
+-- Returns {fence, as text}; {'0', milliseconds until it may be free} when it is not free. A token that holds the lock
+-- already gets the same fence again, and the full time.
 
--- Who waits asks again within a second.
+-- A node that waits asks again within a second.
 local WAITING_KEPT = 5000
--- Fences begin at the clock's microseconds, so that they rise when this was forgotten: by more than a day no server's
--- clock goes back.
+-- Fences begin at the clock's microseconds, so they rise even after this key has expired: no server's clock goes back by
+-- more than a day.
 local FENCE_KEPT = 86400000
 
 local lock, fence, waiting, token, node = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[3]

@@ -1,10 +1,11 @@
 --# inbox_common
--- Store a message in a user's inbox and send it to the nodes that hold the user.
+-- Store a message in a user's inbox and send it to the nodes of the user's sessions.
 --
 -- KEYS  1 sessions  2 meta  3 inbox  4 keys: sorted set of the keys of stored messages, by id
 -- ARGV  1 packed message  2 key  3 now  4 milliseconds for which `keys` is kept  5 max messages  6 max bytes
 --       7 max age  8 prefix of the nodes' channels  9 user; times in milliseconds
--- Returns the message's id, as text. A message whose key is known is not stored again: the id is that of the first.
+-- Returns the message's id, as text. A message whose key is known is neither stored nor sent again:
+-- the id is that of the first.
 
 local sessions, meta, inbox, keys = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local packed, key, now, max_age = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[7])

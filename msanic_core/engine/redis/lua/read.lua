@@ -5,7 +5,7 @@
 -- ARGV  1 client  2 id after which to read; empty: after the client's position  3 how many at most  4 now
 --       5 max messages  6 max bytes  7 max age; times in milliseconds
 -- Returns {how many before these were trimmed unread, the highest id given so far, id, packed message, id, ...}.
--- A client that gave a name is known from then on.
+-- A client that reads after its position is known from then on.
 
 local meta, inbox, client = KEYS[1], KEYS[2], ARGV[1]
 local now, max_age = tonumber(ARGV[4]), tonumber(ARGV[7])

@@ -31,7 +31,7 @@ if ARGV[7] == '1' then
         redis.call('PUBLISH', ARGV[8] .. field(record, 3), 'c' .. other .. '\nreplaced')
     end
 end
--- The client is known before the first message: nobody else's acknowledgement takes that away from it.
+-- The client is known before the first message, so that no other client's acknowledgement drops a message of its.
 if redis.call('EXISTS', KEYS[2]) == 0 then
     create(KEYS[2], KEYS[3], sessions, ARGV[9])
 end

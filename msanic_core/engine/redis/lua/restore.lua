@@ -1,5 +1,5 @@
 --# inbox_common
--- See to it that a session which its node has open is recorded, whatever was forgotten.
+-- Record a session that its node has open, in case the store has forgotten it.
 --
 -- KEYS  1 sessions  2 meta  3 taken, see claim.lua  4 job, see unregister.lua
 -- ARGV  1 session id  2 owner  3 node  4 client  5 packed session  6 when it was opened, in seconds

@@ -1,4 +1,4 @@
--- Send a message that is not kept to the nodes that hold a user.
+-- Send a message to the nodes of a user's sessions, and do not store it.
 --
 -- KEYS  1 sessions
 -- ARGV  1 packed message  2 prefix of the nodes' channels  3 user

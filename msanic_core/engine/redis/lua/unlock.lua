@@ -4,8 +4,8 @@
 -- ARGV  1 token  2 prefix of the nodes' channels  3 name of the lock
 -- Returns 1; 0 when this token does not hold it.
 
--- For so many milliseconds it is that node's turn. Otherwise the node that releases could take it again before another
--- has heard of it, and go on like that.
+-- For so many milliseconds only that node may take the lock. Otherwise the releasing node could take it again and again,
+-- before the other one has heard of the release.
 local TURN = 50
 
 local lock, waiting = KEYS[1], KEYS[2]

@@ -1,11 +1,11 @@
--- Take a session out and record the offline job that follows.
+-- Replace the record of a session by its offline job.
 --
 -- KEYS  1 sessions  2 job: hash of `owner`, `reason`, `session`, `closed_at`, `last`, and `p:PLUGIN` for each plugin
 --       that has yet to be told  3 groups of the session  4 taken, see claim.lua
 -- ARGV  1 session id  2 owner  3 '1': also if there is no record of it  4 reason  5 packed session
 --       6 when it ended, in seconds  7... plugins
--- Returns {when it ended, '1' if it was the user's last session else '0', its groups}; nil when it is somebody else's,
--- or unknown.
+-- Returns {when it ended, '1' if it was the user's last session else '0', its groups}; nil when another owner has
+-- it, or it is unknown.
 
 local sessions, job, session_id, owner = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local record = redis.call('HGET', sessions, session_id)

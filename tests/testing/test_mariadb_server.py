@@ -1,4 +1,4 @@
-"""What is MariaDB's own: who gets in, and a start that is given up."""
+"""Only for MariaDB: who can log in, and a start that is cancelled."""
 
 import asyncio
 from contextlib import suppress
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from msanic_core.testing import MariadbProcess, mariadb_process
-from msanic_core.testing.mariadb import mariadb_program
+from msanic_core.testing.mariadb_server import mariadb_program
 
 
 def test_only_who_has_the_password_gets_in(mariadb: MariadbProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_only_who_has_the_password_gets_in(mariadb: MariadbProcess, monkeypatch:
 
 
 def running_in(directory: Path) -> list[str]:
-    """The command lines of the processes that know of a directory."""
+    """The command lines of the processes that name a directory."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

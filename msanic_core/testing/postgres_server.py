@@ -1,4 +1,4 @@
-"""Real PostgreSQL servers, private to a test: to be killed and started again."""
+"""Real PostgreSQL servers for tests, which may kill and restart them."""
 
 import os
 import pwd
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import asyncpg
 
 DEBIAN = Path("/usr/lib/postgresql")
-"""Where Debian keeps the programs of the server, by version."""
+"""Debian's directory for the programs of the server, by version."""
 
 _ALWAYS_THERE = "postgres"
 _DATA = "data"
 _PASSWORD = "password"
 
-# What is committed outlives a kill, but no crash of the machine; the tests' tables are small.
+# Committed data survives a kill of the server, but not a crash of the machine. The tables of tests are small.
 _SETTINGS = (
     f"listen_addresses={HOST}",
     "unix_socket_directories=",
@@ -45,14 +45,14 @@ class PostgresProcess(DatabaseProcess):
 
     @property
     def url(self) -> str:
-        """Tortoise URL of the database `postgres`, which is always there."""
+        """The Tortoise URL of the database `postgres`, which always exists."""
         return self._url(_ALWAYS_THERE)
 
     def _url(self, database: str) -> str:
         return f"asyncpg://{self.user}:{self.password}@{HOST}:{self.port}/{database}"
 
     async def execute(self, *statements: str) -> None:
-        """Execute statements, each by itself, in the database `postgres`. Raises asyncpg's errors."""
+        """Execute statements one by one in the database `postgres`. Raises asyncpg's errors."""
         connection = await self._connect()
         try:
             for statement in statements:
@@ -61,12 +61,12 @@ class PostgresProcess(DatabaseProcess):
             await connection.close()
 
     async def create_database(self, name: str) -> str:
-        """Create an empty database and return its Tortoise URL. One of that name is dropped first."""
+        """Create an empty database and return its Tortoise URL. An existing one with this name is dropped first."""
         await self.execute(_drop(name), f'CREATE DATABASE "{name}"')
         return self._url(name)
 
     async def drop_database(self, name: str) -> None:
-        """Drop a database if it is there; who is connected to it is cut off."""
+        """Drop a database if it exists, and close all connections to it."""
         await self.execute(_drop(name))
 
     def installation_command(self) -> Sequence[str]:
@@ -82,7 +82,7 @@ class PostgresProcess(DatabaseProcess):
         return [postgres_program("postgres"), "-D", _DATA, *(each for setting in settings for each in ("-c", setting))]
 
     async def answers(self) -> bool:
-        """Whether one can log in."""
+        """Whether the server accepts a login."""
         import asyncpg
 
         try:
@@ -105,15 +105,16 @@ def _drop(name: str) -> str:
 
 @asynccontextmanager
 async def postgres_process(directory: Path, *, configuration: Sequence[str] = ()) -> AsyncIterator[PostgresProcess]:
-    """Run a PostgreSQL on a free port of 127.0.0.1, with its files in a directory of its own within `directory`.
+    """Run a PostgreSQL on a free port of 127.0.0.1, with its files in a new directory within `directory`.
 
-    PostgreSQL refuses to run as root: for root it runs as the user postgres, else nobody, with its files in the
-    system's temporary directory. `configuration`: further settings, as in `timezone=Asia/Tokyo`. Raises `RuntimeError`
-    when it is not installed, or does not start. In the end it is killed and its files removed.
+    PostgreSQL refuses to run as root. If the caller is root, it runs as the user postgres or, without one, nobody, with
+    its files in the system's temporary directory. `configuration`: further settings, such as `timezone=Asia/Tokyo`.
+    Raises `RuntimeError` if it is not installed, or does not start. At the end of the block it is killed and its files
+    are removed.
     """
     postgres_program("postgres")
     owner = _owner()
-    # Into the temporary directories of pytest only root itself may look.
+    # Other users may not read the temporary directories that pytest makes for root.
     files = Path(tempfile.mkdtemp(prefix="postgres-", dir=directory if owner is None else None))
     password = secrets.token_hex(8)
     process = PostgresProcess(files, password, owner, configuration)
@@ -126,16 +127,16 @@ async def postgres_process(directory: Path, *, configuration: Sequence[str] = ()
 
 
 def _owner() -> str | None:
-    """As whom to run it, if not as oneself."""
+    """The user to run the server as; None: the current one."""
     if os.geteuid():
         return None
     return "postgres" if any(user.pw_name == "postgres" for user in pwd.getpwall()) else "nobody"
 
 
 def postgres_program(name: str) -> str:
-    """Find a program of the PostgreSQL server on the PATH, else the newest in Debian's place for them.
+    """Find a program of the PostgreSQL server on the PATH, else the newest one in Debian's directory.
 
-    Raises `RuntimeError` when there is none.
+    Raises `RuntimeError` if there is none.
     """
     if found := shutil.which(name):
         return found

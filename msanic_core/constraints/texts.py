@@ -8,7 +8,7 @@ from msgspec import Meta
 from msanic_core.constraints.checked import CheckedText
 from msanic_core.identity import MAX_NAME_BYTES, check_name
 
-# `$(?!\n)` is the end of the text in Python and in the ECMAScript of JSON Schema alike; Python's `\Z` is not.
+# `$(?!\n)` is the end of the text both in Python and in the ECMAScript of JSON Schema; `\Z` only in Python.
 Identifier = Annotated[
     str,
     Meta(
@@ -17,7 +17,7 @@ Identifier = Annotated[
         extra={"form": "letters, digits and _, a letter first"},
     ),
 ]
-"""A name for machines: ASCII letters, digits and `_`, at most 64, a letter first."""
+"""A technical name: at most 64 ASCII letters, digits and `_`; the first is a letter."""
 
 Colour = Annotated[
     str,
@@ -26,22 +26,22 @@ Colour = Annotated[
         extra={"form": "a colour such as #1e90ff"},
     ),
 ]
-"""A colour as CSS writes it in hexadecimal digits (CSS Color 4, section 5.2): #rgb, #rgba, #rrggbb or #rrggbbaa."""
+"""A colour in the hexadecimal notation of CSS (CSS Color 4, section 5.2): #rgb, #rgba, #rrggbb or #rrggbbaa."""
 
 Text = Annotated[
     str,
     Meta(pattern=r"^[^\x00]*$(?!\n)", extra={"form": "a text without NUL characters"}),
 ]
-"""Text that every database can store; PostgreSQL refuses NUL. With a length: `Annotated[Text, Meta(max_length=80)]`."""
+"""Text without NUL, which PostgreSQL cannot store. With a limit: `Annotated[Text, Meta(max_length=80)]`."""
 
 _KINDS = "digits, upper case letters, lower case letters, other characters"
 
 
 class _Password(CheckedText):
-    """A password of some strength; its value is in no error. A subclass may ask for more, or for less.
+    """A password of some strength. Errors never contain it. A subclass may change the limits.
 
-    `shortest` and `longest`: characters. `kinds`: how many of digits, upper case letters, lower case letters and others
-    it must mix, 1 to 4. Control characters are refused.
+    `shortest`, `longest`: number of characters. `kinds`: how many of the four kinds it must mix: digits, upper case
+    letters, lower case letters, other characters. Control characters are refused.
     """
 
     shortest: ClassVar[int] = 8
@@ -66,7 +66,7 @@ class _Password(CheckedText):
 
 
 class _Name(CheckedText):
-    """A name of a user or a group as the core takes it: 1 to 255 bytes of UTF-8, no control characters, no breaks."""
+    """A name of a user or a group: 1 to 255 bytes of UTF-8, without control characters and line breaks."""
 
     @classmethod
     def check(cls, value: str) -> str:

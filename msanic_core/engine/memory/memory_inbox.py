@@ -11,22 +11,22 @@ from msanic_core.wire import Push, WireEncodeError
 from msanic_core.wire.packed import pack_push, unpack_push
 
 _MAX_CLIENTS = 100
-"""Clients of one user whose positions are kept: what they are called is for them to choose."""
+"""How many clients of one user are known: clients choose their names, so there may be many more."""
 
 _MAX_KEYS = 1000
 """Messages whose keys are remembered, see `Engine.push`."""
 
 
-class _Entry(msgspec.Struct, gc=False):
+class _StoredMessage(msgspec.Struct, gc=False):
     id: int
     stored_at: float
     packed: bytes
 
 
-class Inbox:
+class MemoryInbox:
     """Messages of one user that not every known client has acknowledged yet.
 
-    A message is kept packed: what the sender does with its objects afterwards does not change what is delivered.
+    A message is packed when it is stored, so a sender that changes its objects later does not change the message.
     """
 
     __slots__ = ("_base", "_bytes", "_entries", "_keys", "_last_id", "_limits", "_positions", "used_at")
@@ -35,8 +35,8 @@ class Inbox:
         """Ids start above `base`; `clients` are those that are known from the start. Times are in seconds."""
         self._limits = limits
         self._base = base
-        """Up to this id, all clients known at the time had everything: one that turns up later has missed nothing."""
-        self._entries: deque[_Entry] = deque()
+        """All clients that were known had acknowledged up to this id. A new client starts here."""
+        self._entries: deque[_StoredMessage] = deque()
         self._bytes = 0
         self._last_id = base
         self._positions = dict.fromkeys(clients, base)
@@ -50,10 +50,10 @@ class Inbox:
         return self._last_id
 
     def forgettable(self, now: float) -> bool:
-        """Whether a new inbox would do as well: nothing waits, and no client could tell the difference.
+        """Whether the inbox may be deleted: nothing waits in it, and no client could tell the difference.
 
-        A client that gave a name, or has yet to be told of a loss, is waited for as long as a message would be kept;
-        keys are remembered for as long.
+        An inbox with keys, with a client that has a name, or with one that has yet to be told of a loss, is kept until
+        it was not used for `max_age`.
         """
         self._trim(now)
         if self._entries:
@@ -63,11 +63,11 @@ class Inbox:
         return (all_unnamed and all_told and not self._keys) or now - self.used_at > self._limits.max_age
 
     def id_of(self, key: str) -> int | None:
-        """The id of the message that was stored with this key, if that is remembered."""
+        """The id of the message that was stored with this key; None when the key is not remembered."""
         return self._keys.get(key)
 
     def append(self, push: Push, now: float, key: str | None = None) -> Push:
-        """Store a message; returns it with its id. Raises `WireEncodeError`, storing nothing, if that cannot be."""
+        """Store a message; returns it with its id. Raises `WireEncodeError` if it cannot be packed or is too big."""
         stored = msgspec.structs.replace(push, id=self._last_id + 1)
         packed = pack_push(stored)
         if len(packed) > self._limits.max_bytes:
@@ -77,7 +77,7 @@ class Inbox:
             )
         self.used_at = now
         self._last_id += 1
-        self._entries.append(_Entry(self._last_id, now, packed))
+        self._entries.append(_StoredMessage(self._last_id, now, packed))
         self._bytes += len(packed)
         if key is not None:
             self._keys[key] = self._last_id
@@ -87,7 +87,7 @@ class Inbox:
         return stored
 
     def read(self, client: str, after: int | None, limit: int, now: float, epoch: str) -> InboxPage:
-        """At most `limit` messages above `after`, by default above the client's position, which thereby is known."""
+        """At most `limit` messages above `after`; None: above the client's position, and the client is known then."""
         self._trim(now)
         self.used_at = now
         if after is None:

@@ -1,8 +1,8 @@
-"""Locks on all nodes: a key in Redis that ends by itself, renewed by a watchdog while its holder runs.
+"""Locks over all nodes: a key in Redis that expires, and that a watchdog renews while the holder runs.
 
-The release tells who is next, through the channel of its node, so waiting costs next to nothing and ends at once. Nodes
-stand in line in Redis, and tasks within their node: the first of each asks for the whole node. That a message may get
-lost, or a node that is next be dead, is made up for by asking again now and then.
+Nodes stand in line in Redis, and tasks in their node: only the first task of a node asks Redis. A release publishes to
+the node that is next, so its task wakes at once. A waiting task also asks again every second: the message may get lost,
+and the node that is next may be dead.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 1.0
 
 
 class Locks:
-    """The locks of one node. `lease`: seconds until a lock ends whose process has died."""
+    """The locks of one node. `lease`: seconds after which the lock of a dead process ends."""
 
     def __init__(self, names: Names, pipeline: Pipeline, node: str, lease: float) -> None:
         self._names = names
@@ -39,7 +39,7 @@ class Locks:
         self._loop = asyncio.get_running_loop()
         self._turns = LocalLocks()
         self._releases: dict[str, asyncio.Event] = {}
-        """Of each name that somebody here waits for: set when it was released."""
+        """For each lock that a task here waits for: set when it was released."""
 
     @asynccontextmanager
     async def lock(self, name: str, wait: float | None) -> AsyncIterator[Lock]:
@@ -65,9 +65,9 @@ class Locks:
             self._pass_on(name)
 
     async def _wait_for(self, name: str, token: str, only_now: bool) -> tuple[int, float]:
-        """The fence, and until when the lock is held by the loop's clock."""
+        """The fence, and when the lock ends by the loop's clock."""
         turn = self._turns.of(name)
-        # At once, if nobody else here is at it.
+        # With `only_now`: only if no other task here has the turn.
         async with asyncio.timeout(0 if only_now else None):
             await turn.acquire()
         released = self._releases[name] = asyncio.Event()
@@ -89,7 +89,7 @@ class Locks:
             if fence and self._loop.time() < until:
                 return fence, until
             if fence:
-                # The answer came so late that it may have ended: what follows makes sure.
+                # The answer came so late that the lock may have ended: ask again.
                 continue
             if only_now:
                 raise TimeoutError
@@ -99,13 +99,13 @@ class Locks:
 
     async def _take(self, name: str, token: str, *, waits: bool) -> tuple[int, float]:
         """The fence and 0; or 0, and the seconds after which the lock ends if its holder does not renew it."""
-        keys = [self._names.lock(name), *(self._names.beside_lock(name, what) for what in ("fence", "waiting"))]
+        keys = [self._names.lock(name), self._names.fence(name), self._names.waiting(name)]
         try:
             fence, *left = await self._pipeline.run(
                 scripts.LOCK, keys, token, self._milliseconds, self._node, int(waits)
             )
         except BaseException:
-            # It may have been taken all the same.
+            # Redis may have given the lock all the same.
             self._release(name, token)
             raise
         return int(fence), (left[0] + 1) / 1000 if left else 0.0
@@ -114,13 +114,13 @@ class Locks:
         return bool(await self._pipeline.run(scripts.RENEW, [self._names.lock(name)], token, self._milliseconds))
 
     def _release(self, name: str, token: str) -> None:
-        """Nobody waits for it: so no cancellation cuts it off, and a Redis that is away holds up nobody."""
-        keys = [self._names.lock(name), self._names.beside_lock(name, "waiting")]
+        """Does not wait for Redis: so no cancellation interrupts it, and a Redis that is away delays nobody."""
+        keys = [self._names.lock(name), self._names.waiting(name)]
         call = self._pipeline.post(scripts.UNLOCK, keys, token, self._names.node_channel, name)
         call.answer.add_done_callback(lambda answer: self._note(name, answer))
 
     def _pass_on(self, name: str) -> None:
-        """It was this node's turn, and who waited for it has given up."""
+        """It is this node's turn, but its task has given up: the next node gets the turn."""
         self._release(name, f"for {self._node}")
 
     def _note(self, name: str, answer: "asyncio.Future[int]") -> None:
@@ -129,9 +129,9 @@ class Locks:
 
 
 class Watchdog:
-    """Renews a lock while a block runs. When it is lost, the task in the block is cancelled, as `asyncio.timeout` does.
+    """Renews a lock while a block runs. Cancels the task in the block when the lock is lost, as `asyncio.timeout` does.
 
-    `until`: when the lock ends unless it is renewed, by the loop's clock. `renew` says whether it is held still.
+    `until`: when the lock ends unless it is renewed, by the loop's clock. `renew` returns whether it is still held.
     """
 
     def __init__(self, name: str, renew: Callable[[], Awaitable[bool]], lease: float, until: float) -> None:
@@ -158,10 +158,10 @@ class Watchdog:
         self._task.cancel()
         cancelled_here = False
         if self._lost:
-            # Whoever else has cancelled the task counts too, and then that is what happens.
+            # If the task was cancelled from elsewhere too, the cancellation goes on.
             cancelled_here = self._holder.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError)
         elif self._loop.time() >= self._until:
-            # The process was frozen, or busy, and the watchdog has not had its turn.
+            # The process was frozen or busy, and the watchdog could not run.
             self._note_lost(self._unconfirmed())
         if self._lost and (error is None or cancelled_here):
             raise LockLostError(f"lock {self._name!r} was lost: {self._lost}; another may have it now") from error

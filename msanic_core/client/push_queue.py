@@ -1,7 +1,7 @@
-"""Pushes between the socket and the program: in order, each durable one once, acknowledged when it was dealt with.
+"""The pushes that the socket has delivered and the program has not yet taken: in order, each durable one once.
 
-A durable message counts as dealt with when the program asks for the next one, or ends the client's block without an
-exception after it has left the iteration. Until then the server is told nothing, and sends it again when asked.
+A durable message is handled when the program asks for the next one, or when it leaves the iteration and then ends the
+client's block without an exception. Only then does the client acknowledge it; until then the server sends it again.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from msanic_core.client.message import Message
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place in a user's inbox: everything up to the durable message `id`. Ids of different epochs say nothing."""
+    """A position in a user's inbox: everything up to the durable message `id`. Compare ids only within one epoch."""
 
     epoch: str
     id: int
 
 
-class Push(msgspec.Struct, frozen=True):
-    """A message the server sent on its own account.
+class ReceivedPush(msgspec.Struct, frozen=True):
+    """A message that the server sent without a request.
 
-    `data` consists of plain objects. `position`: where a durable message has its place, None for others. `lost`: how
-    many durable messages before it the server had to drop before this client got them.
+    `data` consists of plain objects. `position`: the position of a durable message, None for others. `lost`: how many
+    durable messages before it the server dropped before this client received them.
     """
 
     cmd: str | int
@@ -38,12 +38,12 @@ class Push(msgspec.Struct, frozen=True):
         return None if self.position is None else self.position.id
 
 
-class Inbox:
-    """What the server pushed and the program has yet to take: an iterator for one task.
+class PushQueue:
+    """The pushes that wait for the program: an iterator for one task.
 
-    `limit`: messages from which on it is `full`, until half of them were taken; ten times as many, and it `overflows`.
-    `position`: of the last message dealt with. `wake` is set when something was taken. `due` is set while there is
-    something to acknowledge.
+    `limit`: with this many messages the queue is `full`, until half of them were taken. With ten times as many it
+    `overflows`. `position`: the position of the last handled message. `wake` is set when a message was taken. `due` is
+    set while there is something to acknowledge.
     """
 
     def __init__(self, limit: int, position: Position | None, wake: asyncio.Event) -> None:
@@ -57,9 +57,9 @@ class Inbox:
         self._epoch = ""
         self._seen = 0
         self._acknowledged = 0
-        # A position alone is a message that is not for the program, but has its place in the order.
-        self._waiting: deque[Push | Position] = deque()
-        self._handed: Push | None = None
+        # A position without a push is a late reply: not for the program, but part of the order.
+        self._waiting: deque[ReceivedPush | Position] = deque()
+        self._handed: ReceivedPush | None = None
         self._taker: asyncio.Task[Any] | None = None
         self._lost = 0
         self._arrival: asyncio.Future[None] | None = None
@@ -69,28 +69,28 @@ class Inbox:
     # What a connection calls
 
     def connected(self, epoch: str) -> None:
-        """A connection begins: in another epoch than before ids start anew, and what was seen of them is forgotten."""
+        """A connection begins. In a new epoch ids start again, so the queue forgets which ids it has seen."""
         if epoch != self._epoch:
             self._epoch = epoch
-            # Except where the client comes back to an epoch that it knows, as with nodes that share no store.
+            # Not those of an epoch that the client comes back to, as with nodes that share no store.
             self._seen = max(_id_in(epoch, each) for each in (self.position, self._handed, *self._waiting))
-        # What was acknowledged on the connection before this one may never have arrived.
+        # Acknowledgements on the connection before this one may never have arrived.
         self._acknowledged = 0
         self._look_for_due()
 
     def add(self, message: Message, data: Any) -> None:
-        """Take in a push; a durable one that came before is dropped."""
+        """Add a push. A durable one that came before is dropped."""
         if message.id is None:
-            self._waiting.append(Push(message.cmd, data))
+            self._waiting.append(ReceivedPush(message.cmd, data))
         elif message.id > self._seen:
             lost = self._see(message.id, message.lost)
-            self._waiting.append(Push(message.cmd, data, Position(self._epoch, message.id), lost))
+            self._waiting.append(ReceivedPush(message.cmd, data, Position(self._epoch, message.id), lost))
             self._lost = 0
         self.full = self.full or len(self._waiting) >= self._limit
         self._announce()
 
     def pass_over(self, message_id: int, lost: int) -> None:
-        """Note a durable message that is not for the program: a reply that waited in the inbox."""
+        """Note the position of a durable message that is not for the program: a reply that waited in the inbox."""
         if message_id > self._seen:
             self._lost = self._see(message_id, lost)
             self._waiting.append(Position(self._epoch, message_id))
@@ -99,16 +99,16 @@ class Inbox:
 
     @property
     def place(self) -> Position | None:
-        """Up to where everything came in, if anything did."""
+        """The position up to which everything has arrived; None if nothing has."""
         return Position(self._epoch, self._seen) if self._seen else self.position
 
     @property
     def overflows(self) -> bool:
-        """Whether so much waits that nothing more may come in, for whatever reason."""
+        """Whether reading must pause even while a call is waiting."""
         return len(self._waiting) >= 10 * self._limit
 
     def take_due(self) -> int:
-        """Give the id to acknowledge next, which then counts as acknowledged on this connection; 0: none."""
+        """Give the id to acknowledge now, and count it as acknowledged on this connection. 0: nothing is due."""
         self.due.clear()
         if self.position is None or self.position.epoch != self._epoch or self.position.id <= self._acknowledged:
             return 0
@@ -118,23 +118,23 @@ class Inbox:
     # What the client calls
 
     def end(self, failure: Exception | None) -> None:
-        """End the iteration: with a failure behind what waits, without one at once."""
+        """End the iteration: at once, or, with a failure, after the messages that wait."""
         self._ended, self._failure = True, failure
         if failure is None:
             self._waiting.clear()
         self._announce()
 
     def leave(self) -> None:
-        """The program ends the client's block without an exception: the message it took there is dealt with."""
+        """The program ends the client's block without an exception: the message that it took there is handled."""
         if self._taker is asyncio.current_task():
             self._settle()
 
     # What the program calls
 
-    def __aiter__(self) -> "Inbox":
+    def __aiter__(self) -> "PushQueue":
         return self
 
-    async def __anext__(self) -> Push:
+    async def __anext__(self) -> ReceivedPush:
         if self._arrival is not None:
             raise RuntimeError("another task iterates over pushes() already")
         self.awaited = True
@@ -148,7 +148,7 @@ class Inbox:
             finally:
                 self._arrival = None
         push = self._waiting.popleft()
-        assert isinstance(push, Push), "positions are settled as soon as they come first"
+        assert isinstance(push, ReceivedPush), "_settle_replies takes positions from the front"
         self._make_room()
         self._handed, self._taker = push, asyncio.current_task()
         return push
@@ -156,8 +156,8 @@ class Inbox:
     # Its own
 
     def _see(self, message_id: int, lost: int) -> int:
-        """Note an id; returns how many before it are lost to this client, of which the server says `lost` are gone."""
-        # The server counts from what was acknowledged, and some of that may have come since.
+        """Note an id. Returns how many messages before it this client lost; `lost` is the server's count."""
+        # The server counts from the last acknowledged message, but later ones may have arrived.
         missing = min(lost, message_id - 1 - self._seen)
         self._seen = message_id
         return self._lost + missing
@@ -167,7 +167,7 @@ class Inbox:
             self._arrival.set_result(None)
 
     def _settle(self) -> None:
-        """What was handed out last is dealt with, and so are replies right behind it."""
+        """Count the message that was handed out last as handled, and the replies right after it."""
         push, self._handed, self._taker = self._handed, None, None
         if push is not None and push.position is not None:
             self.position = push.position
@@ -192,6 +192,6 @@ class Inbox:
             self.due.clear()
 
 
-def _id_in(epoch: str, each: Push | Position | None) -> int:
-    position = each.position if isinstance(each, Push) else each
+def _id_in(epoch: str, each: ReceivedPush | Position | None) -> int:
+    position = each.position if isinstance(each, ReceivedPush) else each
     return position.id if position is not None and position.epoch == epoch else 0

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from msanic_core.engine.redis import lock
+from msanic_core.engine.redis import locks
 from msanic_core.engine.redis.redis_engine import RedisEngine
 from tests.support.locks import KEY, LONG, Bench, hold_once, on_redis
 
 
 def pause_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for a lock does not ask again by itself."""
-    monkeypatch.setattr(lock, "_SHORTEST_PAUSE", LONG)
-    monkeypatch.setattr(lock, "_LONGEST_PAUSE", LONG)
+    """A task that waits for a lock does not ask again by itself."""
+    monkeypatch.setattr(locks, "_SHORTEST_PAUSE", LONG)
+    monkeypatch.setattr(locks, "_LONGEST_PAUSE", LONG)
 
 
 def test_no_update_is_lost_between_nodes(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_no_update_is_lost_between_nodes(tmp_path: Path) -> None:
 
         await asyncio.gather(*(add(engines[number % 2]) for number in range(20)))
         assert await bench.redis.get("count") == b"20"
-        # The next fence counts on from this one; nothing else is left.
+        # Nothing is left but the fence, from which the next one counts on.
         assert await bench.redis.keys(f"{KEY}*") == [f"{KEY}:fence".encode()]
 
     on_redis(tmp_path, test)
@@ -68,7 +68,7 @@ def test_nodes_take_turns(tmp_path: Path) -> None:
     on_redis(tmp_path, test)
 
 
-def test_who_releases_it_cannot_have_it_again_before_another_node_that_waits(tmp_path: Path) -> None:
+def test_a_waiting_node_comes_before_the_node_that_has_released_it(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         async with one.lock("x", None):
@@ -106,14 +106,14 @@ def test_a_node_whose_waiter_has_given_up_passes_its_turn_on(
                 await asyncio.wait({gives_up})
             else:
                 monkeypatch.setattr(other._locks, "released", tell_and_cancel)
-        # Otherwise it would be told only when the turn of the other had run out, and it asked again.
+        # Otherwise this node would get the lock only after the turn of the other node has run out.
         await waiting
         assert gives_up.cancelled()
 
     on_redis(tmp_path, test)
 
 
-def test_who_was_not_told_asks_again(tmp_path: Path) -> None:
+def test_a_node_that_misses_the_release_asks_again(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         async with one.lock("x", None):
@@ -143,7 +143,7 @@ def test_the_fence_rises_when_redis_has_forgotten_it(tmp_path: Path) -> None:
         second = await hold_once(other)
         await bench.redis.flushall()
         third = await hold_once(one)
-        # The clock of another server may go after.
+        # The clock of another server may be slow.
         await bench.redis.set(f"{KEY}:fence", third + 10**9)
         fourth = await hold_once(other)
         assert first < second < third < fourth == third + 10**9 + 1

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close
 
+from msanic_core.wire.assembler import Assembler, ProtocolViolation, parse_close
 from msanic_core.wire.frame import BINARY, CLOSE, CONTINUATION, PING, TEXT
-from msanic_core.wire.message import Assembler, ProtocolViolation, parse_close
 
 unhurried = settings(deadline=None)
 
@@ -17,7 +17,7 @@ def new_assembler() -> Assembler:
 def violation(assembler: Assembler, opcode: int, final: bool, payload: bytes) -> ProtocolViolation:
     with pytest.raises(ProtocolViolation) as caught:
         assembler.feed(opcode, final, payload)
-    # What is said must fit a close frame: 125 bytes, two of them the code.
+    # The reason must fit into a close frame: 125 bytes, two of them for the code.
     assert 0 < len(caught.value.reason.encode()) <= 123
     return caught.value
 
@@ -52,7 +52,7 @@ def test_fragments_of_a_text_give_the_text(data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(payload)), max_size=6)))
     parts = [payload[start:end] for start, end in zip([0, *cuts], [*cuts, len(payload)], strict=True)]
     assembler = Assembler(max_message=max(1, len(payload)), max_fragments=len(parts))
-    for _ in range(2):  # the second message meets no leftovers of the first
+    for _ in range(2):  # nothing of the first message is left for the second
         results = [
             assembler.feed(CONTINUATION if index else TEXT, index == len(parts) - 1, part)
             for index, part in enumerate(parts)

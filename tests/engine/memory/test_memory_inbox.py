@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from msanic_core.engine.base import InboxLimits
-from msanic_core.engine.memory.inbox import Inbox
+from msanic_core.engine.memory.memory_inbox import MemoryInbox
 from msanic_core.wire import Push, WireEncodeError
 
 EPOCH = "epoch"
@@ -11,15 +11,15 @@ NOW = 100.0
 LIMITS = InboxLimits(max_messages=5, max_bytes=1000, max_age=60.0)
 
 
-def filled(count: int, *, base: int = 0, clients: tuple[str, ...] = (), limits: InboxLimits = LIMITS) -> Inbox:
-    inbox = Inbox(limits, NOW, base, clients)
+def filled(count: int, *, base: int = 0, clients: tuple[str, ...] = (), limits: InboxLimits = LIMITS) -> MemoryInbox:
+    inbox = MemoryInbox(limits, NOW, base, clients)
     for number in range(count):
         inbox.append(Push("n.n", number), NOW + number)
     return inbox
 
 
 def read(
-    inbox: Inbox, client: str = "", after: int | None = None, *, now: float = NOW, limit: int = 100
+    inbox: MemoryInbox, client: str = "", after: int | None = None, *, now: float = NOW, limit: int = 100
 ) -> tuple[list[Any], int]:
     page = inbox.read(client, after, limit, now, EPOCH)
     assert page.epoch == EPOCH
@@ -94,7 +94,7 @@ def test_what_was_trimmed_counts_as_lost_for_those_who_had_not_read_it() -> None
 
 
 def test_bytes_are_counted_as_packed_and_freed_with_their_message() -> None:
-    inbox = Inbox(InboxLimits(100, 400, 60.0), NOW)
+    inbox = MemoryInbox(InboxLimits(100, 400, 60.0), NOW)
     for _ in range(50):
         inbox.append(Push("n.n", "x" * 90), NOW)
     assert read(inbox) == ([48, 49, 50], 47)

@@ -1,4 +1,4 @@
-"""One WebSocket: opened, welcomed, watched, left."""
+"""One WebSocket connection: open it, wait for the welcome, watch it, close it."""
 
 import asyncio
 import logging
@@ -13,24 +13,24 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from msanic_core.client.backoff import may_reconnect
-from msanic_core.client.login import Login, LoginError
+from msanic_core.client.credentials import Credentials, CredentialsError
 from msanic_core.client.message import Form, Message
 from msanic_core.errors import RefusedError
 
-# At DEBUG the library logs requests with their queries and headers: tokens.
+# At DEBUG the library logs requests with their queries and headers, tokens included.
 _library_log = logging.getLogger("msanic_core.client.websockets")
 _library_log.setLevel(logging.INFO)
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds that a closing handshake may take, and so may what is sent before it."""
+"""Seconds for the closing handshake, and again for what is sent before it."""
 WELCOME = "sys.welcome"
 _TRY_AGAIN = frozenset({408, 425, 429})
 _TICKS = 4
-"""Looks at a connection within the shorter of the two limits of the heartbeat."""
+"""Checks of a connection within the shorter of the two limits of the heartbeat."""
 
 
 class AttemptError(Exception):
-    """An attempt to connect has failed, and another may not. `code`: the close code, if that is how it failed."""
+    """An attempt to connect has failed; another one may succeed. `code`: the close code, if there was one."""
 
     def __init__(self, text: str, code: int | None = None) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class AttemptError(Exception):
 
 
 class Welcome(msgspec.Struct):
-    """`data` of `sys.welcome`. `max_message` in bytes, the heartbeat's limits in seconds."""
+    """The `data` of `sys.welcome`. `max_message` is in bytes, the limits of the heartbeat are in seconds."""
 
     epoch: str
     max_message: int
@@ -46,13 +46,13 @@ class Welcome(msgspec.Struct):
     ping_timeout: float
 
 
-class Connection(ClientConnection):
-    """A connection of the `websockets` package; `quiet` counts the looks at it since something came, pongs included."""
+class WatchedConnection(ClientConnection):
+    """A connection of the `websockets` package. `quiet` counts the checks since data last came, pongs included."""
 
     quiet: int = 0
 
     def data_received(self, data: bytes) -> None:
-        """Take what was read."""
+        """Take the bytes that were read, and reset `quiet`."""
         self.quiet = 0
         super().data_received(data)
 
@@ -62,22 +62,22 @@ class Connection(ClientConnection):
         return self.state is State.OPEN
 
 
-async def open_connection(url: str, login: Login, form: Form) -> tuple[Connection, Welcome]:
+async def open_connection(url: str, credentials: Credentials, form: Form) -> tuple[WatchedConnection, Welcome]:
     """Connect and wait for the welcome. Raises `AttemptError`, `RefusedError`."""
     try:
         connection = await connect(
-            await login.url(url),
+            await credentials.url(url),
             subprotocols=[Subprotocol(form.subprotocol)],
-            additional_headers=await login.headers(),
+            additional_headers=await credentials.headers(),
             compression=None,
             open_timeout=None,
             ping_interval=None,  # see `watch`
             close_timeout=CLOSE_TIMEOUT,
             max_size=None,
             logger=_library_log,
-            create_connection=Connection,
+            create_connection=WatchedConnection,
         )
-    except LoginError as error:
+    except CredentialsError as error:
         raise AttemptError(str(error)) from error
     except InvalidStatus as error:
         status = error.response.status_code
@@ -87,10 +87,10 @@ async def open_connection(url: str, login: Login, form: Form) -> tuple[Connectio
     except (OSError, InvalidHandshake) as error:
         raise AttemptError(str(error) or type(error).__name__) from error
     except (WebSocketException, ValueError) as error:
-        # The text of these may have an address in it, and so a token.
+        # The text of these errors may contain the address, and so a token.
         raise AttemptError(type(error).__name__) from error
     try:
-        return cast(Connection, connection), await _welcome(connection, form)
+        return cast(WatchedConnection, connection), await _welcome(connection, form)
     except BaseException:
         connection.transport.abort()
         raise
@@ -112,28 +112,28 @@ async def _welcome(connection: ClientConnection, form: Form) -> Welcome:
 
 
 def close_of(error: ConnectionClosed) -> tuple[int | None, str]:
-    """Give code and reason of the server's close frame; None if it ended without one, or with one of ours."""
+    """Give code and reason of the server's close frame; the code is None if the server sent none on its own."""
     if error.rcvd is None or error.rcvd_then_sent is False:
         return None, "the connection broke off"
     return error.rcvd.code, error.rcvd.reason
 
 
 def failure_of(error: ConnectionClosed) -> AttemptError | RefusedError:
-    """Say what it means that a connection was closed before it was of any use."""
+    """Give the error for a connection that the server closed before the welcome or the resume was done."""
     code, reason = close_of(error)
     if code is None:
         return AttemptError(reason)
     return AttemptError(f"closed with {code} {reason}", code) if may_reconnect(code) else RefusedError(code, reason)
 
 
-async def watch(connection: Connection, welcome: Welcome, held: Callable[[], bool]) -> None:
-    """End a connection from which nothing comes: the other end may be gone without a word (half-open).
+async def watch(connection: WatchedConnection, welcome: Welcome, held: Callable[[], bool]) -> None:
+    """End a connection from which nothing comes: it may be half-open, with the server gone.
 
-    `held`: whether this side does not read, so that silence says nothing.
+    `held`: whether this client has paused reading; silence then means nothing.
 
-    The server pings a client that is silent. One that goes on sending while its first command takes long is not silent,
-    and hears nothing all the same: so this side pings, too. Silence is counted in looks, as the server does it: while
-    this process is held up nobody looks, and the server is not blamed for it.
+    The server pings only a silent client. A client that keeps sending while its first command runs is not silent, and
+    hears nothing either. So the client pings too. Silence is counted in checks, as on the server: while this process is
+    blocked there are no checks, and the connection does not count as dead.
     """
     interval, timeout = welcome.ping_interval, welcome.ping_timeout
     tick = min(interval, timeout) / _TICKS
@@ -141,7 +141,7 @@ async def watch(connection: Connection, welcome: Welcome, held: Callable[[], boo
     dead_at = round((interval + timeout) / tick) + 2
     while connection.quiet < dead_at:
         if connection.quiet == ping_at:
-            # Where the socket takes no more this would wait, and a dead connection never be noticed.
+            # If the socket accepts no more bytes, ping() waits: without a limit a dead connection is never noticed.
             with suppress(TimeoutError, ConnectionClosed):
                 async with asyncio.timeout(tick):
                     await connection.ping()
@@ -150,8 +150,8 @@ async def watch(connection: Connection, welcome: Welcome, held: Callable[[], boo
     connection.transport.abort()
 
 
-async def leave(connection: Connection) -> None:
-    """Close in order; when cancelled, at once. What still comes is read: the server's close frame is behind it."""
+async def leave(connection: WatchedConnection) -> None:
+    """Close with a handshake; when cancelled, at once. Read what still comes: the close frame arrives after it."""
     closing = asyncio.ensure_future(connection.close())
     try:
         with suppress(ConnectionClosed):

@@ -65,7 +65,7 @@ def test_the_line_of_nodes(tmp_path: Path) -> None:
         await does.release("1")
         assert await bench.redis.get(KEY) == b"for b"
         assert (await does.take("4", "c"))[0] == b"0"
-        # Who takes it stands in line no longer, although its turn was over and it asked again.
+        # The node that takes the lock no longer waits, although its turn was over and it asked again.
         await does.take("5", "b", waits=False)
         await does.take("3", "c", waits=True)
         await bench.redis.delete(KEY)

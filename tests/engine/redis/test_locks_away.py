@@ -18,7 +18,7 @@ def test_taking_it_fails_when_redis_is_away(tmp_path: Path) -> None:
             with pytest.raises(StoreUnavailableError):
                 async with one.lock("x", 0):
                     raise AssertionError("there is no Redis")
-        # What it asked for and did not wait for ends by itself.
+        # Redis may still give the lock later; it ends by itself.
         await hold_once(await bench.engine())
 
     on_redis(tmp_path, test)
@@ -47,7 +47,7 @@ def test_the_time_to_wait_counts_when_redis_is_away(tmp_path: Path) -> None:
     on_redis(tmp_path, test)
 
 
-def test_who_is_cancelled_while_redis_is_silent_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_task_that_is_cancelled_while_redis_is_silent_leaves_nothing_behind(tmp_path: Path) -> None:
     async def test(bench: Bench) -> None:
         one, other = await bench.engine(), await bench.engine()
         with bench.frozen():

@@ -1,6 +1,6 @@
-"""What a stream of frames from a client means: fragments become messages, close payloads a code and a reason.
+"""Puts fragments from a client together to messages, and reads code and reason of a close frame.
 
-The socket adapter splits the bytes into frames and unmasks them; the rules that span frames are here.
+`reader.py` splits the bytes into frames and unmasks them. This module has the rules that span several frames.
 """
 
 import codecs
@@ -16,7 +16,7 @@ _new_text_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
 
 class ProtocolViolation(Exception):  # noqa: N818 - a client's breach of the protocol, not a failure of the program
-    """The client broke the protocol or a limit: the connection is to be closed with `code` and `reason`.
+    """The client broke the protocol or exceeded a limit. Close the connection with `code` and `reason`.
 
     `code` is 1002, 1007 or 1009 (RFC 6455 section 7.4.1); `reason` fits a close frame.
     """
@@ -28,10 +28,10 @@ class ProtocolViolation(Exception):  # noqa: N818 - a client's breach of the pro
 
 
 class Assembler:
-    """Puts the messages of one connection together (RFC 6455 section 5.4).
+    """Puts the fragmented messages of one connection together (RFC 6455 section 5.4).
 
-    `max_message`: bytes of a message, all fragments together. `max_fragments`: frames of a message, empty ones too. A
-    violation ends the connection: the assembler is of no use after it.
+    `max_message`: bytes of a message, all fragments together. `max_fragments`: frames of a message, empty ones too. Do
+    not use the assembler after a violation, which ends the connection.
     """
 
     __slots__ = ("_binary", "_decoder", "_fragments", "_max_fragments", "_max_message", "_size", "_text")
@@ -51,11 +51,11 @@ class Assembler:
         return self._fragments > 0
 
     def feed(self, opcode: int, final: bool, payload: bytes) -> str | bytes | None:
-        """Take the next data frame; returns the message it completes, or None.
+        """Take the next data frame. Returns the message that it completes, or None.
 
-        Control frames may come between fragments and do not concern the assembler: do not feed them. Raises
-        `ProtocolViolation`: 1002 for a continuation of nothing, a new message within a message or another opcode; 1007
-        as soon as a fragment cannot be UTF-8; 1009 when the message is too big or has too many fragments.
+        Do not feed control frames, which may come between fragments. Raises `ProtocolViolation`: 1002 for a
+        continuation without a message, a new message within a message, or an opcode of no data frame; 1007 as soon as
+        a fragment cannot be UTF-8; 1009 when the message is too big or has too many fragments.
         """
         if opcode == CONTINUATION:
             if not self._fragments:
@@ -97,10 +97,10 @@ class Assembler:
 
 
 def parse_close(payload: bytes) -> tuple[int | None, str]:
-    """Read the code and reason of a client's close frame (RFC 6455 sections 5.5.1 and 7.4); None when it has no code.
+    """Read code and reason of a client's close frame (RFC 6455 sections 5.5.1, 7.4). The code is None if it has none.
 
-    Codes 1000-1003, 1007-1014 (1012-1014 by IANA's registry) and 3000-4999 may be sent. Raises `ProtocolViolation`:
-    1002 for a payload of one byte or a code that must not be sent; 1007 for a reason that is not UTF-8.
+    A client may send the codes 1000-1003, 1007-1014 (1012-1014 by IANA's registry) and 3000-4999. Raises
+    `ProtocolViolation`: 1002 for one byte, or for a code that must not be sent; 1007 for a reason that is not UTF-8.
     """
     if not payload:
         return None, ""

@@ -1,4 +1,4 @@
-"""Where to connect to, and what to say there of who connects."""
+"""The address to connect to, and the values that tell the server who connects."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,15 +9,15 @@ from websockets.uri import parse_uri
 
 Values = Mapping[str, str]
 Provider = Values | Callable[[], Values | Awaitable[Values]]
-"""Values that stay the same, or a function that is asked for them before each attempt to connect."""
+"""Fixed values, or a function that the client calls for them before each attempt to connect."""
 
 
-class LoginError(Exception):
-    """What to log in with could not be found out. The text is fit for a log, its cause perhaps not."""
+class CredentialsError(Exception):
+    """The program's function for the credentials has failed. The text may be logged; its cause may hold secrets."""
 
 
-class Login:
-    """Names the user, the client (device), and further query parameters and headers, such as those with a token."""
+class Credentials:
+    """The names of the user and of the client, with further query parameters and headers, such as a token."""
 
     def __init__(self, user: str | None, client_id: str, query: Provider, headers: Provider) -> None:
         names = {"user": user, "client": client_id}
@@ -26,18 +26,18 @@ class Login:
         self._headers = headers
 
     async def url(self, url: str) -> str:
-        """Give the address with the query of the next attempt. Raises `LoginError`."""
+        """Give the address with the query for the next attempt. Raises `CredentialsError`."""
         parts = urlsplit(url)
         query = urlencode({**self._names, **await _values("query", self._query)})
         return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
 
     async def headers(self) -> Values:
-        """Give the headers of the next attempt. Raises `LoginError`."""
+        """Give the headers for the next attempt. Raises `CredentialsError`."""
         return await _values("headers", self._headers)
 
 
 def check_url(url: str) -> str:
-    """Return an address of a WebSocket as it is. Raises `ValueError` for anything else."""
+    """Return a WebSocket address unchanged. Raises `ValueError` for anything else."""
     try:
         parse_uri(url)
     except (InvalidURI, ValueError):
@@ -46,7 +46,7 @@ def check_url(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """An address as it may be logged: without the query and the name and password, where secrets are."""
+    """The address for logs: without query, user name and password, which may be secret."""
     try:
         parts = urlsplit(url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
@@ -61,4 +61,4 @@ async def _values(name: str, provider: Provider) -> Values:
         values = provider()
         return await values if inspect.isawaitable(values) else values
     except Exception as error:
-        raise LoginError(f"the function given as {name} raised {type(error).__name__}") from error
+        raise CredentialsError(f"the function given as {name} raised {type(error).__name__}") from error

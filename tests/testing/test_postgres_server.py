@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own: its processes, its user, its places."""
+"""Only for PostgreSQL: its processes, its user, its directories."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from msanic_core.testing import PostgresProcess
-from msanic_core.testing.postgres import postgres_program
+from msanic_core.testing.postgres_server import postgres_program
 
 
 def test_its_other_processes_are_gone_with_it(postgres: PostgresProcess) -> None:
@@ -15,7 +15,7 @@ def test_its_other_processes_are_gone_with_it(postgres: PostgresProcess) -> None
     assert children
     asyncio.run(postgres.kill())
     for pid in children:
-        # A dead one stays a zombie where process 1 does not wait for those it has been given.
+        # A dead process stays a zombie if process 1 does not wait for its adopted children.
         stat = Path(f"/proc/{pid}/stat")
         assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
@@ -36,12 +36,12 @@ def test_the_newest_of_debians_versions_is_taken(tmp_path: Path, monkeypatch: py
         program = tmp_path / version / "bin" / "postgres"
         program.parent.mkdir(parents=True)
         program.touch()
-    monkeypatch.setattr("msanic_core.testing.postgres.DEBIAN", tmp_path)
+    monkeypatch.setattr("msanic_core.testing.postgres_server.DEBIAN", tmp_path)
     assert postgres_program("postgres") == str(tmp_path / "17" / "bin" / "postgres")
 
 
 def test_without_it_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("msanic_core.testing.postgres.DEBIAN", tmp_path)
+    monkeypatch.setattr("msanic_core.testing.postgres_server.DEBIAN", tmp_path)
     with pytest.raises(RuntimeError, match="install the package postgresql of the system"):
         postgres_program("postgres")

@@ -13,10 +13,11 @@ import pytest
 from msanic_core.engine.redis.redis_engine import RedisEngine
 from msanic_core.errors import LockLostError
 from tests.support.locks import KEY, Bench, hold_once, on_redis
+from tests.support.processes import program
 
 
 async def lose(engine: RedisEngine, held: asyncio.Event) -> LockLostError:
-    """Hold the lock until it is lost; whoever does so is cancelled, and nothing of that is left."""
+    """Hold the lock until it is lost: the task is cancelled, and no cancellation is left afterwards."""
     cancelled = False
     with pytest.raises(LockLostError, match="lock 'x' was lost") as raised:
         async with engine.lock("x", None):
@@ -48,7 +49,7 @@ def test_a_key_that_is_gone_is_a_lock_that_is_lost(tmp_path: Path) -> None:
         await bench.redis.delete(KEY)
         async with other.lock("x", None):
             assert "Redis no longer has it" in str(await task)
-            # The old holder's release is not this one's.
+            # The release of the old holder does not release the lock of the new one.
             await one.online("ada")
             with pytest.raises(TimeoutError):
                 async with one.lock("x", 0):
@@ -106,18 +107,11 @@ asyncio.run(main())
 
 @asynccontextmanager
 async def process_that_holds(url: str, lease: float) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDS, url, str(lease), stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    try:
+    command = (sys.executable, "-c", HOLDS, url, str(lease))
+    async with program(*command, environ={"PYTHONPATH": os.pathsep.join(sys.path)}, stderr=None) as process:
         assert process.stdout is not None
         assert await process.stdout.readline() == b"held\n"
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def test_a_process_that_is_killed_loses_it_after_the_lease(tmp_path: Path) -> None:
@@ -144,7 +138,7 @@ def test_a_process_that_was_frozen_for_too_long_learns_that_it_has_lost_it(tmp_p
                 assert process.stdout is not None
                 assert await process.stdout.readline() == b"lost\n"
                 assert await process.wait() == 0
-                # What it did on its way out took nothing from the new holder.
+                # The release of the old holder took nothing from the new one.
                 assert await bench.redis.exists(KEY)
 
     on_redis(tmp_path, test)

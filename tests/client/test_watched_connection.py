@@ -1,4 +1,4 @@
-"""One WebSocket: whom it refuses, when it counts as dead, how it is left."""
+"""One WebSocket: failures to open it, when it counts as dead, and its end."""
 
 import asyncio
 import http
@@ -9,18 +9,25 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from msanic_core.client.connection import AttemptError, Connection, Welcome, leave, open_connection, watch
-from msanic_core.client.login import Login
+from msanic_core.client.credentials import Credentials
 from msanic_core.client.message import form
+from msanic_core.client.watched_connection import (
+    AttemptError,
+    WatchedConnection,
+    Welcome,
+    leave,
+    open_connection,
+    watch,
+)
 from msanic_core.codes import CLOSE_CODES
 from msanic_core.errors import RefusedError
 from tests.support.clients import Peer, ScriptedServer, in_loop, scripted
 
-LOGIN = Login("ada", "phone", {"token": "s3cret"}, {"Authorization": "Bearer s3cret"})
+CREDENTIALS = Credentials("ada", "phone", {"token": "s3cret"}, {"Authorization": "Bearer s3cret"})
 
 
-async def opened(server: ScriptedServer) -> tuple[Connection, Welcome]:
-    return await open_connection(server.url, LOGIN, form("json"))
+async def opened(server: ScriptedServer) -> tuple[WatchedConnection, Welcome]:
+    return await open_connection(server.url, CREDENTIALS, form("json"))
 
 
 async def kind(peer: Peer) -> None:
@@ -121,7 +128,7 @@ async def test_a_function_for_the_headers_that_raises() -> None:
 
     async with scripted() as server:
         with pytest.raises(AttemptError, match="headers raised OSError"):
-            await open_connection(server.url, Login(None, "", {}, ask), form("json"))
+            await open_connection(server.url, Credentials(None, "", {}, ask), form("json"))
 
 
 @in_loop
@@ -141,7 +148,7 @@ def welcome(interval: float, timeout: float) -> Welcome:
 
 
 async def deaf(peer: Peer) -> None:
-    """After the welcome neither pongs nor anything else, while the TCP connection stays."""
+    """After the welcome the server sends nothing, not even pongs, while the TCP connection stays."""
     await peer.welcome()
     peer.connection.transport.pause_reading()
 

@@ -1,4 +1,4 @@
-"""Real MariaDB servers, private to a test: to be killed and started again."""
+"""Real MariaDB servers for tests, which may kill and restart them."""
 
 import os
 import secrets
@@ -19,7 +19,8 @@ _ALWAYS_THERE = "mysql"
 _DATA = "data"
 _FIRST_STATEMENTS = "init.sql"
 
-# Of the files, so the installation has them too. What is committed outlives a kill, but no crash of the machine.
+# These options describe the files, so the installation needs them too. Committed data survives a kill of the server,
+# but not a crash of the machine.
 _FILES = (
     "--innodb-log-file-size=16M",
     "--innodb-data-file-path=ibdata1:4M:autoextend",
@@ -53,14 +54,14 @@ class MariadbProcess(DatabaseProcess):
 
     @property
     def url(self) -> str:
-        """Tortoise URL of the database `mysql`, which is always there."""
+        """The Tortoise URL of the database `mysql`, which always exists."""
         return self._url(_ALWAYS_THERE)
 
     def _url(self, database: str) -> str:
         return f"mysql://{self.user}:{self.password}@{HOST}:{self.port}/{database}"
 
     async def execute(self, *statements: str) -> None:
-        """Execute statements, each by itself, in the database `mysql`. Raises asyncmy's errors."""
+        """Execute statements one by one in the database `mysql`. Raises asyncmy's errors."""
         connection = await self._connect()
         try:
             async with connection.cursor() as cursor:
@@ -70,25 +71,25 @@ class MariadbProcess(DatabaseProcess):
             await connection.ensure_closed()
 
     async def create_database(self, name: str) -> str:
-        """Create an empty database and return its Tortoise URL. One of that name is dropped first."""
+        """Create an empty database and return its Tortoise URL. An existing one with this name is dropped first."""
         await self.drop_database(name)
         await self.execute(f"CREATE DATABASE `{name}`")
         return self._url(name)
 
     async def drop_database(self, name: str) -> None:
-        """Drop a database if it is there; who is connected to it is cut off."""
+        """Drop a database if it exists, and close all connections to it."""
         from asyncmy.errors import OperationalError
 
-        # A transaction that is still open would hold up the DROP.
+        # An open transaction would block the DROP.
         connection = await self._connect()
         try:
             async with connection.cursor() as cursor:
                 await cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [name])
                 for (identifier,) in await cursor.fetchall():
-                    # It may have ended meanwhile.
+                    # The connection may have ended already.
                     with suppress(OperationalError):
                         await cursor.execute("KILL %s", [identifier])
-                # That it was not there would be a warning in the log.
+                # Without this, a missing database is a warning in the log.
                 await cursor.execute("SET sql_notes = 0")
                 await cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
         finally:
@@ -110,7 +111,7 @@ class MariadbProcess(DatabaseProcess):
         ]  # fmt: skip
 
     async def answers(self) -> bool:
-        """Whether one can log in."""
+        """Whether the server accepts a login."""
         from asyncmy.errors import MySQLError
 
         try:
@@ -129,16 +130,16 @@ class MariadbProcess(DatabaseProcess):
 
 @asynccontextmanager
 async def mariadb_process(directory: Path, *, configuration: Sequence[str] = ()) -> AsyncIterator[MariadbProcess]:
-    """Run a MariaDB on a free port of 127.0.0.1, with its files in a directory of its own within `directory`.
+    """Run a MariaDB on a free port of 127.0.0.1, with its files in a new directory within `directory`.
 
-    `configuration`: further options of mariadbd, as in `default-time-zone=+09:00`. Raises `RuntimeError` when it is not
-    installed, or does not start. In the end it is killed and its files removed.
+    `configuration`: further options of mariadbd, such as `default-time-zone=+09:00`. Raises `RuntimeError` if it is not
+    installed, or does not start. At the end of the block it is killed and its files are removed.
     """
     mariadb_program("mariadbd")
     files = Path(tempfile.mkdtemp(prefix="mariadb-", dir=directory))
     password = secrets.token_hex(8)
     user = f"'{MariadbProcess.user}'@'{HOST}'"
-    # One statement per line, at each start.
+    # mariadbd executes this file at each start, one statement per line.
     (files / _FIRST_STATEMENTS).write_text(
         f"CREATE USER IF NOT EXISTS {user} IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO {user} WITH GRANT OPTION;\n"
     )
@@ -147,14 +148,14 @@ async def mariadb_process(directory: Path, *, configuration: Sequence[str] = ())
 
 
 def _run_as() -> Sequence[str]:
-    # It refuses to run as root only until it is told to.
+    # mariadbd runs as root only if this option says so.
     return [] if os.geteuid() else ["--user=root"]
 
 
 def mariadb_program(name: str) -> str:
-    """Find a program of the MariaDB server on the PATH, else in /usr/sbin, which is not on everybody's.
+    """Find a program of the MariaDB server on the PATH, else in /usr/sbin, which is not on every user's PATH.
 
-    Raises `RuntimeError` when there is none.
+    Raises `RuntimeError` if there is none.
     """
     if found := shutil.which(name) or shutil.which(name, path="/usr/sbin"):
         return found

@@ -1,24 +1,24 @@
-"""What is said of who connects, and what may be logged of it."""
+"""The values that tell the server who connects, and what of them may be logged."""
 
 import asyncio
 
 import pytest
 
-from msanic_core.client.login import Login, LoginError, Provider, check_url, shown
+from msanic_core.client.credentials import Credentials, CredentialsError, Provider, check_url, shown
 
 
-def url(login: Login, base: str = "ws://host/ws") -> str:
-    return asyncio.run(login.url(base))
+def url(credentials: Credentials, base: str = "ws://host/ws") -> str:
+    return asyncio.run(credentials.url(base))
 
 
 def test_names_and_parameters_go_into_the_query() -> None:
-    login = Login("ada & bob", "phone", {"token": "a=b"}, {})
-    assert url(login) == "ws://host/ws?user=ada+%26+bob&client=phone&token=a%3Db"
+    credentials = Credentials("ada & bob", "phone", {"token": "a=b"}, {})
+    assert url(credentials) == "ws://host/ws?user=ada+%26+bob&client=phone&token=a%3Db"
 
 
 def test_the_query_of_the_address_stays() -> None:
-    assert url(Login("ada", "", {}, {}), "ws://host/ws?room=tea") == "ws://host/ws?room=tea&user=ada"
-    assert url(Login(None, "", {}, {}), "ws://host/ws?room=tea") == "ws://host/ws?room=tea"
+    assert url(Credentials("ada", "", {}, {}), "ws://host/ws?room=tea") == "ws://host/ws?room=tea&user=ada"
+    assert url(Credentials(None, "", {}, {}), "ws://host/ws?room=tea") == "ws://host/ws?room=tea"
 
 
 async def later() -> dict[str, str]:
@@ -28,23 +28,23 @@ async def later() -> dict[str, str]:
 
 @pytest.mark.parametrize("given", [{"token": "fresh"}, lambda: {"token": "fresh"}, later])
 def test_values_may_be_a_function(given: Provider) -> None:
-    login = Login(None, "", given, given)
-    assert url(login) == "ws://host/ws?token=fresh"
-    assert asyncio.run(login.headers()) == {"token": "fresh"}
+    credentials = Credentials(None, "", given, given)
+    assert url(credentials) == "ws://host/ws?token=fresh"
+    assert asyncio.run(credentials.headers()) == {"token": "fresh"}
 
 
 def test_each_attempt_asks_again() -> None:
     tokens = iter("ab")
-    login = Login(None, "", lambda: {"token": next(tokens)}, {})
-    assert [url(login), url(login)] == ["ws://host/ws?token=a", "ws://host/ws?token=b"]
+    credentials = Credentials(None, "", lambda: {"token": next(tokens)}, {})
+    assert [url(credentials), url(credentials)] == ["ws://host/ws?token=a", "ws://host/ws?token=b"]
 
 
 def test_a_function_that_raises_gives_nothing_away() -> None:
     def ask() -> dict[str, str]:
         raise RuntimeError("no token for s3cret")
 
-    with pytest.raises(LoginError, match=r"^the function given as headers raised RuntimeError$"):
-        asyncio.run(Login(None, "", {}, ask).headers())
+    with pytest.raises(CredentialsError, match=r"^the function given as headers raised RuntimeError$"):
+        asyncio.run(Credentials(None, "", {}, ask).headers())
 
 
 @pytest.mark.parametrize("good", ["ws://127.0.0.1:8800/ws", "wss://host", "ws://[::1]:1/ws?a=b"])
