@@ -1,7 +1,8 @@
-"""Compiles the message path while a wheel is built: mypyc makes extension modules of the same .py files.
+"""Compiles the message path while a wheel is built: mypyc makes extension modules of .py files.
 
-The files are listed in pyproject.toml. An installation without a C compiler gets them as they are: it works the same,
-only slower. The environment variable MSANIC_CORE_COMPILE decides otherwise: 1, it must be compiled; 0, it must not.
+The files are listed in pyproject.toml. Without a C compiler they are installed as pure Python, which works the same but
+is slower. The environment variable MSANIC_CORE_COMPILE changes that: 1: fail if they cannot be compiled; 0: do not
+compile.
 """
 
 import os
@@ -22,24 +23,25 @@ SWITCH = "MSANIC_CORE_COMPILE"
 
 
 class CompileHook(BuildHookInterface[Any]):
-    """Puts extension modules into a wheel, or beside their sources for an editable installation that must have them."""
+    """Puts extension modules into a wheel; for an editable installation, if required, beside the sources."""
 
     def dependencies(self) -> list[str]:
-        """Give what compiling needs, if it will be tried.
+        """Return the packages for compiling, if it will be tried.
 
-        The run-time dependencies too: what comes out must not depend on whose types happen to be known.
+        Includes the run-time dependencies: the compiled code must not depend on whose types mypyc happens to find.
         """
-        # hatchling does not say whether it is for an editable installation, which gets them in vain unless told 0.
+        # hatchling does not say whether the installation is editable; that one gets the packages too, without using
+        # them.
         if not self._is_wanted(editable=False) or _why_not_here():
             return []
         return [COMPILER, *self.metadata.core.dependencies]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and add what comes out to the wheel or to the source tree."""
+        """Compile, and add the extension modules to the wheel or to the source tree."""
         self._temporary = TemporaryDirectory(prefix="msanic-core-")
         editable = version == "editable"
         if editable:
-            # They would be imported instead of the .py files that are to be edited.
+            # Old extension modules would be imported instead of the edited .py files.
             self.clean([version])
         if not self._is_wanted(editable):
             return
@@ -56,11 +58,11 @@ class CompileHook(BuildHookInterface[Any]):
             build_data.update(pure_python=False, infer_tag=True)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
-        """Remove what is in the wheel by now."""
+        """Remove the temporary files: the wheel has them now."""
         self._temporary.cleanup()
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002
-        """Remove what an earlier editable installation has compiled."""
+        """Remove the extension modules of an earlier editable installation."""
         for pattern in ("msanic_core__mypyc.*.so", "msanic_core/**/*.so"):
             for library in Path(self.root).glob(pattern):
                 library.unlink()
@@ -72,7 +74,7 @@ class CompileHook(BuildHookInterface[Any]):
         return not editable if switch is None else switch == "1"
 
     def _compile(self, libraries: Path) -> str:
-        """Compile in a process of its own, because setuptools and mypyc print and exit; returns what failed, or ""."""
+        """Compile in a separate process, because setuptools and mypyc print and exit. Returns the error, or ""."""
         command = [sys.executable, __file__, str(libraries), *self.config["compile"]]
         result = subprocess.run(
             command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -86,7 +88,7 @@ class CompileHook(BuildHookInterface[Any]):
 
 
 def _why_not_here() -> str:
-    """Say what is missing here to compile, before anything is downloaded for it; "" when nothing seems to be."""
+    """Return what is missing for compiling, or "". Called before anything is downloaded."""
     if sys.implementation.name != "cpython":
         return f"mypyc compiles for CPython, and this is {sys.implementation.name}"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
@@ -97,12 +99,12 @@ def _why_not_here() -> str:
 
 
 def main(libraries: str, *modules: str) -> None:
-    """Compile modules, all in one group, into a directory that is laid out like site-packages."""
+    """Compile modules, all in one group, into a directory with the layout of site-packages."""
     from mypyc.build import mypycify
     from setuptools import Distribution
 
     with TemporaryDirectory(prefix="msanic-core-") as temporary:
-        # Whether the types are right is not decided here, with whatever versions of other packages there are.
+        # Do not check types here: other versions of the dependencies could have other types.
         options = ["--config-file=", f"--cache-dir={os.devnull}", "--follow-imports=silent", "--ignore-missing-imports"]
         extensions = mypycify([*options, *modules], opt_level="3", target_dir=temporary, group_name="msanic_core")
         build = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")

@@ -1,6 +1,7 @@
 """A realtime server made of plugins: WebSocket commands, offline hooks and HTTP routes on Sanic.
 
-These are the names a plugin needs; everything else is the server's own.
+Plugins use the names below and those of `msanic_core.http`, `.constraints`, `.db`, `.client` and `.testing`. Everything
+else is internal.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from msanic_core.wire import WireEncodeError
 
     __version__: str
-    """The version that is installed; "" where the core runs without having been installed."""
+    """The installed version; "" if the core runs without an installation."""
 
 __all__ = [
     "AnyCommand",
@@ -78,7 +79,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the rest on first use: `msanic-core --help` needs none of it."""
+    """Import the other names at first use: `msanic-core --help` must start fast."""
     if name == "__version__":
         from msanic_core.plugins.requirement import running_version
 
@@ -91,5 +92,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Every public name, those too that are imported on first use."""
+    """Return every public name, including those that are imported at first use."""
     return sorted({*globals(), *__all__})

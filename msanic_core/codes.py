@@ -1,4 +1,4 @@
-"""Reply codes, close codes and the reasons for which a session is lost: one table each.
+"""Reply codes, close codes and the reasons for which a session is lost, with a table of each.
 
 Reply codes 1-99 belong to the core; plugins use 100 and up. The values and HTTP statuses up to 21 are those of
 msanic 1.0.22, so that its clients read ours.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class ReplyCode(IntEnum):
-    """What `code` in a reply says. The second group are the names that msanic 1.0.22 has for the same codes."""
+    """The values of `code` in a reply. The second group has msanic 1.0.22's names of the same codes."""
 
     OK = 0
     TRY_AGAIN = 10
@@ -36,7 +36,7 @@ class ReplyCode(IntEnum):
 
 
 class ReplyCodeInfo(NamedTuple):
-    """A row of `REPLY_CODES`: the HTTP status, the hint when none is given, whether trying again can help."""
+    """A row of `REPLY_CODES`: the HTTP status, the default hint, and whether trying again can help."""
 
     http_status: int
     hint: str
@@ -61,7 +61,7 @@ REPLY_CODES: Mapping[int, ReplyCodeInfo] = {
 class CloseCode(IntEnum):
     """Why a WebSocket was closed (RFC 6455 section 7.4; 4000-4999 are for applications).
 
-    4000-4499: the client may connect again. 4500-4999: it must not without a change on its side.
+    4000-4499: the client may connect again. 4500-4999: it must not, unless something changes on its side.
     """
 
     NORMAL = 1000
@@ -108,7 +108,7 @@ CLOSE_CODES: Mapping[int, CloseCodeInfo] = {
 
 
 class OfflineReason(StrEnum):
-    """Why a session was lost, as `ws_offline` is told."""
+    """Why a session was lost: the argument `reason` of `ws_offline`."""
 
     CLOSED = "closed"
     """The client closed with a close frame."""
@@ -127,11 +127,11 @@ class OfflineReason(StrEnum):
     PROTOCOL = "protocol"
     """The client broke the WebSocket protocol or a size limit."""
     EXPIRED = "expired"
-    """The login ran out."""
+    """The login expired."""
     SHUTDOWN = "shutdown"
     """The server stops."""
     CRASHED = "crashed"
-    """Its process died, or showed no sign of life for so long that others took over."""
+    """Its process died, or showed no sign of life for so long that another node took over."""
 
 
 OFFLINE_CLOSE_CODES: Mapping[OfflineReason, CloseCode] = {

@@ -1,4 +1,4 @@
-"""What plugin code is handed: a `Server` everywhere, and in a command handler the `Context` of the session."""
+"""The objects that plugin code gets: the `Server` everywhere, and the `Context` in a command handler."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -25,22 +25,22 @@ State = TypeVar("State", default=Any)
 
 
 class PluginValues(Protocol):
-    """What a server has of each plugin: its settings, and what its `server_start` returned."""
+    """The values that a server keeps for each plugin."""
 
     @property
     def settings(self) -> Any:
-        """None if the plugin declares none."""
+        """The plugin's settings; None if it declares none."""
 
     @property
     def state(self) -> Any:
-        """None before the plugin has started, and if it has none."""
+        """What the plugin's `server_start` returned; None before that."""
 
 
 class Server:
-    """The running node, for code without a session: hooks that ask for `server`, and `request.app.ctx.msanic`.
+    """The running node, for code without a session: the argument `server` of hooks, and `request.app.ctx.msanic`.
 
-    The core makes it. User ids and group names are checked: 1 to 255 bytes of UTF-8 without control characters, else
-    `ValueError`.
+    The core makes it; its constructor is internal. All methods raise `ValueError` for user ids and group names that are
+    not 1 to 255 bytes of UTF-8 without control characters.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Server:
     def settings_of(self, plugin: str, type_: type[Any] = object) -> Any:
         """The settings of a plugin, by the plugin's name; None if it has none, or there is no such plugin.
 
-        With `type_` the result has this type for type checkers too; anything else raises `TypeError`.
+        With `type_` type checkers know the type of the result. Raises `TypeError` if the settings have another type.
         """
         return _of_type(getattr(self._plugins.get(plugin), "settings", None), type_, f"the settings of {plugin!r}")
 
@@ -81,19 +81,20 @@ class Server:
     def state_of(self, plugin: str, type_: type[T]) -> T: ...
 
     def state_of(self, plugin: str, type_: type[Any] = object) -> Any:
-        """What the `server_start` of a plugin has returned, by the plugin's name; None if it has not.
+        """The state of a plugin, by the plugin's name: what its `server_start` returned; None before that.
 
-        With `type_` the result has this type for type checkers too; anything else raises `TypeError`.
+        With `type_` type checkers know the type of the result. Raises `TypeError` if the state has another type.
         """
         return _of_type(getattr(self._plugins.get(plugin), "state", None), type_, f"the state of {plugin!r}")
 
     async def call_hook(self, name: str, **arguments: Any) -> Any:
-        """Call a hook that a plugin has specified for others.
+        """Call a hook that a plugin has declared with `hookspec`.
 
-        Returns the list of what the implementations gave, in call order, None left out. If the specification says
-        `firstresult=True`: the first result that is not None, or None, and the others are not called.
+        Returns the list of all results that are not None, in call order. With `firstresult=True` in the declaration it
+        returns the first result that is not None, and does not call the other plugins; None if there is no result.
 
-        A plugin that raises is logged and left out. Raises `LookupError` when no plugin specifies such a hook.
+        An exception of a plugin is logged, and its result is left out. Raises `LookupError` if no plugin declares such
+        a hook.
         """
         return await self._call_hook(name, arguments)
 
@@ -107,19 +108,22 @@ class Server:
         key: str | None = None,
         using: "BaseDBAsyncClient | None" = None,
     ) -> int | None:
-        """Send to every session of a user. Returns the message's id in the user's inbox; None if it has none yet.
+        """Send a message to every session of a user.
 
-        Durable: kept until each client of the user has it, within the inbox's bounds, and replayed in order on
-        reconnect. Not durable: for who is there now. Raises `WireEncodeError` if `data` cannot be encoded.
+        Returns the message's id in the user's inbox; None if it is not durable, or waits for a transaction.
 
-        `key`, 1 to 255 bytes, makes it safe to try again: a durable message with a key already among the user's last
-        1,000 is not stored again and not sent again, the id of the first is returned. Raises `ValueError` if the key is
-        not 1 to 255 bytes of text, or if `durable` is False.
+        `durable`: the message is kept in the inbox until every client of the user has it, within the limits of
+        `[inbox]`, and replayed in order after a reconnect. Otherwise only the sessions that exist now get it. Raises
+        `WireEncodeError` if `data` cannot be encoded.
 
-        `using`: the connection of a transaction (`async with in_transaction() as connection`). The message is part of
-        it: sent once when it has committed, also if this process dies then, and never if it is rolled back. Such
-        messages of a user are sent in the order in which they were pushed. Raises `ConfigError` where no plugin has
-        models, and with that no table for them.
+        `key` makes a second attempt safe: if one of the user's last 1,000 durable messages with a key has the same key,
+        nothing is stored or sent, and the id of that message is returned. Raises `ValueError` if the key is not 1 to
+        255 bytes of text, or if `durable` is False.
+
+        `using`: the connection of a transaction (`async with in_transaction() as connection`). The message is sent once
+        after the commit, even if this process dies after it, and never after a rollback. Such messages of a user are
+        sent in the order of their pushes. Raises `ConfigError` if no plugin has models, because the core's table for
+        these messages does not exist then.
         """
         check_name("user", user)
         if key is not None:
@@ -135,7 +139,7 @@ class Server:
         return await self._engine.push(user, push, durable, key)
 
     async def broadcast(self, group: str | None, cmd: str | int, data: Any = None) -> None:
-        """Send to every session in a group, or with None to everybody, without waiting for any socket.
+        """Send a message to every session in a group; None: to all sessions. Does not wait for any socket.
 
         Raises `WireEncodeError` if `data` cannot be encoded.
         """
@@ -144,11 +148,11 @@ class Server:
         await self._engine.broadcast(group, Push(cmd, data))
 
     async def members(self, group: str) -> list[str]:
-        """The users with a session in the group, sorted."""
+        """The users that have a session in the group, sorted."""
         return await self._engine.members(check_name("group", group))
 
     async def count(self, group: str | None = None) -> int:
-        """How many sessions are in the group, or in all. In all, those of other nodes may be some seconds old."""
+        """The number of sessions in the group; None: of all sessions, where other nodes' numbers are seconds old."""
         return await self._engine.count(group if group is None else check_name("group", group))
 
     async def online(self, user: str) -> bool:
@@ -160,7 +164,7 @@ class Server:
         return await self._engine.sessions(check_name("user", user))
 
     async def kick(self, user: str, session_id: str | None = None) -> int:
-        """End one session of a user, or all of them, with close code 4504. Returns how many were ended."""
+        """End one session of a user, or all of them, with close code 4504. Returns the number of ended sessions."""
         return await self._engine.kick(check_name("user", user), session_id)
 
     async def join(self, session: SessionInfo, group: str) -> bool:
@@ -181,21 +185,21 @@ class Server:
         return await self._engine.ask_to_change_group(session, group, False)
 
     def lock(self, name: str, *, wait: float | None = None) -> AbstractAsyncContextManager[Lock]:
-        """A lock for `async with`: one task at a time holds it, on all nodes. It cannot be taken twice.
+        """A lock for `async with`: one task at a time holds it, on all nodes. It is not reentrant.
 
-        `wait`: seconds to wait for it, 0: only if it is free now, None: as long as it takes. Raises `TimeoutError` when
-        the time is up, `StoreUnavailableError` when the store is away, `ValueError` for what is no name. When the lock
-        is lost, the task is cancelled within the block, and the block raises `LockLostError`. `as lock` gives a
-        `fence`, a number that rises with every holder, for storage that is to refuse who has lost the lock.
+        `wait`: seconds to wait for the lock; 0: take it only if it is free now; None: wait without a limit. Raises
+        `TimeoutError` after this time, `StoreUnavailableError` if the store is unavailable, `ValueError` for an invalid
+        name. If the lock is lost, the block is cancelled and raises `LockLostError`. `as lock` gives `lock.fence`, a
+        number that is higher for every new holder: storage can refuse a writer with a lower number.
         """
         return self._engine.lock(check_name("lock", name), wait)
 
 
 class Context(Generic[Settings, State]):
-    """What a command handler is given: who sent the command, and the means to reach others.
+    """The first argument of a command handler: who has sent the command, and methods to reach other users.
 
-    `Context[ChatSettings, Rooms]` gives the types of `settings`, what the plugin's `plugin_settings` declares, and of
-    `state`, what its `server_start` has returned. Both may be left out.
+    `Context[ChatSettings, Rooms]` gives type checkers the types of `settings` (see the hook `plugin_settings`) and
+    `state` (the result of `server_start`). Both may be left out.
     """
 
     __slots__ = ("_session", "identity", "log", "server", "session", "settings", "state", "user")
@@ -217,7 +221,7 @@ class Context(Generic[Settings, State]):
 
     @property
     def groups(self) -> Iterable[str]:
-        """The groups this session is in, sorted."""
+        """The groups of this session, sorted."""
         return sorted(self._session.groups)
 
     async def push(

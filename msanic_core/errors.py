@@ -1,24 +1,24 @@
-"""The exceptions of the project. All but programming errors descend from `MsanicError`."""
+"""The exceptions of the project. All except programming errors derive from `MsanicError`."""
 
 from collections.abc import Iterable, Sequence
 
 from msanic_core.codes import ReplyCode
 
 TRY_AGAIN = "something that the server needs is away, try again"
-"""What clients are told of Redis and the database: where these are is nobody's business."""
+"""The hint for clients when Redis or the database is unavailable. It does not show addresses."""
 _FIRST_CLOSE_CODE = 1000
 
 
 class MsanicError(Exception):
-    """Base of every error the core raises on purpose."""
+    """The base class of every error that the core raises on purpose."""
 
 
 class ConfigError(MsanicError):
-    """A setting is unknown, has the wrong type, or contradicts another. The text names the key and the mend."""
+    """A setting is unknown, invalid, or contradicts another one. The text names the key and what to change."""
 
 
 class PluginError(MsanicError):
-    """A plugin cannot be used. The text is one line naming the package(s) and the mend."""
+    """A plugin cannot be used. The text has one line for each problem: the package(s), what is wrong, how to fix it."""
 
     def __init__(self, message: str, packages: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -26,11 +26,10 @@ class PluginError(MsanicError):
 
 
 class CommandError(MsanicError):
-    """Raised by a command handler to answer with a code other than 0.
+    """Raised by a command handler or an HTTP route to answer with a code other than 0.
 
-    `code`: a `ReplyCode`, or 100 and up for a plugin's own. `hint`: a sentence for the client's developer; empty
-    means the code's own. `data`: sent as `data` of the reply. `status`: of HTTP, where a route raises it; by default
-    the code's own.
+    `code`: a `ReplyCode`, or a plugin's own code from 100. `hint`: a sentence for the client's developer; by default
+    the code's own. `data`: the `data` of the reply. `status`: the HTTP status in a route; by default the code's own.
     """
 
     def __init__(self, code: int, hint: str = "", data: object = None, *, status: int | None = None) -> None:
@@ -42,9 +41,9 @@ class CommandError(MsanicError):
 
 
 class StoreUnavailableError(CommandError):
-    """The engine's store (Redis) gave no answer in time. What was asked for may have been done or not.
+    """The engine's store (Redis) did not answer in time. It may or may not have done what was asked.
 
-    A command handler that lets it through answers with code 10: trying again can help.
+    If a command handler does not catch it, the reply has code 10: the client can try again.
     """
 
     def __init__(self, hint: str) -> None:
@@ -52,30 +51,30 @@ class StoreUnavailableError(CommandError):
 
 
 class DatabaseUnavailableError(StoreUnavailableError):
-    """The database cannot be reached, or the connection was lost. What was asked for may have been done or not."""
+    """The database is unavailable, or the connection was lost. It may or may not have done what was asked."""
 
 
 class MigrationError(MsanicError):
-    """Migrations are missing, do not fit together, or one has failed. The text says which, what stands and the mend."""
+    """Migrations are missing or do not fit together, or one has failed. The text says which, and how to fix it."""
 
 
 class LockLostError(MsanicError):
-    """Raised at the end of a block whose lock was lost while it ran: another may have held it since."""
+    """Raised at the end of a block that has lost its lock: another task may have held the lock since then."""
 
 
 class SplitError(MsanicError):
-    """A split table cannot do what it was asked for, or its declaration is wrong. The text says what to do instead."""
+    """A split table does not support an operation, or its declaration is wrong. The text says what to do instead."""
 
 
 class AuthenticationError(MsanicError):
-    """Raised by an `authenticate` hook to refuse a login. The text is told to the client as the close reason."""
+    """Raised by an `authenticate` hook to refuse a login. The client gets the text as the close reason."""
 
 
 class ReplyError(MsanicError):
-    """Raised by a client's call whose reply has a code other than 0.
+    """Raised by a client's call if the reply has a code other than 0.
 
-    `code`, `hint` and `data` as in the reply. It is no `CommandError`: what another server answered to a call that a
-    handler makes is not to become the handler's own answer by accident.
+    `code`, `hint` and `data`: of the reply. It does not derive from `CommandError`: a handler that calls another server
+    must not return that server's error as its own reply by accident.
     """
 
     def __init__(self, code: int, hint: str, data: object = None) -> None:
@@ -86,10 +85,9 @@ class ReplyError(MsanicError):
 
 
 class RefusedError(MsanicError):
-    """The server does not want this client, or no longer: it is of no use to connect again without a change.
+    """The server has refused the client or ended the connection for good: connecting again does not help.
 
-    `code`: the close code (1000 and up, see `codes.CLOSE_CODES`) or the HTTP status with which it said so.
-    `reason`: the text that came with it.
+    `code`: the close code (from 1000, see `codes.CLOSE_CODES`) or the HTTP status. `reason`: the server's text.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -99,13 +97,13 @@ class RefusedError(MsanicError):
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return a question with that one of `words` which is most like `word`, to put behind a text; "" if none is."""
+    """Return a hint, to append to a text, with the most similar one of `words`; "" if none is similar."""
     nearest = closest(word, words)
     return f"; did you mean {nearest!r}?" if nearest else ""
 
 
 def closest(word: str, words: Iterable[str]) -> str | None:
-    """Return that one of `words` which is most like `word`; None if none is like it."""
+    """Return the most similar one of `words`; None if none is similar."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)

@@ -1,14 +1,14 @@
 """Every hook a plugin can implement.
 
-An implementation is a function with the hook's name and the mark `@hookimpl`. It takes any of the hook's arguments, by
-name, and none it does not need. Unless a hook says otherwise the function is a `def` or an `async def`. Plugins are
-called in the order in which they start: each after those whose packages its own package requires, otherwise by name.
-`@hookimpl(tryfirst=True)` and `@hookimpl(trylast=True)` change that for one function. Wrappers are not supported: the
-core awaits each result itself. Plugins may declare hooks for others with `hookspec`; of its options `firstresult` is
-supported.
+An implementation is a function with the hook's name and the decorator `@hookimpl`. It takes any of the hook's arguments
+by name, and may leave out the others. Unless a hook says otherwise, the function is a `def` or an `async def`. Plugins
+are called in the order in which they start: by name, but each one after the plugins whose packages its own package
+requires. `@hookimpl(tryfirst=True)` and `@hookimpl(trylast=True)` change that for one function. Hook wrappers are not
+supported, because the core awaits each result itself. Plugins may declare hooks for other plugins with `hookspec`; only
+its option `firstresult` is supported.
 
-`settings` are always the plugin's own, as its `plugin_settings` declares them; None if it declares none. `state` is
-what the plugin's `server_start` returned; None if it returned nothing.
+`settings` are the plugin's own, of the type that its `plugin_settings` returns; None if it has none. `state` is what
+the plugin's `server_start` returned.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PROJECT = "msanic_core"
 PLAIN_HOOKS = frozenset({"ws_command", "http_blueprint", "plugin_settings", "db_models"})
-"""Hooks whose results are needed at once, while the server is put together: `def` only."""
+"""Hooks whose results are needed while the server is built, where nothing can be awaited: `def` only."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -64,10 +64,10 @@ def ws_offline(
 ) -> Awaitable[None] | None:
     """Clean up after a session that is lost, whatever the cause.
 
-    Called once for each session, after its socket is closed; also for the sessions of a process that was killed, then
-    by another node or by the next start. One plugin's error or delay does not keep the others from being called.
+    Called once for each session, after its socket is closed. If the session's process was killed, another node or the
+    next start calls it. An error or a delay in one plugin does not prevent the calls of the others.
 
-    `session`: who it was, and in `session.last` whether it was the user's last one. `reason`: why it was lost.
+    `session`: the lost session; `session.last`: whether it was the user's last one. `reason`: why it was lost.
 
     Example::
 
@@ -82,10 +82,10 @@ def ws_offline(
 
 @hookspec
 def ws_online(session: SessionInfo, server: Server, settings: Any, state: Any) -> Awaitable[None] | None:
-    """Do what has to be done when a session begins.
+    """Do something when a session begins.
 
-    Called once for each session, when it can be pushed to. Nothing waits for it but the session's `ws_offline`: while
-    it runs, commands are answered. An error is logged and does not end the session.
+    Called once for each session, as soon as pushes reach it. Commands of the session are processed while the hook runs;
+    only the session's `ws_offline` waits for it. An error is logged and does not end the session.
 
     Example::
 
@@ -101,8 +101,9 @@ def ws_online(session: SessionInfo, server: Server, settings: Any, state: Any) -
 def http_blueprint(server: Server, settings: Any) -> Blueprint | list[Blueprint]:
     """Return the Sanic blueprint, or a list of them, with the plugin's HTTP routes.
 
-    Called once, at start; `def` only. A blueprint without a `url_prefix` is put below the plugin's name: /chat. Two
-    with the same name or the same path stop the start. A handler finds the server as `request.app.ctx.msanic`.
+    Called once, at start; `def` only. A blueprint without a `url_prefix` is mounted below the plugin's name: /chat. Two
+    blueprints with the same name, or two routes with the same path, stop the start. In a handler the server is
+    `request.app.ctx.msanic`.
 
     Example::
 
@@ -126,10 +127,10 @@ def http_blueprint(server: Server, settings: Any) -> Blueprint | list[Blueprint]
 def authenticate(
     request: Request, server: Server, settings: Any, state: Any
 ) -> Awaitable[Identity | None] | Identity | None:
-    """Say whose connection this is, of the HTTP request that opens it; or who asks a route that wants a login.
+    """Identify the client of a request: one that opens a WebSocket, or one for a route that requires a login.
 
-    The first answer wins: None leaves the request to the next plugin. When no plugin answers, or one raises
-    `AuthenticationError`, or all together take longer than the setting auth.timeout, the connection is refused.
+    The first answer wins: None leaves the request to the next plugin. The request is refused if no plugin answers, if a
+    plugin raises `AuthenticationError`, or if all plugins together take longer than the setting auth.timeout.
 
     Example::
 
@@ -151,9 +152,9 @@ def authenticate(
 def plugin_settings() -> type[msgspec.Struct]:
     """Return the type of the plugin's settings, a msgspec Struct.
 
-    Called once, before any other hook; `def` only. The table [plugins.NAME] of the configuration is checked against
-    it, and the result is the `settings` of the plugin's other hooks and `ctx.settings` of its handlers. A table that
-    does not fit, or has a key the type does not have, stops the start; so does a missing one if a field has no default.
+    Called once, before any other hook; `def` only. The table [plugins.NAME] of the configuration is converted to this
+    type. The result is the `settings` of the plugin's other hooks and `ctx.settings` of its handlers. An invalid value,
+    an unknown key, or a missing value for a field without a default stops the start.
 
     Example::
 
@@ -174,9 +175,9 @@ def plugin_settings() -> type[msgspec.Struct]:
 def db_models() -> ModuleType | list[ModuleType]:
     """Return the module, or a list of the modules, in which the plugin's database models are.
 
-    Called once, at start; `def` only. The models are Tortoise ORM's; other models refer to them as "PLUGIN.Model", with
-    `_` in place of what no Python name has. A table is called PLUGIN_MODEL unless `Meta.table` says otherwise. The
-    tables are made by migrations in the package `migrations` beside the first module: `msanic-core db make PLUGIN`
+    Called once, at start; `def` only. The models are Tortoise ORM models. Other models refer to them as "PLUGIN.Model",
+    with `_` for characters that a Python name cannot have. A table is called PLUGIN_MODEL unless `Meta.table` names it.
+    Migrations in the package `migrations` beside the first module create the tables: `msanic-core db make PLUGIN`
     writes them, `msanic-core db migrate` applies them. Two plugins with the same table stop the start.
 
     Example::
@@ -200,11 +201,11 @@ def db_models() -> ModuleType | list[ModuleType]:
 
 @hookspec
 def server_start(server: Server, settings: Any) -> Awaitable[Any] | Any:
-    """Open what the plugin needs, and return it: connections, caches, tasks.
+    """Open the plugin's connections, caches and tasks, and return them.
 
     Called once in each worker process, before it accepts connections. An error stops the start. The result is the
-    plugin's state, and belongs to this server: `ctx.state` in its handlers, the argument `state` of its other hooks,
-    `server.state_of(plugin)` elsewhere. Plugins that this one's package requires have started before.
+    plugin's state on this server: `ctx.state` in its handlers, the argument `state` of its other hooks,
+    `server.state_of(plugin)` elsewhere. Plugins that this plugin's package requires have started before.
 
     Example::
 
@@ -220,9 +221,9 @@ def server_start(server: Server, settings: Any) -> Awaitable[Any] | Any:
 def server_stop(server: Server, settings: Any, state: Any) -> Awaitable[None] | None:
     """Close what `server_start` has opened.
 
-    Called once in each worker process that stops in an orderly way, after every session's `ws_offline`; cancelled when
-    the time for stopping is up. Plugins stop in the reverse of the order in which they started. An error is logged and
-    does not keep the other plugins from being called.
+    Called once in each worker process that stops gracefully, after every session's `ws_offline`. It is cancelled when
+    `[server] drain_timeout` has passed. Plugins stop in reverse start order. An error is logged and does not prevent
+    the calls of the other plugins.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""Who a client is, what is known of its session, and what a name of a user or a group may look like."""
+"""The identity of a client, the data of its session, and the rules for names of users and groups."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 MAX_NAME_BYTES = 255
-"""Names become part of Redis keys and of log lines: their length is bounded."""
+"""Names become part of Redis keys and of log lines, so their length is limited."""
 
 # C0, DEL and C1 control characters, and Unicode's own line and paragraph separators.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -14,10 +14,10 @@ _SHOWN = 40
 
 
 def check_name(kind: str, value: object) -> str:
-    """Return `value` if it can be the name of a user or a group, so that the result has the type `str`.
+    """Return `value` if it is a valid name of a user or a group.
 
-    A name is a `str` of 1 to 255 bytes of UTF-8 with no control characters and no line breaks. `kind` says in the
-    error what the value is for, such as "user id" or "group". Raises `ValueError`, saying why, if it is no such name.
+    A name is a `str` of 1 to 255 bytes of UTF-8 without control characters and line breaks. `kind`: what the value is
+    for, such as "user id" or "group". Raises `ValueError` with `kind` and the reason if it is not valid.
     """
     if not isinstance(value, str):
         raise ValueError(f"{kind} must be a str, not {type(value).__name__}: convert it with str(...)")
@@ -36,12 +36,11 @@ def check_name(kind: str, value: object) -> str:
 
 
 class Identity(msgspec.Struct):
-    """What an `authenticate` hook answers: whose connection it is.
+    """The result of an `authenticate` hook: who the client is.
 
-    `user`: the user id, a name as `check_name` allows it. `claims`: whatever else the login said (roles, tenant), for
-    handlers to read. `expires_at`: when the login runs out, in seconds since the epoch (as `time.time()`); None:
-    never. A session is closed with 4005 when its login runs out. Raises `ValueError` if `user` is no valid name or
-    `expires_at` no time.
+    `user`: the user id, a valid name for `check_name`. `claims`: other facts of the login (roles, tenant) for handlers.
+    `expires_at`: when the login expires, in seconds since the epoch (as `time.time()`); None: never. The session is
+    then closed with 4005. Raises `ValueError` if `user` is not a valid name or `expires_at` not a number.
     """
 
     user: str
@@ -55,11 +54,11 @@ class Identity(msgspec.Struct):
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
-    """What is known of a session outside its own connection; hooks and other nodes get this.
+    """The data of a session, for hooks and for other nodes.
 
-    Times are seconds since the epoch. `client` is the client's own id from the handshake ("" when it gave none).
-    `groups`, `closed_at` and `last` are set once the session is lost: the groups it was in, when it ended, and
-    whether the user has no other session left.
+    `opened_at`, `closed_at`: seconds since the epoch. `client`: the id that the client has sent in the handshake, or
+    "". `groups`, `closed_at` and `last` are set when the session is lost: its groups, its end, and whether the user has
+    no other session.
     """
 
     id: str

@@ -1,5 +1,6 @@
-"""Who gets in: from an HTTP request to a session that is registered, welcomed and read from.
+"""Opens sessions: from an HTTP request to a session that is registered and welcomed.
 
-Read `admission.py` first: it holds the whole way. `login.py` asks the plugins who is connecting. Only `node` imports
-from this room.
+Read `admission.py` first: it has the whole way. Then `limits.py` (numbers of connections), `login.py` (the plugins'
+`authenticate`), `registration.py` (registry, engine, inbox, `ws_online`) and `welcome.py`. Only `node` imports from
+this room.
 """

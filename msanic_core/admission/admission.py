@@ -1,4 +1,4 @@
-"""The WebSocket route: from an HTTP request to a session that is registered, welcomed and read from."""
+"""The WebSocket route: from an HTTP request to a session that is registered and welcomed."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ log = logging.getLogger("msanic_core.handshake")
 
 
 class SessionParts(NamedTuple):
-    """What a new session is made of, the same for all sessions of a node."""
+    """The parts that all sessions of a node share."""
 
     node: str
     codecs: Codecs
@@ -35,7 +35,7 @@ class SessionParts(NamedTuple):
 
 
 class Admission:
-    """Opens sessions. Origin and headers are checked before the upgrade, the login is answered after it."""
+    """Opens sessions. Origin and headers are checked before the upgrade; a failed login closes the socket after it."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class Admission:
         self._parts = parts
         self._session_limits = SessionLimits(ws.queue, ws.rate, ws.burst)
         self.connections: set[WebSocketConnection] = set()
-        """Every WebSocket whose socket is open, be it logged in, refused or closing."""
+        """Every WebSocket whose socket is open: logged in, refused or closing."""
         self.accepting = True
         """False while the server drains."""
 
     async def __call__(self, request: Request) -> HTTPResponse | None:
-        """The route's handler. Returns a response when there is no upgrade, None when there was one."""
+        """Handle the route. Returns a response if the request is refused with HTTP, None after an upgrade."""
         refused = self._check_request(request)
         if refused is not None:
             return refused
@@ -94,7 +94,7 @@ class Admission:
         try:
             await self._begin(request, answer, address, connection, subprotocol)
         except Exception as error:
-            # This connection is no longer HTTP: what is raised here must not become Sanic's answer.
+            # The connection is no longer HTTP: an exception must not reach Sanic, which would answer it.
             log_failure(error, "a session of %s cannot be opened", answer.user)
             connection.close(CloseCode.TRY_LATER, CLOSE_CODES[CloseCode.TRY_LATER].reason)
 

@@ -1,4 +1,4 @@
-"""How many connections a worker takes, in all and from one address; those that wait for their login count too."""
+"""Limits of the connections of a worker, in total and for each address. Connections in their login count too."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class ConnectionLimits:
 
     @contextmanager
     def logging_in(self, address: str) -> Iterator[None]:
-        """Count a connection that waits for its login. Afterwards it is in the registry, or refused."""
+        """Count a connection while its login runs. Afterwards it is in the registry, or refused."""
         self._logging_in[address] += 1
         try:
             yield
@@ -32,8 +32,8 @@ class ConnectionLimits:
                 del self._logging_in[address]
 
     def check(self, address: str) -> Refusal | None:
-        """Refuse a connection beyond the limits; it must have been counted by `logging_in`."""
-        # Sessions that wait for a store to come back count too: clients that try again must not pile up behind it.
+        """Return why a connection is refused, or None. Call it inside `logging_in`, which counts the connection."""
+        # Lost sessions that wait for the store count too, or clients that reconnect meanwhile would pile up here.
         in_all = len(self._registry) + self._logging_in.total() + self._offline.leaving
         if in_all > self._ws.max_connections:
             return Refusal.of(CloseCode.TRY_LATER)

@@ -1,4 +1,4 @@
-"""Whose connection it is: the plugins' `authenticate` hooks, anonymous logins, and the replay guard."""
+"""Logins: the plugins' `authenticate` hooks, anonymous logins, and the replay guard."""
 
 import asyncio
 import logging
@@ -26,19 +26,19 @@ _TIMESTAMP_DIGITS = 20
 
 
 class Refusal(NamedTuple):
-    """Why a connection is closed right after its upgrade: a browser sees no HTTP status, but it sees this."""
+    """Why a connection is closed right after its upgrade. A browser program sees this, but no HTTP status."""
 
     code: CloseCode
     text: str
 
     @classmethod
     def of(cls, code: CloseCode) -> "Refusal":
-        """With the code's own text."""
+        """Make a refusal with the text of the close code."""
         return cls(code, CLOSE_CODES[code].reason)
 
 
 class Login:
-    """Asks who is connecting. By default nobody may: some plugin has to know the client."""
+    """Asks who is connecting. By default nobody may connect unless a plugin identifies the client."""
 
     def __init__(
         self, settings: Settings, server: Server, engine: Engine, authenticate: Sequence[Implementation]
@@ -49,7 +49,7 @@ class Login:
         self._authenticate = authenticate
 
     async def identify(self, request: Request) -> Identity | Refusal:
-        """Return the first answer of an `authenticate` hook; with anonymous logins `?user=`, or a random guest."""
+        """Return the first answer of an `authenticate` hook; with anonymous logins `?user=`, else a random guest."""
         try:
             if client := request.args.get("client"):
                 check_name("client", client)
@@ -60,7 +60,7 @@ class Login:
         return await self._ask_plugins(request)
 
     async def require(self, request: Request) -> Identity:
-        """Identify who asks a route. Raises `Unauthorized` for the client to see, `StoreUnavailableError`."""
+        """Identify the client of an HTTP route. Raises `Unauthorized` (401) or `StoreUnavailableError` (503)."""
         answer = await self.identify(request)
         if isinstance(answer, Identity):
             if answer.expires_at is None or answer.expires_at > time.time():
@@ -68,17 +68,17 @@ class Login:
             answer = Refusal.of(CloseCode.LOGIN_EXPIRED)
         if answer.code is CloseCode.TRY_LATER:
             raise StoreUnavailableError(answer.text)
-        # RFC 9110 section 11.6.1: who answers 401 says how to log in.
+        # RFC 9110 section 11.6.1: a 401 response must say how to log in.
         raise Unauthorized(answer.text, scheme="Bearer")
 
     async def check_time(self, request: Request, user: str) -> str:
-        """The replay guard of msanic: a handshake may be used once. Returns what is wrong with it, or nothing."""
+        """Check msanic's replay guard: a handshake is valid once. Returns the error, or "" if it is valid."""
         if self._settings.ws.handshake_time != "require":
             return ""
         given = request.headers.get("timestamp") or request.args.get("Timestamp") or ""
         if not given.isascii() or not given.isdigit():
             return "Timestamp is missing: seconds since the epoch, as header or parameter"
-        # Python reads no number of thousands of digits.
+        # `int` refuses texts of thousands of digits.
         if len(given) > _TIMESTAMP_DIGITS or int(given) > time.time():
             return "Timestamp lies in the future"
         if not await self._engine.newer_handshake(user, int(given)):
@@ -100,10 +100,10 @@ class Login:
             if limit.expired():
                 return Refusal(CloseCode.NOT_AUTHENTICATED, "the login took too long")
             if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.TRY_AGAIN:
-                # The client's login may be in order: it must not throw it away.
+                # The login may be valid: the client must keep it and try again.
                 log.warning("plugin %s: authenticate: %s: %s", implementation.plugin.name, type(error).__name__, error)
                 return Refusal(CloseCode.TRY_LATER, "nobody can be logged in now")
-            # Whatever else a plugin raises may tell what is nobody's business.
+            # Any other exception may hold secrets: its text stays in the log.
             log.exception("plugin %s: authenticate raised", implementation.plugin.name)
             return Refusal(CloseCode.NOT_AUTHENTICATED, "the login failed")
         return Refusal.of(CloseCode.NOT_AUTHENTICATED)

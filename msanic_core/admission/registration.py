@@ -1,4 +1,4 @@
-"""From a login to a session that others can reach: registry, engine, first page of the inbox, `ws_online`."""
+"""Registers a session after its login: registry, engine, first page of the inbox, `ws_online`."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger("msanic_core.handshake")
 
 
 class Registration:
-    """Makes sessions known: to this node first, then to the engine. Plugins hear of those that both have taken.
+    """Registers sessions, first in the registry and then in the engine; only then are the plugins told.
 
     `announce` runs the plugins' `ws_online`.
     """
@@ -49,9 +49,9 @@ class Registration:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def admit(self, session: Session) -> bool:
-        """Register a session and begin to send it its inbox. False when it was refused or lost: it is closed then.
+        """Register a session and start the replay of its inbox. Returns False if it was refused or lost: it is closed.
 
-        It is in the registry first: from then on a newer connection can replace it.
+        The session enters the registry first: from then on a newer connection can replace it.
         """
         session.outbox = Outbox(
             session.socket,
@@ -59,7 +59,7 @@ class Registration:
             self._outbox_bytes,
             lambda: session.connection_lost(OfflineReason.SLOW),
         )
-        # Durable messages that come from now on are in the inbox, which is read once the session is registered.
+        # Durable messages that arrive from now on are read from the inbox, after the registration.
         session.inbox = InboxState.REPLAYING
         session.opened = asyncio.get_running_loop().create_future()
         self._registry.add(session)
@@ -86,7 +86,7 @@ class Registration:
         return session.registered
 
     async def _first_page(self, session: Session) -> InboxPage | None:
-        """Welcome a session that is registered; then, or when that fails, the plugins are told that it is there."""
+        """Welcome a registered session and read its inbox. In every case, also an error, `ws_online` is called then."""
         try:
             return None if session.closed else await self._replay.first_page(session, None)
         except BaseException as error:
@@ -99,7 +99,7 @@ class Registration:
             session.online = self._track(self._announce(session.info))
 
     def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # In the server's context: in Sanic's is the whole request, and the session keeps the task.
+        # In the server's context: Sanic's holds the request, and the session keeps the task.
         task = asyncio.get_running_loop().create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -107,7 +107,7 @@ class Registration:
 
 
 def log_failure(error: Exception, text: str, what: str) -> None:
-    """Log a failure; one line is enough where a store is away, which is no defect."""
+    """Log a failure, without a traceback if the store is unavailable: that is no defect of the server."""
     if isinstance(error, StoreUnavailableError):
         log.warning(f"{text}: %s", what, error)
     else:

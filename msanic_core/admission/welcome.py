@@ -1,4 +1,4 @@
-"""What a client is told first."""
+"""The first message to a client, `sys.welcome`."""
 
 from msanic_core.config.sections import WebSocketSettings
 from msanic_core.identity import SessionInfo
@@ -6,7 +6,7 @@ from msanic_core.wire import Push
 
 
 def welcome(ws: WebSocketSettings, session: SessionInfo, epoch: str) -> Push:
-    """Make what a session is told first, and again when its inbox has a new epoch."""
+    """Make `sys.welcome`. A session gets it first, and again when its inbox has a new epoch."""
     return Push(
         "sys.welcome",
         {

@@ -1,4 +1,4 @@
-"""Two commands with one name or one id: found at start, and told in one line with the mend."""
+"""Finds commands with the same name or id at start, and describes each clash in one line."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Clash(NamedTuple):
 
 
 def find_clashes(entries: Iterable[tuple[str, AnyCommand]]) -> list[Clash]:
-    """Return each name and id that more than one of the (plugin name, command) pairs has."""
+    """Return each name and id that more than one command has. `entries`: (plugin name, command)."""
     owners: dict[str | int, tuple[str, AnyCommand]] = {}
     clashes = []
     for entry in entries:
@@ -29,15 +29,15 @@ def find_clashes(entries: Iterable[tuple[str, AnyCommand]]) -> list[Clash]:
 
 
 def describe_clash(clash: Clash, first: str, second: str) -> str:
-    """Return one line that says what clashes and how to mend it; `first` and `second` are how to call the plugins."""
+    """Return one line: what clashes and how to fix it. `first`, `second`: labels of the two plugins."""
     one, other = (f"{path_of(each.handler)} for {each.name!r}" for each in (clash.first[1], clash.second[1]))
     what = f"command id {clash.key}" if isinstance(clash.key, int) else f"command {clash.key!r}"
     if clash.first[0] == clash.second[0]:
         return f"{first}: {what} is declared twice, by {one} and by {other}; give one of them another"
-    mend = f'give one of them another, or block one plugin with [plugins] block = ["{clash.second[0]}"]'
-    return f"{first} and {second}: {what} is declared by both, by {one} and by {other}; {mend}"
+    fix = f'give one of them another, or block one plugin with [plugins] block = ["{clash.second[0]}"]'
+    return f"{first} and {second}: {what} is declared by both, by {one} and by {other}; {fix}"
 
 
 def keys_of(each: AnyCommand) -> tuple[str | int, ...]:
-    """What clients may send for a command: its name and, where it has one, its id."""
+    """The values of `cmd` for a command: its name, and its id if it has one."""
     return (each.name,) if each.id is None else (each.name, each.id)

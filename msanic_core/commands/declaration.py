@@ -25,9 +25,9 @@ R = TypeVar("R")
 class Command(Generic[P, R]):
     """A handler with its declaration, as `@command` makes it. Calling it calls the handler.
 
-    `name` ("type.code") and `id` (or None) are what clients send. `concurrent`: messages of one session need not wait
-    for each other. `data_type`: what `data` must fit; Any when the handler does not say, `NO_DATA` when it takes none.
-    `is_async`: the handler is an `async def`. `doc`: its docstring, without indentation.
+    `name` ("type.code") or `id` (may be None) is what clients send as `cmd`. `concurrent`: it does not wait for other
+    commands of its session, and they do not wait for it. `data_type`: the type of `data`; Any if the handler has no
+    annotation, `NO_DATA` if it takes no data. `is_async`: the handler is an `async def`. `doc`: its docstring.
     """
 
     def __init__(self, handler: Callable[P, R], name: str, id: int | None, concurrent: bool, data_type: Any) -> None:  # noqa: A002
@@ -41,7 +41,7 @@ class Command(Generic[P, R]):
         self.doc = inspect.cleandoc(handler.__doc__ or "")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the handler; unit tests do."""
+        """Call the handler, as unit tests do."""
         return self.handler(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -60,16 +60,16 @@ def command(
 ) -> Callable[[Callable[P, R]], Command[P, R]]:
     """Declare a function as the handler of a WebSocket command.
 
-    The handler is a `def` or an `async def`. Its first parameter is the context, an optional second one is `data`,
-    whatever the two are called; the annotation of the second is the type that `data` is checked against and decoded
-    to: anything msgspec decodes (Struct, dataclass, TypedDict, `int`, `list[str]`, `Annotated` with `msgspec.Meta`).
+    The handler is a `def` or an `async def`. Its first parameter is the context, an optional second one is `data`;
+    their names are free. `data` is checked against and decoded to the annotation of the second: any type that msgspec
+    decodes (Struct, dataclass, TypedDict, `int`, `list[str]`, `Annotated` with `msgspec.Meta`).
 
     `name`: "type.code", each part of A-Z a-z 0-9 _ -, at most 255 bytes; the type "sys" is the core's. `id`: the
-    number for clients that send integers, 2000 or more. `concurrent`: messages of one session that carry this command
-    do not wait for each other.
+    number for clients that send integers, 2000 or more. `concurrent`: this command does not wait for other commands of
+    its session, and they do not wait for it.
 
-    Raises `PluginError` if the name, the id or the handler is not as said above, and `TypeError` if what is declared is
-    no function or the name or the id has the wrong type. Both name the function.
+    Raises `PluginError` if the name, the id or the handler breaks these rules, and `TypeError` if the handler is not a
+    function, or the name or the id has the wrong type. Both texts name the function.
     """
     if not isinstance(name, str):
         raise TypeError(f'@command on {path_of(name)} needs a name: write @command("type.code")')

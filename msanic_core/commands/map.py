@@ -1,4 +1,4 @@
-"""The one map of all commands, built at start: messages are looked up in it."""
+"""The map of all commands: built once at start, used for each message."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Bound:
-    """A command in the map, with all that a message needs looked up beforehand.
+    """A command in the map, with everything that a message needs in attributes.
 
-    `decoders`: for each codec's name the function that makes the handler's `data` of a request's; None when the
-    handler takes none.
+    `decoders`: for each codec's name the function that decodes `data` to the handler's type; None if the handler takes
+    no data.
     """
 
     __slots__ = ("command", "concurrent", "decoders", "handler", "is_async", "plugin")
@@ -41,11 +41,11 @@ class CommandMap:
         self._sorted = tuple(sorted(bound, key=lambda each: each.command.name))
         self._by_key: dict[str | int, Bound] = {key: each for each in self._sorted for key in keys_of(each.command)}
         self.get: Callable[[str | int], Bound | None] = self._by_key.get
-        """Return what answers a command, given its name or its id; None if nothing does."""
+        """Return the command with this name or id; None if there is none."""
         types = {each.command.name: each.command.data_type for each in self._sorted}
         types = {name: msgspec.Raw if type_ is NO_DATA else type_ for name, type_ in types.items()}
         self.typed_decoders = {codec.name: codec.typed_decoder(types) for codec in codecs.all}
-        """By codec's name: the quick way to read a request for any of these commands."""
+        """By codec's name: the decoder for envelope and typed data in one step."""
         self._codes: dict[str, list[str]] = {}
         for each in self._sorted:
             type_, code = each.command.name.split(".")
@@ -64,9 +64,9 @@ class CommandMap:
         return cls((_bind(plugin, each, codecs) for plugin, each in entries), codecs)
 
     def nearest(self, cmd: str | int) -> str | None:
-        """Return the name most like the unknown `cmd`, for a hint; None if none is like it, or `cmd` is a number."""
-        # Comparing is slow and clients choose what they send: long names are left alone, and of the known ones only
-        # those of one type are looked at.
+        """Return the known name most similar to `cmd`, for a hint; None if there is none, or `cmd` is a number."""
+        # Comparing is slow, and a client can send any name: long names are not compared, and of the known names only
+        # those of one type are.
         if not isinstance(cmd, str) or len(cmd) > MAX_NAME_BYTES:
             return None
         wanted_type, _, wanted_code = cmd.partition(".")
@@ -75,7 +75,7 @@ class CommandMap:
         return None if code is None else f"{type_}.{code}"
 
     def __iter__(self) -> Iterator[Bound]:
-        """Go through the commands, sorted by name, each once."""
+        """Iterate over the commands, sorted by name, each once."""
         return iter(self._sorted)
 
     def __len__(self) -> int:

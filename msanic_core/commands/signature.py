@@ -1,4 +1,4 @@
-"""What a command's handler takes, read from its signature."""
+"""The parameters of a command's handler, read from its signature."""
 
 import inspect
 import sys
@@ -19,7 +19,7 @@ class _Marker(Enum):
 
 
 NO_DATA: Final = _Marker.NO_DATA
-"""The type of data of a handler that takes none."""
+"""The data type of a handler that takes no data."""
 
 
 def path_of(thing: object) -> str:
@@ -29,7 +29,7 @@ def path_of(thing: object) -> str:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of a function, even if its annotations name what only type checkers import."""
+    """Return the signature of a function, also if annotations name things that only type checkers import."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format
 
@@ -38,10 +38,10 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def data_type_of(handler: Callable[..., Any], where: str) -> Any:
-    """Return the type a command's handler gives its data: Any if it says nothing, `NO_DATA` if it takes none.
+    """Return the type of a handler's data: Any without an annotation, `NO_DATA` if the handler takes no data.
 
-    `where` says in errors which command and function it is. Raises `PluginError` if the function cannot be a handler
-    or its data can have no such type, `TypeError` if it is no function.
+    `where`: names command and function in errors. Raises `PluginError` if the function cannot be a handler or msgspec
+    does not support the type, `TypeError` if the handler is not a function.
     """
     if not inspect.isfunction(handler):
         raise TypeError(f"{where}: a handler is a function, def or async def, not {type(handler).__name__}")
@@ -62,39 +62,39 @@ def data_type_of(handler: Callable[..., Any], where: str) -> Any:
 
 
 def annotated_type(parameter: inspect.Parameter, function: Callable[..., Any], where: str) -> Any:
-    """Return the type that a parameter is annotated with; Any if it is not.
+    """Return the type in a parameter's annotation; Any if it has none.
 
-    `where` says in errors whose parameter it is. Raises `PluginError` if the annotation cannot be read, or no data can
-    be decoded to it.
+    `where`: names the function in errors. Raises `PluginError` if the annotation cannot be read, or msgspec does not
+    support the type.
     """
     if parameter.annotation is parameter.empty:
         return Any
-    # The other annotations stay unread: the context's is often imported for type checkers only.
+    # Read this annotation only: the context's type is often imported for type checkers only.
     holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     namespace = getattr(function, "__globals__", {})
     try:
         data_type = typing.get_type_hints(holder, namespace, include_extras=True)[parameter.name]
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
         shown = f"the annotation {parameter.annotation!r} of {parameter.name!r} cannot be read"
-        mend = "define the type in the module, above the handler, and not only for type checkers"
-        raise PluginError(f"{where}: {shown}: {error}; {mend}") from error
+        fix = "define the type in the module, above the handler, and not only for type checkers"
+        raise PluginError(f"{where}: {shown}: {error}; {fix}") from error
     check_data_type(data_type, where)
     return data_type
 
 
 def check_data_type(data_type: Any, where: str) -> None:
-    """Raise `PluginError` if no data can be decoded to this type. `where` says in it whose type it is."""
+    """Raise `PluginError` if msgspec cannot decode to this type. `where`: names the function in the error."""
     try:
         msgspec.json.Decoder(data_type)
     except TypeError as error:
         raise PluginError(_unusable(where, data_type, error)) from error
     for custom in custom_types(data_type):
-        # msgspec would refuse every value for it.
+        # msgspec would reject every value of this type.
         if not hasattr(custom, "from_wire"):
             raise PluginError(_unusable(where, data_type, f"it has no way to decode {path_of(custom)}"))
 
 
 def _unusable(where: str, data_type: Any, why: object) -> str:
     reason = " ".join(str(why).split())
-    mend = "use a Struct, a dataclass, a TypedDict or built-in types"
-    return f"{where}: msgspec does not support the type of data, {data_type!r}: {reason}; {mend}"
+    fix = "use a Struct, a dataclass, a TypedDict or built-in types"
+    return f"{where}: msgspec does not support the type of data, {data_type!r}: {reason}; {fix}"

@@ -1,8 +1,8 @@
-"""Settings: flags before the environment before `msanic.toml` before the defaults.
+"""Settings. Flags override the environment, the environment overrides `msanic.toml`, the file overrides defaults.
 
-Read `sections.py` first (each setting with its limits and default), then `load.py`, `sources.py` (where values are
-written) and `text.py` (how they are shown to people). Other rooms import the three names below, a section's type from
-`sections`, and `masked` from `text`.
+Read `sections.py` first (each setting with its limits and default), then `load.py`, `sources.py` (file, environment and
+flags) and `text.py` (texts for people). Other rooms import the three names below, a section's type from `sections`,
+`same_name` from `sources`, and `masked` from `text`; `cli` also imports `flat` and `Origins` from `load`.
 """
 
 from msanic_core.config.load import load_settings, settings_from

@@ -1,4 +1,4 @@
-"""Settings: flags before the environment before `msanic.toml` before the defaults of `config_sections`."""
+"""Reads the settings: flags override the environment, that overrides `msanic.toml`, that overrides defaults."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -23,7 +23,7 @@ from msanic_core.config.text import masked
 from msanic_core.errors import ConfigError
 
 Origins: TypeAlias = Mapping[str, str]
-"""For each dotted key where its value comes from: `default`, the file, `environment MSANIC_…` or `flag --port`."""
+"""Dotted key to the source of its value: `default`, the file, `environment MSANIC_…` or `flag --port`."""
 
 
 def load_settings(
@@ -35,22 +35,22 @@ def load_settings(
 ) -> tuple[Settings, Origins]:
     """Read the settings of a server.
 
-    `file`: None reads `msanic.toml` of the working directory if there is one. `overrides`: dotted key to value; a
-    string is parsed as a variable of the environment is. `flags`: dotted key to the flag that set it, for `Origins`
-    and messages, where that is not `--set KEY`.
+    `file`: None: `msanic.toml` in the working directory, if it exists. `overrides`: dotted key to value; a string is
+    parsed as an environment variable is. `flags`: dotted key to the flag that sets it, for `Origins` and error texts;
+    by default `--set KEY`.
 
-    Raises `ConfigError` naming key, source and mend.
+    Raises `ConfigError`; its text names the key, where the value comes from, and what to change.
     """
     return _settle([*file_entries(file), *environment_entries(environ), *override_entries(overrides, flags or {})])
 
 
 def settings_from(mapping: Mapping[str, Any]) -> Settings:
-    """Make settings from sections, as `{"ws": {"rate": 0}}`, with the checks and errors of `load_settings`."""
+    """Make settings from sections such as `{"ws": {"rate": 0}}`, with the checks and errors of `load_settings`."""
     return _settle([Entry((), mapping, "settings", is_text=False)])[0]
 
 
 def flat(settings: Settings) -> dict[str, Any]:
-    """Give the value of each dotted key, those of `[plugins.NAME]` tables included, in the order of this file."""
+    """Return the value of each dotted key, including keys of `[plugins.NAME]`, in the order of `sections.py`."""
     values = {dotted(path): getattr(getattr(settings, path[0]), path[1]) for path in _fields()}
     for name, table in settings.plugin_tables.items():
         values |= {dotted(path): entry.value for path, entry in merge([Entry((PLUGINS, name), table, "")], ()).items()}
@@ -82,14 +82,14 @@ def _settle(entries: list[Entry]) -> tuple[Settings, Origins]:
 
 
 def _plant(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Put a leaf at its place. A leaf `{}` is an empty table; it must not be the dictionary somebody handed in."""
+    """Set a value in nested tables. `{}` is an empty table: it is copied, because the caller owns the dictionary."""
     for name in path[:-1]:
         tables = tables.setdefault(name, {})
     tables[path[-1]] = {} if value == {} else value
 
 
 def _check(settings: Settings, origins: Origins) -> None:
-    """Check what takes more than one key."""
+    """Check rules between several keys."""
 
     def at(key: str, value: Any) -> str:
         return f"{key} = {masked(key, value)!r} ({origins[key]})"

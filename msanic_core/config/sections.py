@@ -1,4 +1,4 @@
-"""The tables of `msanic.toml`: each field with its own text, unit, limits and default, which stand nowhere else."""
+"""The tables of `msanic.toml`: each field with its description, unit, limits and default."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -30,7 +30,7 @@ _ORIGINS = 'a list of origins such as "https://app.example" (no path, no slash a
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file. Fields made by hand are not checked: `settings_from` checks."""
+    """A table of the file. The constructor does not check the fields: `settings_from` does."""
 
 
 class ServerSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,7 +187,7 @@ class PluginsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings: one attribute per section, and the `[plugins.NAME]` tables as they were written."""
+    """All settings: one attribute per section, and the `[plugins.NAME]` tables as they are written."""
 
     server: ServerSettings
     auth: AuthSettings

@@ -1,4 +1,4 @@
-"""Where settings are written: the file, the environment, flags. What the keys mean is said in sections.py."""
+"""Reads settings from the file, the environment and flags. `sections.py` defines the keys."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -11,12 +11,12 @@ from msanic_core.config.text import bare, expected, masked, nearest
 from msanic_core.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str, ...]
-"""A key taken apart: `("ws", "rate")`."""
+"""A key split at its dots: `("ws", "rate")`."""
 
 DEFAULT_FILE = "msanic.toml"
 PREFIX = "MSANIC_"
 NOT_A_SETTING = "MSANIC_CORE_COMPILE"
-"""It is for the installation, see hatch_build.py; an image that was made with it has it set when the server runs."""
+"""A variable for the installation, see hatch_build.py. Container images may still have it set at run time."""
 PLUGINS = "plugins"
 
 _WHOLE_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
@@ -24,7 +24,7 @@ _BEGINS_AS_TOML = re.compile(r"""[ \t]*(["'\[{+\-0-9]|true|false|inf|nan)""")
 
 
 class Entry(NamedTuple):
-    """What somebody wrote for a key: where it stands in words, and whether the value is still unparsed text."""
+    """A value for a key. `source`: a description for people. `is_text`: the value is a text and not parsed yet."""
 
     path: KeyPath
     value: Any
@@ -33,19 +33,19 @@ class Entry(NamedTuple):
 
 
 def dotted(path: KeyPath) -> str:
-    """Write a key as people do."""
+    """Return a key as people write it: `ws.rate`."""
     return ".".join(path)
 
 
 def same_name(one: str, other: str) -> bool:
-    """Compare as names in the environment allow: without regard to case, and `-` as `_`."""
+    """Compare names as environment variables allow: ignoring case, and `-` equals `_`."""
     return one.lower().replace("-", "_") == other.lower().replace("-", "_")
 
 
 def file_entries(file: Path | None) -> list[Entry]:
-    """Read a TOML file. None: `msanic.toml` of the working directory, if it exists.
+    """Read a TOML file. None: `msanic.toml` in the working directory, if it exists.
 
-    Raises `ConfigError` if the named file cannot be read, or is not TOML: with the line.
+    Raises `ConfigError` if the named file cannot be read, or is not TOML; the text then has the line number.
     """
     path = file or Path(DEFAULT_FILE)
     try:
@@ -63,7 +63,7 @@ def file_entries(file: Path | None) -> list[Entry]:
     try:
         return [Entry((), tomllib.loads(text), str(path))]
     except tomllib.TOMLDecodeError as error:
-        # Before Python 3.14 the line is only in the message, and not even there at the end of the document.
+        # Before Python 3.14 the line number is only in the text, and missing for an error at the end of the document.
         what, _, where = str(error).partition(" (at ")
         line = re.match(r"line (\d+)", where)
         number = line[1] if line else text.count("\n") + 1
@@ -80,7 +80,7 @@ def environment_entries(environ: Mapping[str, str]) -> list[Entry]:
 
 
 def override_entries(overrides: Mapping[str, Any], flags: Mapping[str, str]) -> list[Entry]:
-    """Read overrides by dotted key; `flags` names the flag of a key where that is not `--set KEY`."""
+    """Read overrides by dotted key. `flags`: dotted key to the flag that sets it; by default `--set KEY`."""
     return [
         Entry(tuple(key.split(".")), value, f"flag {flags.get(key, f'--set {key}')}", is_text=isinstance(value, str))
         for key, value in overrides.items()
@@ -88,15 +88,15 @@ def override_entries(overrides: Mapping[str, Any], flags: Mapping[str, str]) -> 
 
 
 def merge(entries: Iterable[Entry], fields: Collection[KeyPath]) -> dict[KeyPath, Entry]:
-    """Take tables apart down to single keys; of several entries for one key the last stays.
+    """Split tables into single keys; the last entry for a key wins.
 
-    `fields`: the known keys; keys of `[plugins.NAME]` are open. Raises `ConfigError` for an unknown key.
+    `fields`: the known keys. Keys below `[plugins.NAME]` are free. Raises `ConfigError` for an unknown key.
     """
     merged: dict[KeyPath, Entry] = {}
     for entry in entries:
         for leaf in _leaves(entry, fields):
             path = _spelling(leaf, merged)
-            # A table in place of a value, or the reverse: the later one counts whole.
+            # A table replaces a value, or a value a table: the later one wins as a whole.
             for other in [other for other in merged if _within(other, path) or _within(path, other)]:
                 del merged[other]
             merged[path] = leaf._replace(path=path)
@@ -104,7 +104,7 @@ def merge(entries: Iterable[Entry], fields: Collection[KeyPath]) -> dict[KeyPath
 
 
 def convert(entry: Entry, type_: Any) -> Any:
-    """Give the value of an entry as a field's type. Raises `ConfigError` naming key, value, source and what fits."""
+    """Convert an entry to a field's type. Raises `ConfigError` with key, value, source and the expected type."""
     value = entry.value
     if entry.is_text:
         kind = bare(type_)
@@ -125,7 +125,7 @@ def convert(entry: Entry, type_: Any) -> Any:
 def _environment_path(name: str) -> KeyPath:
     path = tuple(name.removeprefix(PREFIX).lower().split("__"))
     if _in_plugin_table(path) and len(path) > 1:
-        # Names of packages and plugins have dashes more often, and a variable cannot.
+        # A variable cannot have a dash, and names of plugins have dashes more often than underscores.
         return (PLUGINS, path[1].replace("_", "-"), *path[2:])
     return path
 
@@ -172,7 +172,7 @@ def _within(path: KeyPath, table: KeyPath) -> bool:
 
 
 def _spelling(entry: Entry, merged: Collection[KeyPath]) -> KeyPath:
-    """Write a plugin's name as an earlier source did; for the environment the keys below it too."""
+    """Spell a plugin's name as an earlier source does; for environment variables also the keys below it."""
     path = entry.path
     if not _in_plugin_table(path):
         return path
@@ -185,8 +185,8 @@ def _spelling(entry: Entry, merged: Collection[KeyPath]) -> KeyPath:
 
 
 def _parse(text: str) -> Any:
-    """Read a TOML value, or the text itself where it is none."""
-    # What most settings are is told without tomllib, whose import takes longer than all else that is done for them.
+    """Parse a TOML value; return the text itself if it is not TOML."""
+    # Most values need no tomllib, whose import takes longer than the rest of the loading.
     if _WHOLE_NUMBER.fullmatch(text):
         return int(text)
     if not _BEGINS_AS_TOML.match(text):
@@ -201,12 +201,12 @@ def _parse(text: str) -> Any:
 
 
 def _parse_text(text: str) -> str:
-    """Read a text, with or without TOML's quotes: `123` stays a text."""
+    """Parse a text, with or without TOML's quotes: `123` stays a text."""
     value = _parse(text) if text.lstrip().startswith(('"', "'")) else text
     return value if isinstance(value, str) else text
 
 
 def _parse_list(text: str) -> list[Any]:
-    """Read a TOML array, or texts separated by commas."""
+    """Parse a TOML array, or texts separated by commas."""
     value = _parse(text)
     return value if isinstance(value, list) else [part for part in map(str.strip, text.split(",")) if part]

@@ -1,4 +1,4 @@
-"""How settings are told to people: what is expected, which key was meant, and nothing secret."""
+"""Texts about settings for people: expected types, similar keys, and values without secrets."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,15 @@ import msgspec
 
 MASK = "***"
 _SECRET_WORDS = ("secret", "passw", "passphrase", "token", "key", "credential")
-# Up to the last "@": a password in which "/" or "@" was not escaped must not show either.
+# Up to the last "@": hides also a password in which "/" or "@" is not escaped.
 _URL_PASSWORD = re.compile(r"(://[^/?#\s:@]*:).*@", re.DOTALL)
 _URL_PARAMETER = re.compile(rf"(?i)([?&][^=&#]*(?:{'|'.join(_SECRET_WORDS)})[^=&#]*=)[^&#\s]*")
 
 
 def masked(key: str, value: Any) -> Any:
-    """Give `value` fit to be shown: passwords in URLs as `***`, and whole values of a plugin's secret-looking keys.
+    """Return `value` with secrets as `***`: passwords in URLs, and values of a plugin's keys that look secret.
 
-    `key`: the dotted key. Containers are masked inside.
+    `key`: the dotted key. Values in containers are masked too.
     """
     section, *below = key.lower().split(".")
     if section == "plugins" and any(word in name for name in below[1:] for word in _SECRET_WORDS):
@@ -31,7 +31,7 @@ def masked(key: str, value: Any) -> Any:
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:
-    """Give the known dotted key most like `wanted`, as a whole and in its last part."""
+    """Return the known dotted key most similar to `wanted`, as a whole and in its last part."""
     from difflib import SequenceMatcher
 
     def likeness(candidate: str) -> float:
@@ -42,13 +42,13 @@ def nearest(wanted: str, known: Iterable[str]) -> str:
 
 
 def bare(type_: Any) -> msgspec.inspect.Type:
-    """Describe a field's type without its `Meta`."""
+    """Return msgspec's description of a field's type, without its `Meta`."""
     info = msgspec.inspect.type_info(type_)
     return info.type if isinstance(info, msgspec.inspect.Metadata) else info
 
 
 def expected(type_: Any) -> str:
-    """Say what a field's type allows, as `an integer from 0 to 65535`."""
+    """Describe the values of a field's type, as `an integer from 0 to 65535`."""
     info = msgspec.inspect.type_info(type_)
     extra = (info.extra or {}) if isinstance(info, msgspec.inspect.Metadata) else {}
     kind = bare(type_)

@@ -1,6 +1,7 @@
-"""One message on its way: from a session to the plugin's handler, and its reply into the session's outbox.
+"""The way of one message: from a session to the plugin's handler, and the reply into the session's outbox.
 
-Read `dispatcher.py` first: it holds the whole way. `runner.py` starts a handler's coroutine at once, `carrier.py` is
-the task that it gets if it waits, `stepping.py` drives it. `core_commands.py` has the core's own commands: `sys.ping`,
-`sys.ack` and `sys.resume`. Only `node` imports from this room: `Dispatcher`, `Runner` and `core_commands`.
+Read `dispatcher.py` first: it has the whole way. `runner.py` starts a handler's coroutine at once, `carrier.py` is the
+task that drives the coroutine if it waits, `stepping.py` steps coroutines; `README.md` says why there is not one task
+per message. `core_commands.py` has `sys.ping`, `sys.ack` and `sys.resume`. Only `node` imports from this room:
+`Dispatcher`, `Runner` and `system_commands`.
 """

@@ -1,4 +1,4 @@
-"""The task that a handler's coroutine has once it waits."""
+"""The task of a handler's coroutine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
-from msanic_core.dispatch.stepping import Suspended, drive, live
+from msanic_core.dispatch.stepping import Suspended, drive, run_parked
 
 Done = Callable[[Any, BaseException | None], None]
 
@@ -15,21 +15,22 @@ _ENDS_THE_PROCESS: Final = (KeyboardInterrupt, SystemExit)
 
 
 class CarrierOwner(ABC):
-    """Who makes carriers: the runner."""
+    """What a carrier calls on the runner, which makes carriers."""
 
     @abstractmethod
     def forget(self, carrier: Carrier) -> None:
-        """A carrier has ended, or its coroutine has."""
+        """Note that a carrier or its coroutine has ended."""
 
     @abstractmethod
-    def carry_on(self, suspended: Suspended, done: Done | None) -> None:
-        """Have a new carrier drive a coroutine whose own has ended; `done` as for `Carrier.then`."""
+    def replace_carrier(self, suspended: Suspended, done: Done | None) -> None:
+        """Let a new carrier drive a coroutine whose carrier has ended. `done`: as for `Carrier.then`."""
 
 
 class Carrier:
-    """A parked task that can take over a coroutine which has already begun, and ends with it.
+    """A parked task that can take over a coroutine after its first step; the task ends with the coroutine.
 
-    Its identity is then the handler's for good: whoever keeps the task of a handler holds that of no other one.
+    From then on the task belongs to this one handler and is never reused, so a reference to `asyncio.current_task()`
+    stays valid.
     """
 
     __slots__ = ("_done", "_owner", "drive", "step", "suspended", "task", "wake")
@@ -38,26 +39,26 @@ class Carrier:
         self._owner = owner
         self._done: Done | None = None
         self.suspended: Suspended | None = None
-        """The coroutine that was taken over, until the task goes on with it."""
+        """The coroutine that was taken over, until the task resumes it; then None."""
         self.wake: asyncio.Future[None] = loop.create_future()
         self.drive = drive()
         self.step = self.drive.send
         self.step(None)
-        self.task = loop.create_task(live(self))
+        self.task = loop.create_task(run_parked(self))
         self.task.add_done_callback(self._task_ended)
 
     def take_over(self, suspended: Suspended) -> None:
-        """Drive this coroutine from the next turn of the loop on."""
+        """Drive this coroutine from the next turn of the event loop."""
         self.suspended = suspended
         if not self.wake.done():
             self.wake.set_result(None)
 
     def then(self, done: Done) -> None:
-        """Call this with the coroutine's result or exception when it ends."""
+        """Call `done` with the coroutine's result or exception when it ends."""
         self._done = done
 
     def ended(self, result: Any, failure: BaseException | None) -> None:
-        """The coroutine has come to its end."""
+        """Called when the coroutine has ended."""
         if isinstance(failure, _ENDS_THE_PROCESS):
             raise failure
         self._owner.forget(self)
@@ -65,8 +66,8 @@ class Carrier:
             self._done(result, failure)
 
     def _task_ended(self, _task: asyncio.Task[None]) -> None:
-        """A handler that cancels its own task before this carrier's first turn takes the carrier down with it."""
+        """Replace this carrier if the handler has cancelled its own task before the first turn of the task."""
         self._owner.forget(self)
         if self.suspended is not None:
             self.suspended.cancelled = asyncio.CancelledError()
-            self._owner.carry_on(self.suspended, self._done)
+            self._owner.replace_carrier(self.suspended, self._done)

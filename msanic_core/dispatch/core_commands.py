@@ -22,20 +22,20 @@ MessageId = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Acknowledge(msgspec.Struct):
-    """`id`: the highest durable message id up to which the client has everything."""
+    """`id`: the client has every durable message up to this id."""
 
     id: MessageId
 
 
 class Resume(msgspec.Struct):
-    """`after`: the highest durable message id the client has. `epoch`: that of the welcome in which it got that id."""
+    """`after`: the highest durable message id the client has. `epoch`: of the inbox, from `sys.welcome`."""
 
     after: MessageId
     epoch: str | None = None
 
 
 def system_commands(registry: Registry, engine: Engine, replay: Replay) -> list[AnyCommand]:
-    """`sys.ping` (1001), `sys.ack` and `sys.resume`. They never wait behind a plugin's handler."""
+    """Make `sys.ping` (1001), `sys.ack` and `sys.resume`. They are concurrent: no handler delays them."""
     tasks: set[asyncio.Task[None]] = set()
 
     def session_of(ctx: Context) -> Session:
@@ -45,7 +45,7 @@ def system_commands(registry: Registry, engine: Engine, replay: Replay) -> list[
         return session
 
     def ping(_: Context, data: Any) -> Any:
-        """Heartbeat of the application: answers with the same data."""
+        """Answer with the same data."""
         return data
 
     def ack(ctx: Context, data: Acknowledge) -> None:
@@ -53,7 +53,7 @@ def system_commands(registry: Registry, engine: Engine, replay: Replay) -> list[
         engine.acknowledge(ctx.user, ctx.session.client, data.id)
 
     async def resume(ctx: Context, data: Resume) -> dict[str, Any]:
-        """Send again what came after an id; ids of another epoch say nothing, then everything that is kept."""
+        """Send every message after an id again; if the id is of another epoch, every message in the inbox."""
         session = session_of(ctx)
         if session.inbox is not InboxState.LIVE:
             raise CommandError(ReplyCode.REPEATED, "a replay is under way, wait for its messages")

@@ -1,7 +1,7 @@
-"""One message on its way: envelope, command, typed data, handler, reply.
+"""The way of one message: envelope, command, typed data, handler, reply.
 
-The fast path has no task, no lock and no lookup beyond one dictionary: the answer of a handler that does not wait is in
-the outbox before the next message is looked at.
+The fast path has no task, no lock and one dictionary lookup. The reply of a handler that does not wait is in the outbox
+before the next message is decoded.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ log = logging.getLogger("msanic_core.commands")
 
 _SHOWN: Final = 100
 _BRACE: Final = 0x7B
-"""What a request in JSON begins with. As msgpack it is the number 123, which is no request."""
+"""The first byte of a JSON request. In msgpack it is the number 123, which is never a request."""
 _PASS: Final = ReplyCode.OK.value
-"""A plain number: an encoder takes more time over a member of an enumeration."""
+"""A plain number: encoders need more time for a member of an enumeration."""
 
 
-# One is made for each message: that of the last one is used again.
+# One is made for each message: the free list reuses the memory of the last one.
 @mypyc_attr(free_list_len=1)
 class _Call:
-    """One command of a client: what was asked, in which form, and who answers it.
+    """One request: in which codec it came, and the command that answers it.
 
-    `typed`: the request's data is of the type that its command asks for.
+    `typed`: the request's data has already been decoded to the command's type.
     """
 
     __slots__ = ("bound", "codec", "request", "typed")
@@ -58,7 +58,7 @@ class _Call:
 
 
 class Dispatcher(Receiver):
-    """Runs the commands of all sessions: those of one session one at a time, in order, unless declared concurrent."""
+    """Runs commands: those of one session one at a time and in order, unless they are declared concurrent."""
 
     def __init__(self, server: Server, commands: CommandMap, codecs: Codecs, engine: Engine, runner: Runner) -> None:
         self._server = server
@@ -82,7 +82,7 @@ class Dispatcher(Receiver):
         if isinstance(payload, str):
             codec, decode, quick = self._json, self._decode_json, self._quick_json
             if session.codec is self._binary_json:
-                # Clients of msanic send text and read binary frames.
+                # Clients of msanic 1.0 send text frames and read binary ones.
                 codec = self._binary_json
         elif payload and payload[0] == _BRACE:
             codec, decode, quick = self._binary_json, self._decode_binary_json, self._quick_binary_json
@@ -92,7 +92,7 @@ class Dispatcher(Receiver):
         try:
             request = decode(payload) if typed else self._decode(session, codec, quick, payload)
         except Exception:
-            # Whatever a type's own checks raise will come again, where it is answered.
+            # What a type's own checks raise is raised again when the handler's data is decoded, and answered there.
             typed = False
             request = self._decode(session, codec, quick, payload)
         if request is None:
@@ -103,7 +103,7 @@ class Dispatcher(Receiver):
             return
         call = _Call(codec, request, typed, bound)
         if session.outbox.blocked or (_crowded(session) if bound.concurrent else session.occupied):
-            session.wait_in_line(call)
+            session.enqueue(call)
         else:
             self._start(session, call)
 
@@ -113,9 +113,9 @@ class Dispatcher(Receiver):
             self._loop.call_soon(self._next, session)
 
     async def stop(self, deadline: float, grace: float = 1.0) -> int:
-        """Wait for running handlers until the loop's clock shows `deadline`; returns how many had to be cancelled.
+        """Wait for handlers until the loop's clock shows `deadline`, then cancel the rest; returns how many.
 
-        `grace`: seconds that those which are cancelled may take to end, and then late replies to reach the inbox.
+        `grace`: seconds that cancelled handlers get to end, and then late replies to reach the inbox.
         """
         cancelled = await self._runner.stop(deadline, grace)
         if self._late:
@@ -123,14 +123,14 @@ class Dispatcher(Receiver):
         return cancelled
 
     def _decode(self, session: Session, codec: Codec, quick: frozenset[str], payload: str | bytes) -> Request | None:
-        """Read the envelope alone; None if it is none, which is answered."""
+        """Decode the envelope, not the typed data. Answers an invalid one with an error and returns None."""
         try:
             request = codec.decode(payload)
         except EnvelopeError as error:
             log.info("session %s of %s: %s", session.info.id, session.info.user, error.hint)
             session.outbox.send(codec.reply(REJECT_COMMAND, None, ReplyCode.INVALID, error.req, error.hint))
             return None
-        # A client that calls commands by number, say, goes on doing so: the quick way is not tried in vain each time.
+        # A client that once used a form the quick decoder cannot read, such as a numeric id, will use it again.
         session.quick = request.cmd in quick
         return request
 
@@ -153,7 +153,7 @@ class Dispatcher(Receiver):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            # A CancelledError, too: what the handler waited for first had been cancelled already.
+            # Also CancelledError: the first future that the handler awaited was already cancelled.
             self._failed(session, call, error)
         else:
             if isinstance(result, Carrier):
@@ -181,7 +181,7 @@ class Dispatcher(Receiver):
         else:
             session.busy = False
         if session.waiting:
-            # Not from here: this runs within the task of the handler that has just ended.
+            # Not directly: this code runs in the task of the handler that has just ended.
             self._loop.call_soon(self._next, session)
         if failure is None:
             self._reply(session, call, result, _PASS, "")
@@ -195,7 +195,7 @@ class Dispatcher(Receiver):
                 break
             session.waiting.popleft()
             self._start(session, call)
-        session.line_moved()
+        session.dequeued()
 
     def _failed(self, session: Session, call: _Call, error: BaseException) -> None:
         if isinstance(error, StoreUnavailableError) or fault_of(error) is DatabaseFault.TRY_AGAIN:
@@ -239,7 +239,7 @@ class Dispatcher(Receiver):
         return call.codec.reply(request.cmd, None, ReplyCode.FAILED, request.req, "the answer could not be encoded")
 
     def _keep(self, session: Session, call: _Call, data: Any, code: int, hint: str) -> None:
-        """The connection was lost while the handler ran: its reply waits in the user's inbox."""
+        """Store a reply in the user's inbox: the session was lost while the handler ran."""
         reply = Push(call.request.cmd, data, code, hint, call.codec.plain(call.request.req))
         task = self._loop.create_task(self._store(session, reply))
         self._late.add(task)

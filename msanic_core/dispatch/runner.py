@@ -1,10 +1,11 @@
-"""Runs a handler's coroutine at once, and gives it a task only if it waits for something.
+"""Runs a handler's coroutine at once; the coroutine needs a task of its own only if it waits.
 
-A task per message costs more than most handlers. Yet inside a handler `asyncio.timeout`, task groups and every library
-that asks for the current task must work from the first line on. So a carrier, a real task that is parked, lends its
-identity to the first step; if the coroutine finishes within it, the carrier never ran. If the coroutine waits, the
-carrier takes it over, drives it to its end and ends with it. `asyncio._enter_task` and `_leave_task` are asyncio's
-interface for those who step coroutines themselves (Python documentation, "Extending asyncio").
+A task per message costs more than most handlers. But `asyncio.timeout`, task groups and every library that asks for the
+current task must work in a handler from its first line. So the first step runs with a carrier, a real but parked task,
+as the current task. If the coroutine ends in that step, the carrier has not run and serves the next one. If the
+coroutine waits, the carrier takes it over, drives it to its end and ends too. `asyncio._enter_task` and `_leave_task`
+are asyncio's interface for code that steps coroutines itself (Python documentation, "Extending asyncio"). See
+`README.md`.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ _leave_task: Final = asyncio._leave_task
 
 
 class Runner(CarrierOwner):
-    """Starts coroutines from callbacks of the event loop (never from within a task)."""
+    """Starts coroutines. Call it from a callback of the event loop, never from inside a task."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -30,9 +31,10 @@ class Runner(CarrierOwner):
         self._idle: asyncio.Future[None] | None = None
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run to the first wait. Returns the result (or raises) if it came that far, else the `Carrier` that goes on.
+        """Run a coroutine up to its first wait.
 
-        Each coroutine has a copy of the server's context variables for itself.
+        Returns the result, or raises, if the coroutine has ended. Otherwise returns the `Carrier` that drives it on.
+        Each coroutine has its own copy of the server's context variables.
         """
         carrier = self._spare
         if carrier is None:
@@ -53,7 +55,7 @@ class Runner(CarrierOwner):
             self._working.add(carrier)
             carrier.take_over(Suspended(carrier.drive, yielded, context))
             return carrier
-        # It ended in its first step: the carrier never ran and serves the next, unless it was cancelled.
+        # It ended in its first step: the carrier can serve the next coroutine, unless it was cancelled.
         if not task.cancelling():
             self._spare = carrier
         result, failure = yielded
@@ -61,11 +63,11 @@ class Runner(CarrierOwner):
             try:
                 raise failure
             finally:
-                del failure, yielded  # its traceback has this frame, which must not have it
+                del failure, yielded  # the traceback refers to this frame: avoid a reference cycle
         return result
 
-    def carry_on(self, suspended: Suspended, done: Done | None) -> None:
-        """See `CarrierOwner.carry_on`."""
+    def replace_carrier(self, suspended: Suspended, done: Done | None) -> None:
+        """See `CarrierOwner.replace_carrier`."""
         carrier = Carrier(self, self._loop)
         self._working.add(carrier)
         if done is not None:
@@ -81,9 +83,9 @@ class Runner(CarrierOwner):
             self._idle.set_result(None)
 
     async def stop(self, deadline: float, grace: float = 1.0) -> int:
-        """Wait for running coroutines until the loop's clock shows `deadline`, then cancel them; returns how many.
+        """Wait for coroutines until the loop's clock shows `deadline`, then cancel the rest; returns how many.
 
-        `grace`: seconds that those which are cancelled may take to end.
+        `grace`: seconds that cancelled coroutines get to end.
         """
         if self._working:
             self._idle = self._loop.create_future()

@@ -1,7 +1,7 @@
-"""How coroutines are stepped: what stays interpreted where the rest of this room is compiled.
+"""Steps coroutines. This file must stay interpreted; most of the room is compiled by mypyc.
 
-Within the interpreter a generator gets the result of a coroutine that it awaits without an exception being raised for
-it, and what is thrown in is handed on as Python does; compiled code does neither.
+In interpreted code `yield from coroutine` returns the result without raising `StopIteration`, and an exception thrown
+into the generator reaches the coroutine. Code compiled by mypyc does neither.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from contextvars import Context
 from typing import Any, Protocol, cast
 
 Outcome = tuple[Any, BaseException | None]
-"""What a coroutine ended with, result or exception. What it waits for is never a tuple: a future, or None."""
+"""Result or exception of a coroutine. A coroutine that waits yields a future or None, never a tuple."""
 
 
 @types.coroutine
 def drive() -> Generator[Any, Any, Any]:
-    """Run coroutine after coroutine, each sent to it. Yields what they wait for, and an `Outcome` at the end of each.
+    """Run the coroutines that are sent in, one after the other.
 
-    A coroutine that is awaited hands its result over; one that is stepped raises `StopIteration`, which costs more than
-    all the rest of starting it. No outcome is kept here: it may hold a session, and the next one be long in coming.
+    Yields what the coroutine waits for, and an `Outcome` when it has ended. We use `yield from`, because stepping with
+    `send` ends in `StopIteration`, which costs more than starting the coroutine. Do not keep the outcome in a local
+    variable: it may keep a session alive until the next coroutine arrives.
     """
     failures: list[BaseException] = []
     coroutine = yield None
@@ -29,7 +30,7 @@ def drive() -> Generator[Any, Any, Any]:
         try:
             coroutine = yield ((yield from coroutine), None)
         except GeneratorExit:
-            raise  # it is being closed, or a coroutine wants to seem so: both end it
+            raise  # this generator is being closed, or a coroutine raised GeneratorExit itself: both end it
         except BaseException as error:
             failures.append(error)
         if failures:
@@ -37,7 +38,7 @@ def drive() -> Generator[Any, Any, Any]:
 
 
 class Suspended:
-    """A coroutine after its first step, within the `drive` that runs it; awaitable by whoever carries it on."""
+    """A coroutine after its first step, inside the `drive` that runs it. `await` runs it to its end."""
 
     __slots__ = ("_context", "_drive", "_yielded", "cancelled")
 
@@ -49,7 +50,7 @@ class Suspended:
 
     def __await__(self) -> Generator[Any, Any, Outcome]:
         drive, yielded = self._drive, self._yielded
-        # As a task does: what is waited for is cancelled, and the coroutine itself only if that cannot be.
+        # As a task does: cancel the awaited future; throw into the coroutine only if the future cannot be cancelled.
         if self.cancelled is not None and (yielded is None or not yielded.cancel()):
             yielded = self._step(drive.throw, self.cancelled)
         while yielded.__class__ is not tuple:
@@ -78,11 +79,11 @@ class Parked(Protocol):
     suspended: Suspended | None
 
     def ended(self, result: Any, failure: BaseException | None) -> None:
-        """The coroutine has come to its end."""
+        """Called when the coroutine has ended."""
 
 
-async def live(carrier: Parked) -> None:
-    """What the task of a carrier does: sleep until there is a coroutine, and carry that on to its end."""
+async def run_parked(carrier: Parked) -> None:
+    """Body of a carrier's task: wait for a coroutine, then run it to its end."""
     try:
         await carrier.wake
     except asyncio.CancelledError as error:

@@ -1,8 +1,9 @@
-"""What plugins' HTTP routes are written with: typed queries and bodies, logins, and one form of every answer.
+"""HTTP routes of plugins: typed queries and bodies, logins, and one form of all responses.
 
 Plugin authors import the four names below. Inside, read `mounting.py` first (a plugin's blueprints become routes of the
-app), then `decorators.py`, `endpoint.py` (what runs around a handler), `answer.py` (the form of answers) and
-`error_answers.py`; `openapi.py` describes the routes, `health.py` has the core's own. Only `node` imports those.
+app), then `decorators.py`, `endpoint.py` (the code around a handler), `answer.py` (the form of responses) and
+`error_answers.py`. `openapi.py` describes the routes, `cors.py` adds headers, `health.py` has the core's own routes. Of
+the core only `node` imports these, and `admission` the function `reply`.
 """
 
 from msanic_core.http.answer import reply

@@ -1,4 +1,4 @@
-"""The form of every answer: `{code, data, hint}`, and `total` for a part of a list; JSON, or msgpack if asked for."""
+"""The form of every response: `{code, data, hint}`, and `total` for a page of a list; in JSON or msgpack."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from msanic_core.wire import pack
 
 JSON = "application/json"
 MSGPACK = ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack")
-"""The registered name is the second; more clients know the first."""
+"""The second is the registered name, the first is the most common one."""
 
 _OWN_CODE_STATUS = 400
 
@@ -26,10 +26,10 @@ def reply(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HTTPResponse:
-    """Answer the request that is being handled, in JSON or in msgpack as its `Accept` says.
+    """Make the response to the current request, in JSON or msgpack as its `Accept` header says.
 
-    `total`: how many there are where `data` is a part of them. `hint`: by default the code's own. `status`: by default
-    the code's own HTTP status, 400 for a plugin's code. Raises `TypeError` for data that cannot be encoded.
+    `total`: the number of all items if `data` is one page of them. `hint`: by default the code's own. `status`: by
+    default the code's own HTTP status, 400 for a plugin's code. Raises `TypeError` if `data` cannot be encoded.
     """
     return reply_to(_current_request(), data, total=total, code=code, hint=hint, status=status, headers=headers)
 
@@ -44,7 +44,7 @@ def reply_to(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HTTPResponse:
-    """`reply` to this request; None: JSON."""
+    """Make the response to `request`, see `reply`; None: in JSON."""
     row = REPLY_CODES.get(code)
     envelope = {"code": int(code), "data": data, "hint": hint or (row.hint if row else "")}
     if total is not None:
@@ -72,7 +72,7 @@ def _wanted(request: Request) -> str:
     try:
         match = request.accept.match(JSON, *MSGPACK)
     except SanicException:
-        # A header that cannot be read: the answer must come nevertheless.
+        # An invalid header must not prevent the response.
         return JSON
     refused = match.header is None or not match.header.q
     return JSON if refused or match.mime not in MSGPACK else str(match.mime)

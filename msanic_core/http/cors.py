@@ -1,4 +1,4 @@
-"""Which pages of other origins may use the routes: CORS (Fetch standard, section 3.2), and OPTIONS without it."""
+"""CORS: which pages of other origins may use the routes (Fetch standard, section 3.2). Also answers OPTIONS."""
 
 import re
 
@@ -12,10 +12,10 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
 
 
 class Cors:
-    """Puts the headers on answers, errors too. Without origins there are none.
+    """Adds CORS headers to responses, including errors. Without origins it adds none.
 
-    `origins`: as browsers send them, or "*". `credentials`: whether cookies may come along, which "*" excludes.
-    `max_age`: seconds that a browser may keep the answer to a preflight.
+    `origins`: as browsers send them, or "*". `credentials`: whether requests may have cookies; not with "*".
+    `max_age`: seconds for which a browser may cache the response to a preflight.
     """
 
     def __init__(self, origins: list[str], *, credentials: bool, max_age: int) -> None:
@@ -30,15 +30,15 @@ class Cors:
         return bool(self._origins)
 
     def mark(self, request: Request, response: BaseHTTPResponse) -> None:
-        """Put the headers on an answer; for Sanic's `on_response`."""
+        """Add the headers to a response; for Sanic's response middleware."""
         if not self._any:
-            # For caches, on every answer: the next request may come from another origin.
+            # For caches, on every response: the next request may come from another origin.
             response.headers.add("Vary", "Origin")
         if not _is_preflight(request) and self._allowed(request):
             response.headers.update(self._origin_headers(request))
 
     def answer_method(self, request: Request, error: MethodNotAllowed) -> HTTPResponse:
-        """Answer a method that the route does not have: OPTIONS, preflights among them, with 204, others with 405."""
+        """Answer a method that the route does not have: OPTIONS (also preflights) with 204, other methods with 405."""
         if request.method != "OPTIONS":
             return answer_error(request, error)
         methods = sorted(map(str, error.allowed_methods or ()))
@@ -48,7 +48,7 @@ class Cors:
         return HTTPResponse(status=204, headers=headers)
 
     def _preflight_headers(self, request: Request, methods: list[str]) -> dict[str, str]:
-        """The headers of an answer that lets the real request come; none where the route would not answer that."""
+        """Return the headers that allow the real request; {} if the route does not have its method."""
         names = request.headers.get("access-control-request-headers", "")
         if request.headers["access-control-request-method"] not in methods:
             return {}

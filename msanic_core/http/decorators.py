@@ -1,4 +1,4 @@
-"""What a route asks for, noted on its handler. Nothing is wrapped here, so that the order of decorators is free."""
+"""Decorators that note on a handler what it needs. They do not wrap it, so their order does not matter."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ _NOTES = "_msanic_declared"
 
 
 class Declared(NamedTuple):
-    """What is noted on a handler: whether it takes a query, a body, and whether it wants a login."""
+    """The notes on a handler: whether it takes a query and a body, and whether it requires a login."""
 
     query: bool = False
     body: bool = False
@@ -20,26 +20,26 @@ class Declared(NamedTuple):
 
 
 def query(function: Function) -> Function:
-    """Hand the query string to the handler as its parameter `query`, which is annotated with a `msgspec.Struct`.
+    """Pass the query string to the handler as its parameter `query`, which is annotated with a `msgspec.Struct`.
 
-    A query string that does not fit is answered with 422.
+    An invalid query string is answered with 422.
     """
     return _marked("query", function)
 
 
 def body(function: Function) -> Function:
-    """Hand the request's body, JSON or msgpack, to the handler as its parameter `body`, a value of its annotation.
+    """Pass the request's body, JSON or msgpack, to the handler as its parameter `body`, decoded to its annotation.
 
-    The annotation may be anything msgspec decodes, mostly a Struct. A body that does not fit is answered with 422.
+    The annotation is any type that msgspec decodes, usually a Struct. An invalid body is answered with 422.
     """
     return _marked("body", function)
 
 
 def login_required(target: Target) -> Target:
-    """Answer a handler's request, or those for a whole Blueprint, only for who is logged in; others get 401.
+    """Require a login for a handler, or for all handlers of a Blueprint. Other requests get 401.
 
-    The plugins' `authenticate` hooks are asked, as for a socket. The handler finds the answer, an `Identity`, as
-    `request.ctx.identity`.
+    The plugins' `authenticate` hooks are called, as for a WebSocket. Their `Identity` is `request.ctx.identity` in the
+    handler.
     """
     if isinstance(target, Blueprint):
         target.ctx.login_required = True
@@ -49,12 +49,12 @@ def login_required(target: Target) -> Target:
 
 
 def declared(function: Any) -> Declared:
-    """What is noted on a handler."""
+    """Return the notes on a handler."""
     return getattr(function, _NOTES, Declared())
 
 
 def wants_login(blueprint: Blueprint) -> bool:
-    """Whether `login_required` was called with the Blueprint."""
+    """Whether `login_required` was called for the Blueprint."""
     return getattr(blueprint.ctx, "login_required", False)
 
 

@@ -1,4 +1,4 @@
-"""From a plugin's handler to what Sanic calls: login, query and body before it, the envelope behind it."""
+"""Wraps a plugin's handler for Sanic: login, path, query and body before the call, the envelope after it."""
 
 import functools
 import inspect
@@ -21,13 +21,13 @@ from msanic_core.identity import Identity
 from msanic_core.wire import MsgpackCodec
 
 Identify = Callable[[Request], Awaitable[Identity]]
-"""Says who asks. What it raises is the answer."""
+"""Returns who sends the request. An exception becomes the error response."""
 
 
 class Operation(NamedTuple):
-    """One method of one route: the function that answers it, and what it takes.
+    """One method of one route: its function, and what the function takes.
 
-    `query`: the Struct for the query string; None: it takes none. `body`: the type of the body; `NO_DATA`: none.
+    `query`: the Struct for the query string, or None. `body`: the type of the body, or `NO_DATA`.
     """
 
     function: Callable[..., Any]
@@ -44,7 +44,7 @@ class _Arguments(NamedTuple):
 
 
 class Endpoints:
-    """Makes them for all routes of a node."""
+    """Wraps the handlers of all routes of a node."""
 
     def __init__(self, identify: Identify, codec: MsgpackCodec) -> None:
         self._identify = identify
@@ -53,11 +53,10 @@ class Endpoints:
     def equip(
         self, handler: Callable[..., Any], operations: Mapping[str, Operation], parameters: Collection[str], where: str
     ) -> Callable[..., Any]:
-        """Return the handler for Sanic. `operations`: by method. `parameters`: names of those in the path.
+        """Return the handler for Sanic.
 
-        `where` says in errors whose route it is.
-
-        Raises `PluginError` if a handler does not take what it declares, or a type cannot be decoded to.
+        `operations`: by method. `parameters`: the names of the path's parameters. `where`: names the plugin in errors.
+        Raises `PluginError` if msgspec does not support a type.
         """
         arguments = {method: self._arguments(operation, parameters, where) for method, operation in operations.items()}
         identify = self._identify
@@ -107,11 +106,10 @@ def _answer(result: Any) -> Any:
 def operations_of(
     handler: Callable[..., Any], methods: frozenset[str], where: str, *, login: bool
 ) -> dict[str, Operation]:
-    """Each method of a route with its function: of a class-based view the method of that name.
+    """Return the operation of each method of a route. In a class-based view the function is the method of that name.
 
-    `where` says in errors whose route it is. `login`: whether the whole blueprint wants it.
-
-    Raises `PluginError` if a handler does not take what it is marked with, or its annotation is no type for it.
+    `where`: names the plugin in errors. `login`: whether the whole blueprint requires a login. Raises `PluginError` if
+    a decorated handler has no such parameter, or its annotation is not a valid type.
     """
     view: type | None = getattr(handler, "view_class", None)
     outer = declared(handler)

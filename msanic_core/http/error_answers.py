@@ -1,4 +1,4 @@
-"""From an exception of a route to the one form of an error. What is not meant for clients stays in the log."""
+"""Makes the error response for an exception of a route. Details that clients must not see stay in the log."""
 
 import logging
 import uuid
@@ -17,7 +17,7 @@ _CODES_BY_STATUS = {REPLY_CODES[code].http_status: code for code in ReplyCode if
 
 
 def answer_error(request: Request, error: Exception) -> HTTPResponse:
-    """Answer with the envelope. Everything with a status of 500 and up has an id, which is in the log."""
+    """Return the response in the envelope. From status 500 up, and for conflicts, it has an id that is in the log."""
     if isinstance(error, StoreUnavailableError):
         return _try_again(request, error)
     if isinstance(error, CommandError):
@@ -43,7 +43,7 @@ def _internal(request: Request, error: Exception, status: int) -> HTTPResponse:
 
 
 def _try_again(request: Request, error: Exception) -> HTTPResponse:
-    """What is away is no defect: that takes one line. What it says may tell addresses."""
+    """Log one line without a traceback: an unavailable store is no defect. The text may have addresses: only log it."""
     error_id = _new_id()
     log.warning("error %s in %s %s: %s", error_id, request.method, request.path, _line(error))
     hint = f"{TRY_AGAIN} (error {error_id})"

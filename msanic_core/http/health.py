@@ -1,4 +1,4 @@
-"""`/livez`: the process runs. `/readyz`: it should get traffic."""
+"""`/livez`: the process runs. `/readyz`: a load balancer may send traffic to it."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from msanic_core.http.mounting import ERROR_FORMAT
 
 
 def health_routes(engine: Engine, accepting: Callable[[], bool]) -> Blueprint:
-    """The two routes, for load balancers. `readyz` answers 503 while draining or without its store."""
+    """Make the two routes. `readyz` answers 503 while the server stops and while its store is unavailable."""
     blueprint = Blueprint("msanic_core_health", url_prefix="/")
 
     @blueprint.get("/livez", error_format=ERROR_FORMAT)

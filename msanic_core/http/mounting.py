@@ -1,4 +1,4 @@
-"""HTTP of a node: where the plugins' routes are mounted, and what all answers have in common."""
+"""Mounts the plugins' routes in the Sanic app, and sets what all responses have in common."""
 
 import re
 from collections.abc import Iterable
@@ -22,13 +22,13 @@ from msanic_core.http.path import parameters_in
 from msanic_core.plugins.plugin import Implementation
 
 ERROR_FORMAT = "json"
-"""Of the core's own routes. Where a route says none, Sanic reads the handler's source for it, which takes its time."""
+"""Of the core's own routes. Without it Sanic reads the handler's source to find the format, which is slow."""
 
 _PARAMETER = re.compile(r"<\w+(:str(?=>))?")
 
 
 def prepare(app: "Sanic[Any, Any]", settings: HttpSettings) -> None:
-    """Give every answer of the app the form of errors and the headers for other origins."""
+    """Set the form of errors and the CORS headers for all responses of the app."""
     cors = Cors(settings.cors_origins, credentials=settings.cors_credentials, max_age=settings.cors_max_age)
     app.error_handler.add(Exception, answer_error)
     app.error_handler.add(MethodNotAllowed, cors.answer_method)
@@ -45,9 +45,9 @@ def mount(
 ) -> None:
     """Mount every plugin's blueprints, by default below the plugin's name.
 
-    A blueprint with a `url_prefix` of its own keeps it ("/" is the root). Where `[http] openapi` says so, a document
-    describes the routes. Raises `PluginError` naming both sides when a blueprint's name or a route's
-    path is taken, and naming the handler when it cannot be called as it declares.
+    A blueprint with its own `url_prefix` keeps it ("/" is the root). `[http] openapi` is the path of a document of all
+    routes. Raises `PluginError` if two blueprints have the same name or two routes the same path (the text names both
+    plugins), or if a handler's declaration is invalid (it names the handler).
     """
     documented: list[DocumentedRoute] = []
     if settings.openapi:
@@ -79,7 +79,7 @@ def mount(
 
 
 def _equip(route: Any, plugin: str, login: bool, endpoints: Endpoints) -> DocumentedRoute:
-    """Put what the handler declares in front of it."""
+    """Wrap the handler of a route as it declares."""
     try:
         operations = operations_of(route.handler, route.methods, f"plugin {plugin}", login=login)
         route.handler = endpoints.equip(route.handler, operations, parameters_in(route.parts), f"plugin {plugin}")
@@ -93,7 +93,7 @@ def _document_handler(routes: list[DocumentedRoute], settings: HttpSettings) -> 
     made: list[bytes] = []
 
     async def openapi(_: Request) -> HTTPResponse:
-        # Made when it is first asked for: a start needs none.
+        # Made at the first request: the start does not need it.
         if not made:
             shown = [each for each in routes if each.operations]
             made.append(msgspec.json.encode(make_document(shown, settings.api_title, settings.api_version)))
@@ -136,7 +136,7 @@ def _mount_one(app: "Sanic[Any, Any]", blueprint: Blueprint, plugin: str, routes
 
 
 def _routes_of(blueprint: Blueprint) -> list[tuple[str, str]]:
-    """What a blueprint would answer, found out on an app that is thrown away."""
+    """Return (path, method) of each route of a blueprint, found with a temporary app."""
     scratch = Sanic("msanic_core_scratch", configure_logging=False)
     try:
         scratch.blueprint(blueprint)
@@ -146,5 +146,5 @@ def _routes_of(blueprint: Blueprint) -> list[tuple[str, str]]:
 
 
 def _routes(app: "Sanic[Any, Any]") -> list[tuple[str, str]]:
-    # Paths that differ only in what they call their parameters are the same path.
+    # Paths that differ only in the names of their parameters are the same path.
     return [(_PARAMETER.sub("<", f"/{route.path}"), method) for route in app.router.routes for method in route.methods]

@@ -1,6 +1,6 @@
-"""The OpenAPI document (3.1) of the plugins' routes, from what is declared on their handlers.
+"""Makes the OpenAPI document (3.1) of the plugins' routes from the declarations on their handlers.
 
-A type that has no JSON Schema, for want of one for a default, say, is described as anything.
+A type without a JSON Schema, for example because of its default value, gets the schema `{}`, which allows any value.
 """
 
 import inspect
@@ -30,7 +30,7 @@ _REFERENCES = "#/components/schemas/{name}"
 
 
 class DocumentedRoute(NamedTuple):
-    """A route of a plugin. `parts`: of its path, parameters as Sanic writes them, `<id:int>`."""
+    """A route of a plugin. `parts`: the parts of its path, with parameters in Sanic's form `<id:int>`."""
 
     plugin: str
     name: str
@@ -39,7 +39,7 @@ class DocumentedRoute(NamedTuple):
 
 
 def make_document(routes: Iterable[DocumentedRoute], title: str, version: str) -> dict[str, Any]:
-    """Make the document. `title` and `version` are those of the API that the routes make up."""
+    """Make the document. `title`, `version`: of the API, not of the server."""
     routes = list(routes)
     operations = [operation for route in routes for operation in route.operations.values()]
     schemas = _Schemas(operations, [type_ for route in routes for type_ in _path_types(route)])
@@ -62,7 +62,7 @@ def make_document(routes: Iterable[DocumentedRoute], title: str, version: str) -
 
 
 class _Schemas:
-    """The JSON Schemas of all types: those with a name are components, and the others refer to them."""
+    """The JSON Schemas of all types. Named types are components, to which the other schemas refer."""
 
     def __init__(self, operations: Iterable[Operation], others: Iterable[Any]) -> None:
         self._returned = {operation.function: _returned_type(operation.function) for operation in operations}
@@ -78,15 +78,15 @@ class _Schemas:
         self._types = list(zip(types, schemas, strict=True))
 
     def of(self, type_: Any) -> dict[str, Any]:
-        """The schema of a type, mostly a reference; `{}`, anything, for None."""
+        """The schema of a type, usually a reference; `{}` (any value) for None."""
         return next((schema for each, schema in self._types if each == type_), {})
 
     def returned(self, function: Callable[..., Any]) -> dict[str, Any]:
-        """The schema of what a handler returns; `{}` where its annotation does not say."""
+        """The schema of a handler's result; `{}` without a return annotation."""
         return self.of(self._returned[function])
 
     def fields(self, type_: type[msgspec.Struct]) -> list[tuple[str, dict[str, Any], bool]]:
-        """Name and schema of each field of a Struct, and whether it must be there."""
+        """Name and schema of each field of a Struct, and whether it is required."""
         reference = self.of(type_).get("$ref", "")
         properties = self.named[reference.rpartition("/")[2]]["properties"] if reference else {}
         return [
@@ -125,7 +125,7 @@ def _operation(route: DocumentedRoute, method: str, operation: Operation, schema
 
 
 def _response(description: str, data: dict[str, Any] | None) -> dict[str, Any]:
-    """An answer in its envelope; `data`: the schema of what is in it, None for an error."""
+    """Describe a response with its envelope. `data`: the schema of its data, None for an error."""
     properties: dict[str, Any] = {"code": {"type": "integer"}, "data": data or {}, "hint": {"type": "string"}}
     if data is not None:
         properties["total"] = {"type": "integer", "minimum": 0}
@@ -174,6 +174,6 @@ def _has_schema(type_: Any) -> bool:
 def _custom_schema(type_: Any) -> dict[str, Any]:
     schema: Callable[[], dict[str, Any]] | None = getattr(type_, "json_schema", None)
     if schema is None:
-        # What its `from_wire` takes only that knows; msgspec takes no schema without a key.
+        # Only `from_wire` knows which values are valid. msgspec does not accept an empty schema.
         return {"title": getattr(type_, "__name__", "")}
     return schema()

@@ -1,4 +1,4 @@
-"""Parameters of a path whose types say more than Sanic checks: `note_id: RowId` in the place of `note_id: int`."""
+"""Path parameters with types that Sanic does not check, such as `note_id: RowId`."""
 
 import re
 import typing
@@ -13,18 +13,18 @@ from msanic_core.wire.envelope import decode_hint
 from msanic_core.wire.types import decode_custom, forms
 
 PARAMETER = re.compile(r"<(?P<name>\w+)(?::(?P<kind>\w+))?")
-"""In a part of a path, as Sanic writes it: `<id:int>`."""
+"""A parameter in a part of a path, in Sanic's form `<id:int>`."""
 
 
 def parameters_in(parts: Iterable[str]) -> list[str]:
-    """The names of the parameters in the parts of a path."""
+    """Return the names of the parameters in the parts of a path."""
     return [match["name"] for part in parts if (match := PARAMETER.match(part))]
 
 
 def path_types(function: Callable[..., Any], parameters: Iterable[str]) -> dict[str, Any]:
-    """Those of a path's parameters that a handler annotates with a constraint, with the types.
+    """Return the types of the path parameters that a handler annotates with a constraint.
 
-    Annotations that cannot be read say nothing.
+    Annotations that cannot be read are ignored.
     """
     try:
         hints = typing.get_type_hints(function, include_extras=True)
@@ -34,14 +34,14 @@ def path_types(function: Callable[..., Any], parameters: Iterable[str]) -> dict[
 
 
 class PathDecoder:
-    """Checks the parameters of paths, and makes of them what their types say. A path that does not fit is none."""
+    """Checks path parameters and converts them to their types. An invalid parameter is answered with 404."""
 
     def __init__(self, types: Mapping[str, Any]) -> None:
         self._types = types
         self._forms = {name: forms(type_) for name, type_ in types.items()}
 
     def __call__(self, parameters: dict[str, Any]) -> None:
-        """Check in place. Raises Sanic's `NotFound`, naming the parameter."""
+        """Convert the parameters in place. Raises Sanic's `NotFound`; its text names the parameter."""
         for name, type_ in self._types.items():
             try:
                 parameters[name] = msgspec.convert(parameters[name], type_, strict=False, dec_hook=decode_custom)

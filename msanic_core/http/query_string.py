@@ -1,4 +1,4 @@
-"""From a query string to a Struct: all that comes is text, and a field's type says what it means."""
+"""Decodes a query string to a Struct: every value is a text, and the field's type says how to convert it."""
 
 from typing import Any, NamedTuple
 
@@ -42,10 +42,10 @@ class _Field(NamedTuple):
 
 
 class QueryDecoder:
-    """Reads query strings to one type. Raises `TypeError` for a type that holds what a query string cannot.
+    """Decodes query strings to one Struct. Raises `TypeError` if a field's type is not possible in a query string.
 
-    A list is a name that is repeated, `tag=a&tag=b`, and empty without. Parameters that the type does not have are
-    ignored, unless it forbids them.
+    A list is a repeated name, `tag=a&tag=b`; without the name it is empty. Parameters that the Struct does not have are
+    ignored, unless it has `forbid_unknown_fields=True`.
     """
 
     def __init__(self, type_: type[msgspec.Struct]) -> None:
@@ -57,7 +57,7 @@ class QueryDecoder:
         self._forms = forms(type_)
 
     def __call__(self, request: Request) -> Any:
-        """Return a Struct. Raises `CommandError` with the code INVALID, naming the parameter."""
+        """Return the Struct. Raises `CommandError` with the code INVALID; its text names the parameter."""
         values: dict[str, Any] = {name: [] for name, field in self._fields.items() if field.many and field.required}
         for name, texts in request.get_args(keep_blank_values=True).items():
             field = self._fields.get(name)
@@ -69,7 +69,7 @@ class QueryDecoder:
         try:
             return msgspec.convert(values, self.type, strict=False, dec_hook=self._hook)
         except DECODE_ERRORS as error:
-            # All that comes is str: there is no news in it.
+            # Every value is a str, so "got str" tells the client nothing.
             raise _wrong(decode_hint(error, "query", self._forms).removesuffix(", got str")) from None
 
 
@@ -78,7 +78,7 @@ def _wrong(hint: str) -> CommandError:
 
 
 def _is_no_number(text: str) -> bool:
-    # Numbers that JSON has none of, and that pass by every bound or none.
+    # JSON does not have these numbers, and comparing them with a limit makes no sense.
     return text.strip().lstrip("+-").lower() in _NO_NUMBERS
 
 
@@ -95,7 +95,7 @@ def _field(field: inspect.Field) -> _Field:
 
 
 def _kinds(type_: inspect.Type) -> list[inspect.Type]:
-    """The types of a union, or the one, without what is only said about it."""
+    """Return the members of a union, or the one type, without their metadata."""
     if isinstance(type_, inspect.Metadata):
         return _kinds(type_.type)
     if isinstance(type_, inspect.UnionType):

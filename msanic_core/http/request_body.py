@@ -1,4 +1,4 @@
-"""From a request's body to a value of a type: JSON or msgpack, as its Content-Type says."""
+"""Decodes a request's body to a type: JSON or msgpack, as its Content-Type says."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ ACCEPTED = (JSON, *MSGPACK)
 
 
 class BodyDecoder:
-    """Reads bodies to one type. The limits of msgpack are those of the codec."""
+    """Decodes bodies to one type. The limits for msgpack are those of the codec."""
 
     def __init__(self, type_: Any, codec: MsgpackCodec) -> None:
         self.type = type_
@@ -27,7 +27,7 @@ class BodyDecoder:
         self._forms = forms(type_)
 
     def __call__(self, request: Request) -> Any:
-        """Return the value. Raises `CommandError` with the code INVALID, or what Sanic answers with 415."""
+        """Return the value. Raises `CommandError` with the code INVALID, or `SanicException` with status 415."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             if media_type == JSON or (media_type.startswith("application/") and media_type.endswith("+json")):
@@ -50,5 +50,5 @@ class BodyDecoder:
         try:
             return msgspec.convert(value, self.type, dec_hook=decode_custom)
         except DECODE_ERRORS:
-            # Clients whose maps can only have string keys send integer keys as strings, as in JSON.
+            # Some clients can only have string keys in maps: they send integer keys as strings, as in JSON.
             return msgspec.convert(value, self.type, dec_hook=decode_custom, str_keys=True)

@@ -1,5 +1,6 @@
-"""One server process: `node.py` makes every part and hands it to those that need it, `lifecycle.py` starts and stops.
+"""One server process. This room is the composition root: it makes all parts of a node and connects them.
 
-`banner.py` says what is served. The composition root: it imports from all rooms below, and only `cli` and `testing`
-import from it.
+Read `node.py` (makes the parts), then `lifecycle.py` (`RunningNode`: start and stop) and `banner.py` (the text that is
+shown at start). It imports from all rooms below. Only `cli` and `testing` import from it: `make_node`, `Node` and
+`RunningNode`.
 """

@@ -1,4 +1,4 @@
-"""What `serve` shows when it is ready."""
+"""The text that `serve` shows when the server is ready."""
 
 import socket
 
@@ -9,7 +9,7 @@ from msanic_core.plugins.requirement import running_version
 
 
 def banner(node: Node, sock: socket.socket) -> str:
-    """Address, workers if there are several, engine, database, authentication, plugins and commands, one line each."""
+    """Return address, workers (if several), engine, database, login, plugins and commands, one line each."""
     settings = node.settings
     host, port = sock.getsockname()[:2]
     shown_host = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""Start and stop of a node, in the order that keeps the promises."""
+"""Start and stop of a node. The order of the steps is part of the guarantees."""
 
 import asyncio
 import logging
@@ -31,9 +31,10 @@ class RunningNode:
 
     @classmethod
     async def start(cls, node: Node, sock: socket.socket) -> "RunningNode":
-        """Start database, engine and plugins, then accept connections. Raises `PluginError` when a plugin refuses.
+        """Start database, engine and plugins, then accept connections. Raises `PluginError` if a plugin fails.
 
-        Raises `StoreUnavailableError` when database or Redis are away, `MigrationError` when migrations are missing.
+        Raises `StoreUnavailableError` if the database or Redis is unavailable, `MigrationError` if migrations are
+        missing.
         """
         with node.db.entered():
             return await cls._start(node, sock)
@@ -59,11 +60,11 @@ class RunningNode:
 
     @property
     def banner(self) -> str:
-        """What people are shown of it, see `banner`."""
+        """The text that is shown when the node is ready, see `banner`."""
         return banner(self.node, self._sock)
 
     async def stop(self) -> None:
-        """Refuse what is new, end sessions with 1012, finish handlers and offline chains, all within the deadline."""
+        """Refuse new connections, end sessions with 1012, finish handlers and hooks, all within `drain_timeout`."""
         with self.node.db.entered():
             await self._stop()
 
@@ -77,7 +78,7 @@ class RunningNode:
         node.admission.accepting = False
         await self._listener.before_stop()
         await self._close_sessions()
-        # A part of the time is kept for those that are cancelled, and for what comes after handlers and chains.
+        # A fifth of the time is kept for cancelled handlers and hooks, and for the steps after them.
         deadline, grace = began + 0.8 * timeout, timeout / 20
         late_handlers = await node.dispatcher.stop(deadline, grace)
         late_hooks = await node.offline.drain(deadline, grace)
@@ -93,9 +94,9 @@ class RunningNode:
         log.info("stopped in %.1f s", loop.time() - began)
 
     async def _close_sockets(self, deadline: float) -> None:
-        """Let go of idle HTTP connections; wait for requests under way, logins among them, and for closing handshakes.
+        """Close idle HTTP connections; wait for running requests, including logins, and for closing handshakes.
 
-        A process that ends earlier takes with it close frames that clients have not read yet.
+        If the process ended earlier, clients could lose close frames that they have not read yet.
         """
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
@@ -105,7 +106,7 @@ class RunningNode:
             await asyncio.sleep(_POLL)
 
     async def _close_sessions(self) -> None:
-        """In batches: all clients at once would all come back at once, to whichever server is next."""
+        """Close in batches: otherwise all clients would reconnect to the other nodes at the same time."""
         sessions = self.node.registry.all()
         size = max(_MIN_BATCH, -(-len(sessions) // _BATCHES))
         for start in range(0, len(sessions), size):
@@ -119,7 +120,7 @@ async def _open_database(node: Node) -> None:
     await node.db.open()
     if not node.db.apps:
         return
-    # With it comes Tortoise, which takes its time.
+    # The import of Tortoise is slow.
     from msanic_core.db.migration.migrator import Migrator
 
     migrator = Migrator(node.db, log.info)

@@ -1,4 +1,4 @@
-"""The composition root: every part of a running server is made here and handed to those that need it."""
+"""The composition root: makes every part of a running server and passes it to the parts that need it."""
 
 import asyncio
 import itertools
@@ -51,9 +51,9 @@ _app_numbers = itertools.count(1)
 
 
 class Node:
-    """One server process. Made within a running event loop; `lifecycle.start` and `lifecycle.stop` do the rest.
+    """One server process. Make it inside a running event loop; `RunningNode.start` starts it.
 
-    Raises `PluginError` when the plugins cannot be served together.
+    Raises `PluginError` if the plugins cannot run together.
     """
 
     def __init__(self, settings: Settings, plugins: PluginSet) -> None:
@@ -65,7 +65,8 @@ class Node:
         self.plugins = plugins
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.db = Database(settings.db.url, plugins.apps)
-        # Before the other parts, of which some keep the context that they are made in, for what they will call.
+        # Enter the database first: some parts below copy the current contextvars when they are created, and later run
+        # plugin code in that copy.
         self.db.enter()
         self.registry = Registry()
         self.engine = _make_engine(settings)
@@ -111,7 +112,7 @@ class Node:
         app.ctx.msanic = self.server
         app.ctx.read_buffer = self._intake.buffer
         admission = self.admission
-        # As a stream: Sanic does not wait for a body, which it would do for ever where an upgrade is asked for.
+        # As a stream: otherwise Sanic waits for the body, and with an upgrade request it would wait for ever.
         app.add_route(
             websocket_handler(admission),
             self.settings.ws.path,
@@ -136,7 +137,7 @@ def _make_engine(settings: Settings) -> Engine:
     limits = InboxLimits(inbox.max_messages, inbox.max_bytes, inbox.max_age)
     if not redis.url:
         return MemoryEngine(limits)
-    # Importing redis takes time that a server without it need not spend.
+    # The import of redis is slow, and a server without it does not need it.
     from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 
     return RedisEngine(RedisOptions(redis.url, redis.prefix, redis.lease, redis.timeout, redis.patience), limits)
@@ -145,7 +146,7 @@ def _make_engine(settings: Settings) -> Engine:
 def _make_relay(settings: Settings, engine: Engine, db: Database) -> "Relay | None":
     if not db.apps:
         return None
-    # Importing tortoise takes time that a server without models need not spend.
+    # The import of Tortoise is slow, and a server without models does not need it.
     from msanic_core.db.outbox.relay import Relay
 
     return Relay(engine, db, settings.db.outbox_interval)
@@ -155,7 +156,7 @@ def _sanic_config(settings: Settings) -> Config:
     config = Config(env_prefix=None)
     config.update(
         {
-            # The access log would hold query strings, and with them tokens.
+            # The access log would show query strings, which may have tokens.
             "ACCESS_LOG": False,
             "AUTO_EXTEND": False,
             "MOTD": False,

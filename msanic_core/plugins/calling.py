@@ -1,4 +1,4 @@
-"""Calls plugins' hooks: pluggy knows no async, so results are awaited here, each plugin isolated from the others."""
+"""Calls plugins' hooks and awaits their results, which pluggy cannot do. Plugins are isolated from each other."""
 
 import asyncio
 import inspect
@@ -17,13 +17,13 @@ log = logging.getLogger("msanic_core.hooks")
 
 
 async def call(implementation: Implementation, **arguments: Any) -> Any:
-    """Call one plugin's hook and await what it returns, if that can be awaited."""
+    """Call one plugin's hook, and await its result if that is awaitable. Raises what the hook raises."""
     result = implementation.call(**arguments)
     return await result if inspect.isawaitable(result) else result
 
 
 def caller(plugins: PluginSet) -> Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, Any]]:
-    """What `Server.call_hook` does."""
+    """Make the function behind `Server.call_hook`."""
 
     async def call_hook(name: str, arguments: Mapping[str, Any]) -> Any:
         first = name in plugins.first_result
@@ -44,7 +44,7 @@ def caller(plugins: PluginSet) -> Callable[[str, Mapping[str, Any]], Coroutine[A
 
 
 def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
-    """Every plugin's `ws_offline`, in pluggy's order."""
+    """Return every plugin's `ws_offline`, in the order in which they are called."""
 
     def bind(implementation: Implementation) -> OfflineHook:
         async def run(session: SessionInfo, reason: OfflineReason) -> None:
@@ -58,9 +58,9 @@ def offline_hooks(plugins: PluginSet, server: Server) -> list[OfflineHook]:
 def announcer(
     plugins: PluginSet, server: Server, cancel_after: float
 ) -> Callable[[SessionInfo], Coroutine[Any, Any, None]]:
-    """What tells every plugin of a new session through `ws_online`.
+    """Make the function that calls every plugin's `ws_online` for a new session.
 
-    A plugin that raises is logged, one that takes longer than `cancel_after` seconds is cancelled.
+    An exception of a plugin is logged. A hook is cancelled after `cancel_after` seconds.
     """
     implementations = plugins.implementations("ws_online")
 
@@ -79,9 +79,9 @@ def announcer(
 
 
 async def start_plugins(plugins: PluginSet, server: Server) -> None:
-    """Call `server_start` of every plugin and keep what it returns as the plugin's state.
+    """Call `server_start` of every plugin; the result becomes the plugin's state.
 
-    The first that raises stops the start with a `PluginError`.
+    Raises `PluginError` at the first exception.
     """
     for implementation in plugins.implementations("server_start"):
         name = implementation.plugin.name
@@ -93,9 +93,9 @@ async def start_plugins(plugins: PluginSet, server: Server) -> None:
 
 
 async def stop_plugins(plugins: PluginSet, server: Server, deadline: float) -> None:
-    """Call `server_stop` of every plugin, each isolated, until the loop's clock shows `deadline`.
+    """Call `server_stop` of every plugin in reverse start order, plugins without a `server_start` first.
 
-    In the reverse of the order in which they started; those without a `server_start` come first.
+    An exception is logged. When the loop's clock shows `deadline`, the remaining hooks are cancelled.
     """
     started = {each.plugin.name: place for place, each in enumerate(plugins.implementations("server_start"))}
     stopping = list(reversed(plugins.implementations("server_stop")))

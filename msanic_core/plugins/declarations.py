@@ -1,4 +1,4 @@
-"""What plugins declare in their plain hooks, settings, commands and models, read and checked while they are loaded."""
+"""Reads and checks what plugins declare: settings, commands and models."""
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_settings(plugin: Plugin, implementations: Iterable[Implementation], table: Mapping[str, Any] | None) -> None:
-    """Check a plugin's table against the type that its `plugin_settings` gives; the result is `plugin.settings`."""
+    """Convert a plugin's table to the type that its `plugin_settings` returns; the result is `plugin.settings`."""
     if plugin.status is not PluginStatus.ACTIVE:
         return
     declared = [each for each in implementations if each.plugin is plugin]
@@ -50,7 +50,7 @@ def read_settings(plugin: Plugin, implementations: Iterable[Implementation], tab
 
 
 def ownerless_tables(tables: Iterable[str], names: list[str]) -> list[str]:
-    """Return a line for each table [plugins.NAME] whose plugin is none of `names`."""
+    """Return an error line for each table [plugins.NAME] whose plugin is not in `names`."""
     return [
         f"[plugins.{name}] is for a plugin that is not installed; install it or take the table out"
         f"{did_you_mean(name, names)}"
@@ -60,7 +60,7 @@ def ownerless_tables(tables: Iterable[str], names: list[str]) -> list[str]:
 
 
 def read_commands(implementation: Implementation) -> None:
-    """Add to `plugin.commands` those that a `ws_command` returns."""
+    """Add the commands that a `ws_command` returns to `plugin.commands`."""
     plugin = implementation.plugin
     if plugin.status is not PluginStatus.ACTIVE:
         return
@@ -80,7 +80,7 @@ def read_commands(implementation: Implementation) -> None:
 
 
 def fail_clashes(plugins: Sequence[Plugin]) -> None:
-    """Mark plugins as broken that have a command's name or id in common."""
+    """Mark plugins as broken if they declare the same command name or id."""
     by_name = {plugin.name: plugin for plugin in plugins}
     for clash in find_clashes(commands_of(plugins)):
         first, second = by_name[clash.first[0]], by_name[clash.second[0]]
@@ -90,18 +90,18 @@ def fail_clashes(plugins: Sequence[Plugin]) -> None:
 
 
 def commands_of(plugins: Iterable[Plugin]) -> list[tuple[str, AnyCommand]]:
-    """Return the commands of those that are active, each with its plugin's name before it."""
+    """Return (plugin name, command) for each command of the active plugins."""
     return [
         (plugin.name, each) for plugin in plugins if plugin.status is PluginStatus.ACTIVE for each in plugin.commands
     ]
 
 
 def read_apps(implementations: Iterable[Implementation]) -> tuple["PluginApp", ...]:
-    """Return the models that each `db_models` gives, the core's own before them; nothing if no plugin has any."""
+    """Return the core's own models and those of each `db_models`; () if no plugin has models."""
     given = [(each.plugin, modules) for each in implementations if (modules := _read_models(each))]
     if not given:
         return ()
-    # With Tortoise, which takes more time than all the rest: only where it is needed.
+    # Imports Tortoise, which takes more time than the rest of the start: only if it is needed.
     from msanic_core.db.apps import PluginApp, check_apps
     from msanic_core.db.outbox.app import core_app
 
@@ -124,8 +124,8 @@ def _read_models(implementation: Implementation) -> list[types.ModuleType]:
     try:
         given = implementation.call()
     except (Exception, SystemExit) as error:
-        mend = "install what it needs" if isinstance(error, ImportError) else "repair it"
-        plugin.fail(f"its db_models failed: {one_line(error)}; {mend} or {block_hint(plugin.name)}")
+        fix = "install what it needs" if isinstance(error, ImportError) else "repair it"
+        plugin.fail(f"its db_models failed: {one_line(error)}; {fix} or {block_hint(plugin.name)}")
         return []
     modules = [given] if isinstance(given, types.ModuleType) else given
     if not isinstance(modules, list | tuple) or not all(isinstance(each, types.ModuleType) for each in modules):

@@ -1,4 +1,4 @@
-"""Which plugins are installed, which of them are wanted, and getting hold of those: before any hook is looked at."""
+"""Finds the installed plugins and imports those that the configuration wants. No hook is read here."""
 
 import importlib.metadata
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger("msanic_core.plugins")
 
 
 class Discovery(NamedTuple):
-    """Every plugin found, by name, with what it was loaded as (None: blocked or broken), and other problems."""
+    """Every plugin found, by name, with its imported object (None: blocked or broken), and further problems."""
 
     found: list[tuple[Plugin, object | None]]
     problems: list[str]
@@ -40,8 +40,8 @@ class _Installed(NamedTuple):
 def discover(section: PluginsSettings, extra: Mapping[str, object]) -> Discovery:
     """Find the installed plugins and import those that are wanted.
 
-    `extra`: plugins given directly, name to module or other object. They are always loaded, and one that is installed
-    under the same name is not looked at.
+    `extra`: plugins that are passed directly, name to module or other object. They are always loaded, and replace an
+    installed plugin of the same name.
     """
     found: list[tuple[Plugin, object | None]] = [
         (Plugin(name, module=getattr(namespace, "__name__", type(namespace).__name__)), namespace)
@@ -50,7 +50,7 @@ def discover(section: PluginsSettings, extra: Mapping[str, object]) -> Discovery
     by_name: dict[str, list[_Installed]] = defaultdict(list)
     for entry_point in importlib.metadata.entry_points(group=GROUP):
         if entry_point.name not in extra:
-            # It is read from a file each time it is asked for.
+            # `dist.metadata` reads a file at each access.
             metadata = entry_point.dist.metadata if entry_point.dist else None
             by_name[entry_point.name].append(_Installed(entry_point, metadata))
     running = running_version()
@@ -108,15 +108,15 @@ def _load(plugin: Plugin, installed: _Installed, running: str | None) -> object 
         plugin.fail(f"{one_line(error)}; or {block_hint(plugin.name)}")
     except (Exception, SystemExit) as error:
         log.debug("plugin %s cannot be imported", plugin.name, exc_info=True)
-        mend = "install what it needs" if isinstance(error, ImportError) else "repair it"
-        plugin.fail(f"cannot be imported: {one_line(error)}; {mend} or {block_hint(plugin.name)}")
+        fix = "install what it needs" if isinstance(error, ImportError) else "repair it"
+        plugin.fail(f"cannot be imported: {one_line(error)}; {fix} or {block_hint(plugin.name)}")
     else:
         return namespace
     return None
 
 
 def _check_required(found: list[tuple[Plugin, object | None]]) -> None:
-    """Fail the plugins whose package requires that of a plugin which is not loaded, and those that require them."""
+    """Mark plugins as broken if their package requires, also indirectly, the package of a plugin that is not loaded."""
     by_package: dict[str, list[Plugin]] = defaultdict(list)
     for plugin, _ in found:
         by_package[canonical(plugin.package)].append(plugin)
@@ -124,9 +124,9 @@ def _check_required(found: list[tuple[Plugin, object | None]]) -> None:
         for package in plugin.requires:
             away = [each for each in by_package.get(package, ()) if each.status is not PluginStatus.ACTIVE]
             if away and plugin.status is PluginStatus.ACTIVE:
-                mend = "load it" if away[0].status is PluginStatus.BLOCKED else "repair that"
+                fix = "load it" if away[0].status is PluginStatus.BLOCKED else "repair that"
                 what = f"{away[0].package}, whose plugin {away[0].name!r} is {away[0].status}"
-                plugin.fail(f"needs {what}; {mend} or {block_hint(plugin.name)}")
+                plugin.fail(f"needs {what}; {fix} or {block_hint(plugin.name)}")
 
 
 def _not_installed(name: str, names: list[str]) -> str:

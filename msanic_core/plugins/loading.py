@@ -1,7 +1,7 @@
-"""Loading plugins: what is installed becomes tables of hooks and commands, and what is wrong becomes one line each.
+"""Loads plugins: makes the tables of hooks and commands, and one line for each problem.
 
-The only user of pluggy's manager. pluggy keeps the hooks and their order; the core calls the functions itself, since
-their results may have to be awaited and one that fails must not take the others with it.
+The only user of pluggy's manager. pluggy finds the hooks; the core calls the functions itself, because their results
+may be awaitable and an exception in one plugin must not stop the others.
 """
 
 import inspect
@@ -33,22 +33,21 @@ if TYPE_CHECKING:
     pass
 
 _REFUSED_OPTIONS = ("historic", "warn_on_impl", "warn_on_impl_args")
-"""Options of pluggy's `hookspec` that the core, which calls the functions itself, would not honour."""
+"""Options of pluggy's `hookspec` that the core does not support, because it calls the functions itself."""
 
 
 def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) -> PluginSet:
-    """Find the installed plugins, load those the settings want, and check and collect what they declare.
+    """Find the installed plugins, import those that the settings want, and collect what they declare.
 
-    `extra`: more plugins, name to module or other object with the hook functions; they are loaded whatever the
-    settings say, and take the place of installed ones of the same name. Nothing is raised for a plugin that is wrong:
-    it is in the result as broken, and `PluginSet.check` tells.
+    `extra`: more plugins, name to module or other object with the hook functions. They are always loaded, and replace
+    installed plugins of the same name. Does not raise for a broken plugin: `PluginSet.check` does.
     """
     found, problems = discover(settings.plugins, extra or {})
     plugins = [plugin for plugin, _ in found]
     table = _HookTable(found)
     implementations = table.run()
     for plugin in plugins:
-        # Variables of the environment cannot spell every name: the configuration compares names its own way.
+        # Environment variables cannot have every character of a name: `same_name` compares as they do.
         tables = [table for name, table in settings.plugin_tables.items() if same_name(name, plugin.name)]
         read_settings(plugin, implementations["plugin_settings"], tables[0] if tables else None)
     for implementation in implementations["ws_command"]:
@@ -68,7 +67,7 @@ def load_plugins(settings: Settings, extra: Mapping[str, object] | None = None) 
 
 
 class _HookTable:
-    """The hooks of all loaded plugins, registered with pluggy once they are checked: faults are told in our words."""
+    """The hooks of all loaded plugins. Checks plugins, then registers them with pluggy: our error texts are better."""
 
     def __init__(self, found: Iterable[tuple[Plugin, object | None]]) -> None:
         loaded = {plugin.name: namespace for plugin, namespace in found if namespace is not None}
@@ -83,7 +82,7 @@ class _HookTable:
         }
 
     def run(self) -> dict[str, list[Implementation]]:
-        """Return for each hook the functions in the order to call them."""
+        """Return for each hook its functions, in call order."""
         for plugin, namespace in self._loaded:
             self._add_specs(plugin, namespace)
         for plugin, namespace in self._loaded:
@@ -91,12 +90,12 @@ class _HookTable:
         for plugin, namespace in self._loaded:
             if plugin.status is PluginStatus.ACTIVE:
                 self._manager.register(namespace, plugin.name)
-        # Every fault has been told in our words; this is pluggy's word that none was overlooked.
+        # Our checks have found every fault; this one only proves that none was missed.
         self._manager.check_pending()
         return {hook: self._in_order(getattr(self._manager.hook, hook).get_hookimpls()) for hook in self._specs}
 
     def _in_order(self, found: Iterable[pluggy.HookImpl]) -> list[Implementation]:
-        """Those marked tryfirst, then the others, then those marked trylast; each in the order of the start."""
+        """Sort: tryfirst, then unmarked, then trylast; within each group in start order."""
         plugins = {plugin.name: plugin for plugin, _ in self._loaded}
         places = {name: place for place, name in enumerate(plugins)}
         ordered = sorted(found, key=lambda each: (each.trylast - each.tryfirst, places[each.plugin_name]))
@@ -117,7 +116,7 @@ class _HookTable:
                     plugin.fail(fault)
                 new[hook] = function
             elif known == function:
-                continue  # merely imported from where it is declared
+                continue  # only imported from the plugin that declares it
             elif owner is None:
                 plugin.fail(f"declares a hook {hook!r}, which the core has; give it another name")
             else:
@@ -155,12 +154,12 @@ class _HookTable:
             plugin.fail(f"{plugin.module} has no hook function; mark them with @hookimpl, or name another module")
 
     def _fault(self, hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> str:
-        """Return what is wrong with a hook function and how to mend it; "" if nothing is."""
+        """Return what is wrong with a hook function and how to fix it; "" if it is valid."""
         if hook not in self._specs:
             if options["optionalhook"]:
                 return ""
-            mend = "rename it, or install and load the plugin whose hook it is, or mark it optionalhook=True"
-            return f"there is no hook {hook!r}; {mend}{did_you_mean(hook, self._specs)}"
+            fix = "rename it, or install and load the plugin whose hook it is, or mark it optionalhook=True"
+            return f"there is no hook {hook!r}; {fix}{did_you_mean(hook, self._specs)}"
         if options["wrapper"] or options["hookwrapper"]:
             return f"its {hook} is a hook wrapper, which is not supported; write a plain @hookimpl without yield"
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -171,7 +170,7 @@ class _HookTable:
 
 
 def _function_names(namespace: object) -> list[str]:
-    """Return the names that may be hooks'. pluggy takes no others and its way to find out, for each name, is slow."""
+    """Return the names that can be hooks. pluggy itself would look at every name, which is slow."""
     if isinstance(namespace, types.ModuleType):
         return sorted(name for name, value in vars(namespace).items() if inspect.isroutine(value))
     return dir(namespace)

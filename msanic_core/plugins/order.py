@@ -1,4 +1,4 @@
-"""In which order plugins start, and with it that in which their hooks are called."""
+"""The order in which plugins start; their hooks are called in the same order."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from msanic_core.plugins.requirement import canonical
 
 
 def in_start_order(plugins: Sequence[Plugin]) -> list[Plugin]:
-    """Put each plugin behind those whose packages its own requires; otherwise they come by name.
+    """Sort plugins by name, but each one after the plugins whose packages its own package requires.
 
-    Of packages that require each other the first by name comes first.
+    If packages require each other, the first by name starts last.
     """
     by_name = sorted(plugins, key=lambda plugin: plugin.name)
     by_package: dict[str, list[Plugin]] = {}

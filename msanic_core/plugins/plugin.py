@@ -1,4 +1,4 @@
-"""What is known of plugins: one plugin, its function for a hook, and the set that a server runs with."""
+"""The data of plugins: one plugin, its function for a hook, and the set of plugins of a server."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class PluginStatus(StrEnum):
-    """What became of an installed plugin."""
+    """The result of loading an installed plugin."""
 
     ACTIVE = "active"
     BLOCKED = "blocked"
-    """The configuration leaves it out; it was not imported."""
+    """The configuration excludes it; it was not imported."""
     BROKEN = "broken"
 
 
 @dataclass(slots=True, eq=False)
 class Plugin:
-    """What is known of one plugin, whether it runs or not.
+    """One plugin, active or not.
 
-    `name`: of its entry point. `package` and `version`: of the distribution it comes in, "" for a plugin given
-    directly. `error`: for a broken one, a line that says what is wrong and how to mend it. `module`: where its hooks
-    are, as in the entry point: "module" or "module:object". `hooks`: the names of those it implements. `requires`:
-    canonical names of the packages that its package requires. `settings`: its
-    own, checked; None if it declares none. `state`: what its `server_start` returned.
+    `name`: of its entry point. `package` and `version`: of its distribution, "" for a plugin that was passed directly.
+    `error`: for a broken plugin, one line: what is wrong and how to fix it. `module`: where its hooks are, as in the
+    entry point: "module" or "module:object". `hooks`: the names of the hooks it implements. `requires`: canonical names
+    of the packages that its package requires. `settings`: its checked settings; None if it declares none. `state`: the
+    result of its `server_start`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Plugin:
 
     @property
     def label(self) -> str:
-        """How to call it in a message: package and version, or the plugin's name if it comes in none."""
+        """Its name in messages: package and version, or the plugin's name if it has no package."""
         return f"{self.package} {self.version}".rstrip() if self.package else f"plugin {self.name!r}"
 
     def fail(self, what: str) -> None:
@@ -71,10 +71,10 @@ class Implementation:
     arguments: tuple[str, ...]
 
     def call(self, **available: Any) -> Any:
-        """Call the function with those of the arguments that it takes; returns what it returns, awaitable or not.
+        """Call the function with the arguments that it takes. Returns its result, which may be awaitable.
 
-        `settings` and `state` need not be given: they are the plugin's own. Raises `KeyError` if the function takes an
-        argument that was not given.
+        `settings` and `state` are added: the plugin's own. Raises `KeyError` if the function takes another argument
+        that is not in `available`.
         """
         available["settings"] = self.plugin.settings
         available["state"] = self.plugin.state
@@ -82,7 +82,7 @@ class Implementation:
 
 
 class PluginSet:
-    """What came of loading: the plugins, their commands, models and hook functions, and the problems."""
+    """The result of loading: the plugins, their commands, models and hook functions, and the problems."""
 
     __slots__ = ("_implementations", "apps", "commands", "first_result", "plugins", "problems")
 
@@ -97,22 +97,22 @@ class PluginSet:
         apps: "Iterable[PluginApp]" = (),
     ) -> None:
         self.plugins = tuple(plugins)
-        """All that were found, by name, blocked and broken ones included."""
+        """All installed plugins, by name, including blocked and broken ones."""
         self.commands = tuple(sorted(commands, key=lambda each: each[1].name))
-        """The commands of the active ones, by name, each with the name of its plugin before it."""
+        """(plugin name, command) for each command of the active plugins, by the command's name."""
         self.apps = tuple(apps)
-        """The models of the active ones, and before them the core's own; empty if no plugin has any."""
+        """The core's own models, then those of the active plugins; empty if no plugin has models."""
         self.problems = tuple(problems)
-        """A line each; those that concern one plugin are its `error` as well."""
+        """One line for each problem. A problem of a plugin is also the plugin's `error`."""
         self.first_result = frozenset(first_result)
-        """Hooks of which the first answer counts, and the rest is not called (pluggy's `firstresult`)."""
+        """Hooks with pluggy's `firstresult`: the first result that is not None ends the call."""
         self._implementations = {
             hook: tuple(each for each in functions if each.plugin.status is PluginStatus.ACTIVE)
             for hook, functions in implementations.items()
         }
 
     def implementations(self, hook: str) -> tuple[Implementation, ...]:
-        """Return the active plugins' functions for a hook, the core's or a plugin's own, in the order to call them.
+        """Return the active plugins' functions for a hook, in call order. The hook may be the core's or a plugin's.
 
         Raises `LookupError` if there is no hook of that name.
         """
@@ -121,19 +121,19 @@ class PluginSet:
         return self._implementations[hook]
 
     def check(self) -> None:
-        """Raise `PluginError` with every problem, a line each, if there is one."""
+        """Raise `PluginError` if there are problems; its text has one line for each."""
         if self.problems:
             packages = {each.package for each in self.plugins if each.status is PluginStatus.BROKEN and each.package}
             raise PluginError("\n".join(self.problems), sorted(packages))
 
 
 def block_hint(name: str) -> str:
-    """Return how to leave a plugin out, as part of a sentence."""
+    """Return how to exclude a plugin, as part of a sentence."""
     return f'block it with [plugins] block = ["{name}"]'
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an exception says in one line, with its type unless the core raised it on purpose."""
+    """Return the text of an exception in one line, with its type unless it is a `PluginError`."""
     text = " ".join(str(error).split())
     if isinstance(error, PluginError):
         return text

@@ -1,4 +1,4 @@
-"""What a plugin's package requires: a version of the core, and other packages, some of which bring plugins too."""
+"""The requirements of a plugin's package: a version of the core, and other packages."""
 
 import importlib.metadata
 import re
@@ -13,7 +13,7 @@ _PLAIN = re.compile(rf"{CORE}((?:>=|<){_RELEASE.pattern}(?:,(?:>=|<){_RELEASE.pa
 
 
 def running_version() -> str | None:
-    """Return the version of the core; None if it runs without having been installed, so that nobody knows."""
+    """Return the version of the installed core; None if it runs without an installation."""
     try:
         return importlib.metadata.version(CORE)
     except importlib.metadata.PackageNotFoundError:
@@ -21,9 +21,9 @@ def running_version() -> str | None:
 
 
 def version_needed(requirements: Iterable[str], running: str) -> str | None:
-    """Return what these requirements of a package ask of the core, if the version that is running does not fit."""
+    """Return the requirement of the core that the running version does not meet; None if it meets all."""
     for line in requirements:
-        # Most of what a package needs is not the core, and reading a requirement takes its time.
+        # Most requirements are not of the core, and parsing a requirement is slow.
         about_core = line[: len(CORE)].lower().replace("_", "-").replace(".", "-") == CORE
         if about_core and not _plainly_fits(line, running) and (needed := _needed(line, running)):
             return needed
@@ -31,14 +31,14 @@ def version_needed(requirements: Iterable[str], running: str) -> str | None:
 
 
 def canonical(package: str) -> str:
-    """The name under which a package is known, however it is spelt (PEP 503)."""
+    """Return the normalized name of a package (PEP 503)."""
     return _SEPARATORS.sub("-", package).lower()
 
 
 def packages_required(requirements: Iterable[str]) -> dict[str, str]:
-    """Return by canonical name each package that is required here, the core apart, with the requirement as written.
+    """Return each required package except the core: canonical name to requirement as written.
 
-    Requirements of extras are left out, and those whose marker says that they are for elsewhere.
+    Requirements of extras are left out, and requirements whose marker does not match this environment.
     """
     found = {}
     for line in requirements:
@@ -52,7 +52,7 @@ def packages_required(requirements: Iterable[str]) -> dict[str, str]:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package is installed, whatever its version."""
+    """Whether a package is installed, in any version."""
     try:
         importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
@@ -61,7 +61,7 @@ def is_installed(package: str) -> bool:
 
 
 def _applies(line: str) -> bool:
-    # Most markers are of extras, and importing packaging takes longer than finding and loading ten plugins.
+    # Most markers are for extras, and importing `packaging` takes longer than loading ten plugins.
     marker = line.partition(";")[2]
     if "extra" in marker and " or " not in marker:
         return False
@@ -75,9 +75,9 @@ def _applies(line: str) -> bool:
 
 
 def _plainly_fits(line: str, running: str) -> bool:
-    """Whether it is a requirement like `msanic-core>=0.1,<1`, of a release like 0.2.1, and fulfilled.
+    """Whether a plain requirement like `msanic-core>=0.1,<1` is met by a plain release like 0.2.1.
 
-    Most are, and importing packaging takes longer than finding and loading ten plugins.
+    Most requirements are plain, and importing `packaging` takes longer than loading ten plugins.
     """
     plain = _PLAIN.fullmatch(line)
     if plain is None or not _RELEASE.fullmatch(running):
@@ -90,7 +90,7 @@ def _plainly_fits(line: str, running: str) -> bool:
 
 
 def _numbers(release: str) -> list[int]:
-    """1.0 is the same release as 1, so zeros at the end do not count."""
+    """Return the numbers without zeros at the end: 1.0 is the same release as 1."""
     numbers = [int(part) for part in release.split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()
@@ -98,7 +98,7 @@ def _numbers(release: str) -> list[int]:
 
 
 def _needed(line: str, running: str) -> str | None:
-    """Read any requirement of the core, with markers and whatever else there may be."""
+    """Check any form of a requirement with `packaging`. Returns it if the running version does not meet it."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 

@@ -1,5 +1,7 @@
-"""The processes of a server: `run.py` is one that serves, `supervisor.py` keeps several of them running.
+"""The processes of a server: one that serves, or a supervisor with several workers that serve.
 
-`worker.py` is the worker's side of the two, `worker_process.py` the supervisor's; `bind.py` makes the listening socket.
-Of the rest of the core only `config` is imported here, so that a supervisor stays small. `cli` says what is served.
+Read `run.py` (one process that serves) and `bind.py` (its listening socket), then `supervisor.py`, `worker_process.py`
+(a worker, seen from the supervisor) and `worker.py` (the supervisor, seen from a worker). Only `config` is imported
+here, so that a supervisor stays small: `cli` passes in what is served. `cli` imports `run`, `supervise`, `Worker` and
+`STOP_MARGIN`, and `testing` imports `bind`.
 """

@@ -1,4 +1,4 @@
-"""One process that serves: bind, show what is served, run until SIGINT or SIGTERM, stop cleanly."""
+"""One process that serves: bind, show the banner, run until SIGINT or SIGTERM, stop gracefully."""
 
 import asyncio
 import gc
@@ -19,14 +19,14 @@ Made = TypeVar("Made")
 
 
 class Running(Protocol):
-    """What is being served."""
+    """A running server."""
 
     @property
     def banner(self) -> str:
-        """The lines that people are shown when it is ready."""
+        """The text that is shown when it is ready."""
 
     async def stop(self) -> None:
-        """Stop serving, within the time that the settings give."""
+        """Stop serving, within the limit in the settings."""
 
 
 def run(
@@ -35,10 +35,11 @@ def run(
     start: Callable[[Made, socket.socket], Awaitable[Running]],
     worker: Worker | None = None,
 ) -> int:
-    """Serve until told to stop; returns the exit code. Raises what `make` and `start` raise, `OSError` from binding.
+    """Serve until a signal stops it; returns the exit code.
 
-    `make` is called within the event loop; what it makes is served by `start`, on a listening socket. `worker`: what
-    makes this process one of several; None: it is the only one.
+    `make` is called inside the event loop; `start` gets its result and a listening socket. `worker`: this process, if
+    it is one of several; None: it is the only one. Raises what `make` and `start` raise, and `OSError` if the port is
+    taken.
     """
     place = "" if worker is None else f"worker {worker.number}[%(process)d] "
     form = f"%(asctime)s %(levelname)s {place}%(name)s: %(message)s"
@@ -61,14 +62,14 @@ async def _serve(
     made = make(settings)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # Before the start: a plugin that has started is stopped, too.
+    # Before the start: a signal during it must not end the process before started plugins are stopped.
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    # A worker leaves Ctrl-C and SIGHUP to the supervisor, even where all processes are sent them.
+    # A worker ignores Ctrl-C and SIGHUP, even if all processes get the signal: the supervisor handles them.
     loop.add_signal_handler(signal.SIGINT, stopped.set if worker is None else _ignore)
     if worker is not None:
         loop.add_signal_handler(signal.SIGHUP, _ignore)
     running = await start(made, sock)
-    # What is there now stays: the collector, which the command line has kept waiting, need not look at it again.
+    # Objects that exist now stay: the garbage collector, which the command line has disabled, can skip them.
     gc.freeze()
     gc.enable()
     _say_ready(running.banner, worker)

@@ -1,6 +1,6 @@
 """`serve` with several workers: starts them on one socket, replaces those that die, stops and reloads them.
 
-Small on purpose: nothing of the server itself is imported here, so that there is little to go wrong or to wait for.
+It is small on purpose: it imports nothing of the server itself, so it starts fast and little can fail.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ LOG_FORMAT = "%(asctime)s %(levelname)s supervisor[%(process)d] %(name)s: %(mess
 
 
 class Limits(NamedTuple):
-    """Times in seconds."""
+    """Times are in seconds."""
 
     start: float
-    """For a worker, until it is ready."""
+    """A worker must be ready within this time; otherwise it is killed."""
     stop: float
-    """For a worker, from SIGTERM to its end."""
+    """A worker must end in this time after SIGTERM; then it is killed."""
     failed_starts: int = 3
-    """Starts that may fail in a row before the server gives up."""
+    """The server stops after this number of failed starts in a row."""
     first_pause: float = 0.5
-    """Before the second restart in a row, doubled with each one; the first comes at once."""
+    """Pause before the second restart in a row, doubled for each further one; the first has no pause."""
     longest_pause: float = 5.0
     proven: float = 10.0
-    """A worker that has been ready for so long begins a new row when it ends."""
+    """If a worker was ready for at least this time, its restart counts as the first one again."""
 
 
 class StartError(Exception):
-    """A worker has ended, or was killed, before it was ready. The text says why; `code` is for the server to exit."""
+    """A worker has ended, or was killed, before it was ready. `code`: the exit code for the server."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -48,25 +48,25 @@ class StartError(Exception):
 
 
 class Slot:
-    """The place of one worker: processes come and go, the number stays."""
+    """The place of one worker. Its processes change, its number stays."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.worker: WorkerProcess | None = None
-        """The process that has the place, be it ready or starting."""
+        """The process in this place, starting or ready."""
         self.keeper: asyncio.Task[None] | None = None
-        """What sees to it that there is one."""
+        """The task that starts a new process whenever one ends."""
         self.was_ready = False
         self.early_ends = 0
-        """Workers in a row that ended before they were proven."""
+        """Workers in a row that ended before `Limits.proven`."""
         self.failed_starts = 0
-        """In a row."""
+        """Failed starts in a row."""
 
 
 class Supervisor:
-    """Runs `workers` processes of `command` that share `listener`. Made within a running event loop.
+    """Runs `workers` processes of `command` that share `listener`. Make it inside a running event loop.
 
-    `announce` is called once, when all have been ready, with the banner of one of them.
+    `announce` is called once, when all workers have been ready, with the banner of one of them.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Supervisor:
         self._reload_asked = asyncio.Event()
 
     async def run(self) -> int:
-        """Run until `stop`, or until a worker does not start; closes the listening socket.
+        """Run until `stop`, or until starts fail too often. Closes the listening socket.
 
-        Gives the exit code: that of the worker that did not start, else 0 if all ended well and 1 if not.
+        Returns the exit code: that of the worker that did not start, else 0 if all workers ended well, else 1.
         """
         reloader = self._task(self._reload_when_asked())
         for slot in self._slots:
@@ -100,14 +100,14 @@ class Supervisor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # The workers close theirs: who connects now is refused, and does not wait for nobody.
+        # The workers close theirs too: then new clients are refused at once and do not wait for an accept.
         self._listener.close()
         log.info("stopping: %d workers", len(self._alive))
         all_well = await self._stop(list(self._alive))
         return code or (0 if all_well else 1)
 
     def stop(self) -> None:
-        """Stop the workers gracefully; while they stop, kill them."""
+        """Stop the workers gracefully. A second call, while they stop, kills them."""
         if not self._exit_code.done():
             self._exit_code.set_result(0)
             return
@@ -115,11 +115,11 @@ class Supervisor:
             worker.kill()
 
     def reload(self) -> None:
-        """Replace all workers by new ones, one after the other; during a replacement: once more after it."""
+        """Replace all workers, one after the other. During a replacement: do it once more afterwards."""
         self._reload_asked.set()
 
     async def _keep(self, slot: Slot) -> None:
-        """Have a worker in the place, one after the other."""
+        """Keep a worker running in this place: start a new one whenever it ends."""
         while True:
             try:
                 if slot.worker is None:
@@ -153,9 +153,11 @@ class Supervisor:
             self._announce(banner)
 
     def _is_hopeless(self, slot: Slot, code: int) -> bool:
-        """At the start of the server all workers fail for the same reason: said three times it has been said.
+        """Whether the server gives up.
 
-        Once the server has been ready, those that only miss Redis are tried on: the others go on without it, too.
+        Until the server has been ready once, the failed starts of all workers are counted together, because they
+        usually have one cause. Afterwards each worker has its own count, and a start that fails because Redis or
+        the database is unavailable is repeated for ever: the other workers also run without them.
         """
         if code == os.EX_TEMPFAIL and self._announced.is_set():
             return False
@@ -168,7 +170,7 @@ class Supervisor:
             self._exit_code.set_result(code)
 
     def _pause(self, early_ends: int) -> float:
-        """Seconds until the next start."""
+        """Return the seconds until the next start."""
         if early_ends == 1:
             return 0.0
         return min(self._limits.first_pause * 2.0 ** min(early_ends - 2, 30), self._limits.longest_pause)
@@ -194,7 +196,7 @@ class Supervisor:
         log.info("reload: all workers are replaced")
 
     async def _replace(self, slot: Slot, new: WorkerProcess) -> None:
-        """Give the place to a worker that is ready, and stop the one that has had it."""
+        """Put a worker that is ready in this place, and stop the old one."""
         log.info("%s is ready", new)
         assert slot.keeper is not None, "the server has started"
         slot.keeper.cancel()
@@ -214,7 +216,7 @@ class Supervisor:
         return worker
 
     async def _until_ready(self, worker: WorkerProcess) -> str:
-        """Give its banner; raises `StartError`."""
+        """Wait until a worker is ready and return its banner. Raises `StartError`."""
         limit = self._limits.start
         try:
             async with asyncio.timeout(limit):
@@ -225,12 +227,13 @@ class Supervisor:
             raise StartError(f"{worker} was not ready within {limit:g} s and has been killed", 1) from None
         if banner is None:
             code = worker.end.result()
-            # As a shell says it; and not to start is no success, even where a plugin says `exit(0)`.
+            # 128 + the signal's number, as in a shell. 128 also for exit code 0: a plugin that calls `exit(0)` is an
+            # error.
             raise StartError(f"{worker} {worker.how_it_ended()} before it was ready", code if code > 0 else 128 - code)
         return banner
 
     async def _stop(self, workers: Sequence[WorkerProcess]) -> bool:
-        """Stop workers, within the limit; gives whether all ended well."""
+        """Stop workers, and kill them after the limit. Returns whether all ended well."""
         for worker in workers:
             worker.terminate()
         ends = {worker.end for worker in workers}
@@ -248,7 +251,7 @@ class Supervisor:
         return not bad
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a part of the supervisor; an error in it is one of `run`."""
+        """Run a part of the supervisor as a task. `run` raises its errors."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._check)
         return task
@@ -259,7 +262,7 @@ class Supervisor:
 
 
 def supervise(settings: Settings) -> int:
-    """Serve with several workers until told to stop; gives the exit code. Raises `OSError` if the port is taken."""
+    """Serve with several workers until a signal; returns the exit code. Raises `OSError` if the port is taken."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     gc.freeze()
     gc.enable()
@@ -270,7 +273,7 @@ def supervise(settings: Settings) -> int:
 async def _supervise(settings: Settings, listener: socket.socket) -> int:
     server = settings.server
     supervisor = Supervisor(
-        # The command that runs this process; what makes it a worker's is in the environment.
+        # The command of this process. An environment variable makes the new process a worker.
         [sys.executable, *sys.orig_argv[1:]],
         server.workers,
         listener,
@@ -280,7 +283,7 @@ async def _supervise(settings: Settings, listener: socket.socket) -> int:
     in_terminal = os.isatty(0)
 
     def hang_up() -> None:
-        # A terminal that is closed says it with the same signal.
+        # A terminal that is closed sends the same signal.
         if in_terminal and not os.isatty(0):
             supervisor.stop()
         else:

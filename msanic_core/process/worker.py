@@ -1,7 +1,7 @@
-"""A worker's side of the supervisor: what it inherits, how it says that it is ready, how it learns that it is alone.
+"""The supervisor, seen from a worker: what the worker inherits, how it reports that it is ready, when it must stop.
 
-The two are joined by a socket. The worker writes its banner there once, when it accepts connections, and then the end
-of the stream. The supervisor writes nothing: the end of its stream is its death, whatever the cause.
+A socket connects the two. When the worker accepts connections, it writes its banner there and ends its stream. The
+supervisor writes nothing: the end of its stream means that the supervisor has died.
 """
 
 import os
@@ -14,30 +14,30 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 
 VARIABLE = "MSANIC_CORE_WORKER"
-"""Holds what a worker inherits. In the environment, since the command that runs it is the supervisor's own."""
+"""The environment variable with what a worker inherits. Its command line is the same as the supervisor's."""
 
 STOP_MARGIN = 5.0
-"""Seconds that a worker may take to end beyond its `drain_timeout`; then it is killed."""
+"""Seconds after `drain_timeout` in which a worker must end; then it is killed."""
 
 
 class Worker:
-    """One of several workers: this process."""
+    """The current process, as one of several workers."""
 
     def __init__(self, number: int, listener: socket.socket, supervisor: socket.socket) -> None:
         self.number = number
-        """From 1 on; the worker that takes the place of another has its number."""
+        """From 1. A new worker in the place of an old one has the same number."""
         self.listener = listener
         self._supervisor = supervisor
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> "Worker | None":
-        """Take what a supervisor has handed over out of the environment; None if none has."""
+        """Make the worker of this process and remove the variable; None if no supervisor has started the process."""
         inherited = environ.pop(VARIABLE, None)
         if inherited is None:
             return None
         number, *descriptors = map(int, inherited.split(","))
         for descriptor in descriptors:
-            # Programs that plugins run must not keep the port.
+            # Programs that plugins start must not inherit the port.
             os.set_inheritable(descriptor, False)
         listener, supervisor = (socket.socket(fileno=descriptor) for descriptor in descriptors)
         listener.setblocking(False)
@@ -45,19 +45,19 @@ class Worker:
 
     @staticmethod
     def variable(number: int, listener: socket.socket, supervisor: socket.socket) -> dict[str, str]:
-        """The environment from which `from_environment` makes a worker, where it inherits the two sockets."""
+        """Make the variable for `from_environment`. The new process must inherit the two sockets."""
         return {VARIABLE: f"{number},{listener.fileno()},{supervisor.fileno()}"}
 
     def watch(self, limit: float) -> None:
-        """Stop this process when the supervisor has died: by SIGTERM, and after `limit` seconds by SIGKILL.
+        """Stop this process when the supervisor dies: with SIGTERM, and `limit` seconds later with SIGKILL.
 
-        Watches in a thread: a plugin may block the event loop, or be loading still.
+        Runs in a thread: a plugin may block the event loop, or may still be loading.
         """
         threading.Thread(target=self._watch, args=(limit,), name="supervisor watch", daemon=True).start()
 
     def ready(self, banner: str) -> None:
         """Tell the supervisor that connections are accepted."""
-        with suppress(OSError):  # it has died, which the watch sees
+        with suppress(OSError):  # the supervisor has died: `watch` stops this process
             self._supervisor.sendall(banner.encode())
             self._supervisor.shutdown(socket.SHUT_WR)
 

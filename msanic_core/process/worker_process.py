@@ -1,4 +1,4 @@
-"""A worker as the supervisor sees it: a process that is started, becomes ready, and ends."""
+"""A worker, seen from the supervisor: a process that is started, becomes ready, and ends."""
 
 import asyncio
 import os
@@ -28,11 +28,11 @@ class WorkerProcess:
         self._reader = reader
         self._writer = writer
         self.end = loop.create_task(self._end())
-        """Done when the process has ended: the exit code, or the negative number of the signal that killed it."""
+        """Done when the process has ended. Its result: the exit code, or minus the number of the signal."""
 
     @classmethod
     async def start(cls, number: int, command: Sequence[str], listener: socket.socket) -> "WorkerProcess":
-        """Run `command` as worker `number` on the listening socket. Raises `OSError` when it cannot be run."""
+        """Run `command` as worker `number` on the listening socket. Raises `OSError` if it cannot be run."""
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -42,7 +42,7 @@ class WorkerProcess:
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=(listener.fileno(), theirs.fileno()),
                     env={**os.environ, **Worker.variable(number, listener, theirs)},
-                    # Ctrl-C goes to all processes of a terminal's session, and the supervisor alone answers it.
+                    # Ctrl-C goes to all processes of a terminal's session; only the supervisor must get it.
                     start_new_session=True,
                 )
             except BaseException:
@@ -54,8 +54,8 @@ class WorkerProcess:
         return f"worker {self.number} (pid {self.pid})"
 
     async def ready(self) -> str | None:
-        """Wait until it accepts connections; gives its banner, or None if it ended before."""
-        # `_end` ends the stream: what a worker leaves behind may hold the other side of it open.
+        """Wait until it accepts connections. Returns its banner, or None if it has ended before."""
+        # `_end` closes the stream: a child process of the worker may keep the other side open.
         banner = (await self._reader.read()).decode()
         if not banner:
             await asyncio.shield(self.end)
@@ -64,26 +64,26 @@ class WorkerProcess:
         return banner
 
     def terminate(self) -> None:
-        """Ask it to stop gracefully; asking again changes nothing."""
+        """Ask it to stop gracefully. A second call changes nothing."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self._signal(signal.SIGKILL)
 
     def ended_well(self) -> bool:
-        """Whether it did what `terminate` asks for.
+        """Whether it ended with exit code 0 or by SIGTERM.
 
-        It may be too early for it to know what to do about SIGTERM, and too late where somebody else has asked before.
+        SIGTERM kills it before the worker has set its signal handler, and after the event loop has removed that.
         """
         return self.end.result() in {0, -signal.SIGTERM}
 
     def lived(self) -> float:
-        """Seconds since it was ready."""
+        """Seconds since it was ready; 0 if it never was."""
         return 0.0 if self._ready_at is None else asyncio.get_running_loop().time() - self._ready_at
 
     def how_it_ended(self) -> str:
-        """In words."""
+        """The end of the process in words, for logs."""
         code = self.end.result()
         return f"ended with exit code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
@@ -93,7 +93,7 @@ class WorkerProcess:
         return code
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not the process object's own: before Python 3.13 that looks for the exit code itself, and asyncio misses it.
+        # Not `Process.send_signal`: before Python 3.13 it polls for the exit code itself, and asyncio then misses it.
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)

@@ -1,4 +1,4 @@
-"""The engine's way to this node's sockets: from the registry into outboxes, encoded once per codec."""
+"""How the engine reaches this node's sessions: a push is encoded once per codec and goes into each outbox."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -22,10 +22,10 @@ _BEHIND: Final = InboxState.BEHIND
 
 
 class LocalDelivery:
-    """What an engine asks of its node, done with the node's sessions.
+    """The `Delivery` of a node: does what the engine asks with the sessions of the node.
 
-    The ids of a user's durable messages rise by 1, and each session knows the one it received last: what it has is not
-    sent again, and what follows a gap is not sent before the gap is closed.
+    The ids of a user's durable messages rise by 1, and each session knows the last id it received. So a message is
+    never sent twice, and a message after a gap is not sent before the missing ones.
     """
 
     def __init__(self, registry: Registry, offline: OfflineChain, replay: Replay, membership: Membership) -> None:
@@ -35,7 +35,7 @@ class LocalDelivery:
         self._replay = replay
 
     def to_user(self, user: str, push: Push) -> int:
-        """See `Delivery.to_user`. A session that is being replayed gets durable messages from its inbox, in order."""
+        """See `Delivery.to_user`. During a replay a session gets durable messages from the inbox only, in order."""
         sessions = list(self._registry.of_user(user))
         if push.id is None:
             _send(sessions, push)
@@ -59,7 +59,7 @@ class LocalDelivery:
         return [_with_groups(session) for session in self._registry.all() if session.registered]
 
     def catch_up(self, session_id: str, last_id: int) -> None:
-        """See `Delivery.catch_up`. An inbox that ends before what the session has may have begun anew: it is read."""
+        """See `Delivery.catch_up`. A `last_id` below the session's own means a new inbox: that is read too."""
         session = self._registry.get(session_id)
         if session is not None and session.received != last_id:
             self._replay.catch_up(session)
@@ -101,7 +101,7 @@ def _send(sessions: list[Session], push: Push) -> None:
     codec, frame = None, b""
     for session in sessions:
         if session.state is _OPENING:
-            # It has yet to be welcomed. What is not durable is for who is there.
+            # It is not welcomed yet, and this push is only for sessions that are open now.
             continue
         if session.codec is not codec:
             codec = session.codec

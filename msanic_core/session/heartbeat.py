@@ -1,4 +1,4 @@
-"""One tick for all sessions: pings, silence, stalled sockets, rate tokens, expired logins, receipts by writing."""
+"""One tick for all sessions: pings, silence, stalled sockets, rate tokens, expired logins, acknowledgements."""
 
 import asyncio
 import logging
@@ -18,20 +18,27 @@ _SESSIONS_PER_SLICE = 2000
 
 
 class HeartbeatLimits(msgspec.Struct, frozen=True):
-    """Seconds: of silence before a ping, after the ping before the session is dead, of a socket that takes nothing."""
+    """Limits in seconds."""
 
     ping_interval: float
+    """Silence of the client before it is pinged."""
     ping_timeout: float
+    """Silence after the ping before the session is lost."""
     outbox_stall: float
+    """Time in which the socket takes no data although data waits, before the session is lost."""
 
     @property
     def tick(self) -> float:
-        """How often all sessions are looked at: fine enough for each limit, at most once a second."""
+        """Seconds between two ticks: a quarter of the smallest limit, at most 1."""
         return min(1.0, self.ping_interval / 4, self.ping_timeout / 4, self.outbox_stall / 4)
 
 
 class Heartbeat:
-    """Silence is counted in ticks: while this process is held up no tick passes, and no client is blamed for it."""
+    """Ends sessions whose client is silent, reads too slowly, or has a login that has expired.
+
+    Silence is counted in ticks, not in seconds: while this process is blocked there is no tick, so no session is lost
+    because of a delay of the server.
+    """
 
     def __init__(self, registry: Registry, engine: Engine, offline: Offline, limits: HeartbeatLimits) -> None:
         self._registry = registry
@@ -63,7 +70,7 @@ class Heartbeat:
             log.exception("the heartbeat of session %s failed", session.info.id)
 
     def beat(self, session: Session, now: float, passed: float) -> None:
-        """One tick of one session; `now` in seconds since the epoch, for logins that expire, `passed` in seconds."""
+        """Do one tick for one session. `now`: seconds since the epoch. `passed`: seconds since the last tick."""
         session.refill(passed)
         confirm_alive(session, self._engine)
         expires_at = session.identity.expires_at
@@ -71,7 +78,7 @@ class Heartbeat:
             self._offline.lose(session, OfflineReason.EXPIRED)
         elif self._is_stalled(session):
             self._offline.lose(session, OfflineReason.SLOW)
-        elif not session.held_back:
+        elif not session.reading_paused:
             self._listen(session)
 
     def _listen(self, session: Session) -> None:
@@ -82,7 +89,7 @@ class Heartbeat:
             session.socket.ping()
 
     def _is_stalled(self, session: Session) -> bool:
-        """Whether the socket has taken nothing for too long although there is something to take."""
+        """Whether the socket has taken no data for too long although data waits."""
         if not session.outbox.blocked:
             session.stalled = (0, 0)
             return False

@@ -1,18 +1,18 @@
-"""The groups of this node's sessions: in the registry, which delivers, and in the engine, which all nodes share."""
+"""The groups of the sessions here: in the registry, for delivery, and in the engine, for the other nodes."""
 
 from msanic_core.engine.base import Engine
 from msanic_core.session.registry import Registry
 
 
 class Membership:
-    """Puts sessions of this node into groups, and takes them out. Both are no change where nothing is to be done."""
+    """Puts sessions of the node into groups, and takes them out. A call that changes nothing is no error."""
 
     def __init__(self, registry: Registry, engine: Engine) -> None:
         self._registry = registry
         self._engine = engine
 
     async def join(self, session_id: str, group: str) -> bool:
-        """Put a session into a group; False when it is not (or no longer) here."""
+        """Put a session into a group. Returns False if the session is not here, or not any more."""
         session = self._registry.get(session_id)
         if session is None:
             return False
@@ -21,7 +21,7 @@ class Membership:
         return True
 
     async def leave(self, session_id: str, group: str) -> bool:
-        """Take a session out of a group; False when it is not (or no longer) here."""
+        """Take a session out of a group. Returns False if the session is not here, or not any more."""
         session = self._registry.get(session_id)
         if session is None:
             return False

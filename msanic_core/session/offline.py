@@ -1,4 +1,4 @@
-"""What happens when a session is lost: out of the registry, socket closed, job in the engine, every plugin told."""
+"""What happens when a session is lost: registry, socket, engine, then `ws_offline` of every plugin."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from msanic_core.session.state import SessionState
 log = logging.getLogger("msanic_core.offline")
 
 _ADOPTED_PER_TURN = 20
-"""Jobs of another node that are begun in one turn of the loop: it may have left thousands behind."""
+"""Jobs of a dead node that are started in one turn of the event loop: there may be thousands."""
 
 
 class OfflineHook(NamedTuple):
@@ -32,17 +32,20 @@ class OfflineHook(NamedTuple):
 
 
 class OfflineLimits(msgspec.Struct, frozen=True):
-    """Seconds after which a hook no longer holds up the next one, and after which it is cancelled."""
+    """Limits for one plugin's hook, in seconds."""
 
     yield_after: float
+    """The next plugin's hook is then started although this one still runs."""
     cancel_after: float
+    """The hook is then cancelled."""
 
 
 class OfflineChain:
-    """Runs the `ws_offline` hooks of all plugins, once for each lost session, as long as the engine says they are ours.
+    """Runs the `ws_offline` hooks of all plugins once for each lost session, unless another node has taken it over.
 
-    The tasks belong to this object, not to the connection: a closing socket cannot cancel them. Chains of different
-    sessions run side by side; within one, hooks start in pluggy's order, each isolated from the others.
+    The tasks belong to this object and not to the connection, so a closing socket cannot cancel them. Chains of
+    different sessions run concurrently. Within a chain hooks start in pluggy's order; an error in one does not affect
+    the next.
     """
 
     def __init__(self, registry: Registry, engine: Engine, hooks: Sequence[OfflineHook], limits: OfflineLimits) -> None:
@@ -54,19 +57,19 @@ class OfflineChain:
         self._adopted: deque[OfflineJob] = deque()
         self._context = copy_context()
         self.leaving = 0
-        """How many sessions the engine has yet to take out, for as long as its store is away."""
+        """Sessions that are being unregistered from the engine now. It grows while the store is unavailable."""
 
     @property
     def plugins(self) -> list[str]:
-        """The plugins that have to be told, in the order of their hooks."""
+        """The names of the plugins with a `ws_offline`, in the order of their hooks."""
         return [hook.plugin for hook in self._hooks]
 
     def lose(self, session: Session, reason: OfflineReason, code: int | None = None, text: str = "") -> bool:
-        """See `Offline.lose`. True for the one call that ended the session."""
+        """See `Offline.lose`. Returns True for the call that ended the session, False for every later one."""
         if not self._registry.remove(session):
             return False
         if reason is OfflineReason.CLOSED:
-            # Only a connection that ends in order shows that what was written has also arrived.
+            # Only a clean close shows that the client has received everything that was written.
             session.outbox.flush()
             confirm_written(session, self._engine)
         session.close(reason, code, text)
@@ -75,10 +78,10 @@ class OfflineChain:
         return True
 
     def give_up(self, session: Session) -> None:
-        """End a session of which nobody knows whether the engine has registered it. No plugin is told."""
+        """End a session whose registration failed, so that the engine may or may not have it. No hook is called."""
         if self._registry.remove(session):
             session.close(OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
-        self._track(self._withdraw(session.info))
+        self._track(self._undo_registration(session.info))
 
     def drop_sessions(self) -> None:
         """See `Delivery.drop_sessions`.
@@ -86,7 +89,9 @@ class OfflineChain:
         For a session that is still opening we do not know yet which node owns it; `Engine.unregister` tells us later.
         """
         sessions = self._registry.all()
-        log.warning("others hold this node for dead: closing its %d sessions, others tell the plugins", len(sessions))
+        log.warning(
+            "other nodes consider this one dead: closing its %d sessions; those nodes call ws_offline", len(sessions)
+        )
         for session in sessions:
             if session.state is SessionState.OPENING:
                 self.lose(session, OfflineReason.SHUTDOWN)
@@ -94,15 +99,15 @@ class OfflineChain:
                 session.close(OfflineReason.SHUTDOWN)
 
     def adopt(self, job: OfflineJob) -> None:
-        """See `Delivery.adopt`. The plugins come in the order of their hooks here."""
+        """See `Delivery.adopt`. The hooks run in this node's order."""
         if not self._adopted:
-            self._track(self._begin_adopted())
+            self._track(self._start_adopted())
         self._adopted.append(job)
 
     async def drain(self, deadline: float, grace: float = 1.0) -> int:
-        """Wait for all chains until the loop's clock shows `deadline`; returns how many hooks had to be cancelled.
+        """Wait for all chains until the loop's clock shows `deadline`, then cancel the rest; returns how many.
 
-        `grace`: seconds that those which are cancelled may take to end.
+        `grace`: seconds that cancelled chains and hooks get to end.
         """
         loop = asyncio.get_running_loop()
         while self._tasks and loop.time() < deadline:
@@ -125,15 +130,15 @@ class OfflineChain:
             await asyncio.wait({session.opened})
         if not session.registered:
             return
-        info = await self._take_out(session, reason)
+        info = await self._unregister_lost(session, reason)
         if info is None:
             log.warning("session %s was taken over by another node, which tells the plugins", session.info.id)
             return
         if session.online is not None:
             await asyncio.wait({session.online}, timeout=self._limits.yield_after)
-        await self._tell(self._hooks, info, reason)
+        await self._run_hooks(self._hooks, info, reason)
 
-    async def _take_out(self, session: Session, reason: OfflineReason) -> SessionInfo | None:
+    async def _unregister_lost(self, session: Session, reason: OfflineReason) -> SessionInfo | None:
         info = msgspec.structs.replace(session.info, groups=tuple(sorted(session.groups)))
         try:
             return await self._unregister(info, reason, self.plugins)
@@ -141,7 +146,7 @@ class OfflineChain:
             log.exception("session %s cannot be taken out of the engine; the plugins are told all the same", info.id)
             return msgspec.structs.replace(info, closed_at=time.time())
 
-    async def _withdraw(self, info: SessionInfo) -> None:
+    async def _undo_registration(self, info: SessionInfo) -> None:
         try:
             await self._unregister(info, OfflineReason.SHUTDOWN, ())
         except Exception:
@@ -154,18 +159,18 @@ class OfflineChain:
         finally:
             self.leaving -= 1
 
-    async def _begin_adopted(self) -> None:
+    async def _start_adopted(self) -> None:
         while self._adopted:
             for _ in range(min(len(self._adopted), _ADOPTED_PER_TURN)):
                 job = self._adopted.popleft()
                 hooks = [hook for hook in self._hooks if hook.plugin in job.plugins]
                 missing = [
-                    OfflineHook(plugin, _not_here(plugin)) for plugin in job.plugins if plugin not in self.plugins
+                    OfflineHook(plugin, _missing_hook(plugin)) for plugin in job.plugins if plugin not in self.plugins
                 ]
-                self._track(self._tell([*hooks, *missing], job.session, job.reason))
+                self._track(self._run_hooks([*hooks, *missing], job.session, job.reason))
             await asyncio.sleep(0)
 
-    async def _tell(self, hooks: Sequence[OfflineHook], info: SessionInfo, reason: OfflineReason) -> None:
+    async def _run_hooks(self, hooks: Sequence[OfflineHook], info: SessionInfo, reason: OfflineReason) -> None:
         loop = asyncio.get_running_loop()
         for hook in hooks:
             if not await self._engine.holds(info.id):
@@ -178,7 +183,7 @@ class OfflineChain:
             returned = loop.create_future()
             task = self._track(self._call(hook, info, reason, returned))
             await asyncio.wait({task}, timeout=self._limits.yield_after)
-            # It may also wait for the store, which is not the plugin's doing.
+            # After the hook the task marks it as done in the store: that wait is not the plugin's fault.
             if not returned.done():
                 log.warning(
                     "plugin %s: ws_offline for session %s takes over %g s; the next plugin goes on without it",
@@ -213,14 +218,15 @@ class OfflineChain:
             log.exception("plugin %s: ws_offline for session %s is not marked as done", hook.plugin, info.id)
 
     def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # In the server's context, which its database is in: sessions are lost in that of whoever notices it.
+        # Use the server's contextvars, where the database is set. The caller may run in any other context, such as a
+        # request's.
         task = asyncio.get_running_loop().create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-def _not_here(plugin: str) -> Callable[[SessionInfo, OfflineReason], Awaitable[None]]:
+def _missing_hook(plugin: str) -> Callable[[SessionInfo, OfflineReason], Awaitable[None]]:
     async def call(session: SessionInfo, _: OfflineReason) -> None:
         log.warning("plugin %s: ws_offline for session %s is left out, the plugin is not here", plugin, session.id)
 

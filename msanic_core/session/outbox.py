@@ -1,8 +1,8 @@
 """What a session still has to send: bounded in bytes, written once per turn of the event loop.
 
-Nobody who sends ever waits for a socket. Frames gather here and leave together at the end of the loop's turn, answers
-and pushes alike: each write costs more than most messages, and writes of many sockets in a row cost less than the same
-writes with reads in between. When the socket takes no more, frames wait here up to a bound.
+A sender never waits for a socket. Frames, replies and pushes alike, are collected here and written together at the end
+of the loop's turn: one write costs more than handling most messages, and many writes in a row cost less than the same
+writes with reads in between. While the socket takes no data, frames wait here up to a limit.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from msanic_core.session.socket import Socket
 
 
 class Flusher:
-    """Writes out, once per turn of the loop, every outbox that got something in that turn."""
+    """Writes out, once per turn of the event loop, every outbox that got frames in that turn."""
 
     __slots__ = ("_dirty", "_loop", "expected")
 
@@ -20,16 +20,16 @@ class Flusher:
         self._loop = loop
         self._dirty: list[Outbox] = []
         self.expected = False
-        """Whether somebody is going to call `flush` within this turn, as who works off what was read does."""
+        """Whether a caller, such as the intake, will call `flush` in this turn: then no callback is scheduled."""
 
     def add(self, outbox: "Outbox") -> None:
-        """Have this outbox written out at the end of the turn."""
+        """Write this outbox out at the end of the turn."""
         if not self._dirty and not self.expected:
             self._loop.call_soon(self.flush)
         self._dirty.append(outbox)
 
     def flush(self) -> None:
-        """Write out every outbox that was added; the loop calls it, at the end of the turn."""
+        """Write out every outbox that was added. Called at the end of the turn, by the loop or by the intake."""
         self.expected = False
         dirty, self._dirty = self._dirty, []
         for outbox in dirty:
@@ -38,11 +38,11 @@ class Flusher:
 
 
 class Outbox:
-    """The frames one session has yet to send.
+    """The frames that one session has not sent yet.
 
-    `limit` is in bytes. While the socket takes no more it covers what waits here plus what the transport holds; beyond
-    it `on_overflow` is called once. While the socket takes data every frame is accepted, however long, and what exceeds
-    the limit is written at once.
+    `limit` is in bytes. While the socket takes no data it applies to the frames here plus the transport's buffer; above
+    it `on_overflow` is called once. While the socket takes data every frame is accepted, whatever its length, and once
+    more than the limit waits it is written at once.
     """
 
     __slots__ = ("_drained", "_first", "_flusher", "_limit", "_on_overflow", "_rest", "_size", "_socket", "blocked",
@@ -53,7 +53,7 @@ class Outbox:
         self._flusher = flusher
         self._limit = limit
         self._on_overflow: Callable[[], None] | None = on_overflow
-        # One frame for each turn is the usual case, and needs no list.
+        # One frame in a turn is the usual case: it needs no list.
         self._first: bytes | None = None
         self._rest: list[bytes] | tuple[()] = ()
         self._size = 0
@@ -64,7 +64,7 @@ class Outbox:
         """Highest durable id among the frames sent so far; see `settled_id`."""
 
     def send(self, frame: bytes) -> None:
-        """Queue a complete frame. Never blocks, never raises; nothing happens once the outbox is closed."""
+        """Queue a complete frame. Never blocks and never raises. Does nothing once the outbox is closed."""
         if self._on_overflow is None:
             return
         if self._first is None:
@@ -86,7 +86,7 @@ class Outbox:
             self._flusher.add(self)
 
     def flush(self) -> None:
-        """Write what waits in one call, unless the socket takes no more."""
+        """Write all waiting frames in one call, unless the socket takes no data."""
         data = self._first
         if data is not None and not self.blocked:
             if self._rest:
@@ -101,7 +101,7 @@ class Outbox:
         return not self.blocked and 2 * self._size < self._limit
 
     def drained(self) -> "asyncio.Future[None]":
-        """Give a future for there being room, or the outbox being closed. For one waiter: the replay of an inbox."""
+        """Return a future: done when there is room or the outbox is closed. For one waiter, the replay."""
         drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._on_overflow is None or self.has_room():
             drained.set_result(None)
@@ -110,17 +110,17 @@ class Outbox:
         return drained
 
     def settled_id(self) -> int:
-        """`written_id` once everything up to it has left this process, else 0."""
+        """`written_id` if the kernel has taken everything up to it, else 0."""
         return self.written_id if self._first is None and not self._socket.buffered() else 0
 
     def block(self, blocked: bool) -> None:
-        """The socket takes no more, or takes again."""
+        """Note that the socket takes no data (True), or takes data again (False)."""
         self.blocked = blocked
         if not blocked:
             self.flush()
 
     def close(self) -> None:
-        """Write what waits (into the transport's buffer if need be) and take nothing more."""
+        """Write all waiting frames, if necessary into the transport's buffer, and accept no more."""
         self.blocked = False
         self.flush()
         self._on_overflow = None

@@ -7,7 +7,7 @@ from msanic_core.session.session import Session
 
 
 class Registry:
-    """Who is connected here. Removal compares the session, not the user: an old socket cannot remove a new session."""
+    """The sessions here. `remove` compares the session, not the user: an old socket cannot remove a new session."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -23,14 +23,14 @@ class Registry:
         return list(self._sessions.values())
 
     def add(self, session: Session) -> None:
-        """Take in a new session."""
+        """Add a new session."""
         info = session.info
         self._sessions[info.id] = session
         self._users.setdefault(info.user, {})[info.id] = session
         self._addresses[info.address] += 1
 
     def remove(self, session: Session) -> bool:
-        """Let a session go; True exactly once for each session that was added."""
+        """Remove a session. Returns True exactly once for each session that was added."""
         info = session.info
         if self._sessions.get(info.id) is not session:
             return False
@@ -48,7 +48,7 @@ class Registry:
         return self._sessions.get(session_id)
 
     def at_address(self, address: str) -> int:
-        """How many sessions come from an address."""
+        """The number of sessions from a network address."""
         return self._addresses[address]
 
     def of_user(self, user: str) -> Iterable[Session]:
@@ -56,11 +56,11 @@ class Registry:
         return self._users.get(user, {}).values()
 
     def of_group(self, group: str | None) -> Iterable[Session]:
-        """The sessions in a group, or all with None. Not to be iterated while sessions are added or removed."""
+        """The sessions in a group; None: all sessions. Not to be iterated while sessions are added or removed."""
         return (self._sessions if group is None else self._groups.get(group, {})).values()
 
     def join(self, session: Session, group: str) -> bool:
-        """Put a session into a group; False if it is no longer here or was in it."""
+        """Put a session into a group. Returns False if the session is not here any more, or was in the group."""
         if self._sessions.get(session.info.id) is not session or group in session.groups:
             return False
         session.groups.add(group)
@@ -68,7 +68,7 @@ class Registry:
         return True
 
     def leave(self, session: Session, group: str) -> bool:
-        """Take a session out of a group; False if it was not in it."""
+        """Take a session out of a group. Returns False if it was not in the group."""
         if group not in session.groups:
             return False
         session.groups.discard(group)

@@ -1,4 +1,4 @@
-"""Hands a session what waits in its user's inbox, in order, before anything newer."""
+"""Sends a session the messages in its user's inbox, in order, before any newer message."""
 
 import asyncio
 import logging
@@ -17,23 +17,26 @@ log = logging.getLogger("msanic_core.replay")
 
 _PAGE = 100
 _PAUSE = 1.0
-"""Seconds before a store that is away is asked again."""
+"""Seconds between two attempts while the store is unavailable."""
 
 Welcome = Callable[[SessionInfo, str], Push]
 """Makes `sys.welcome` for a session and an epoch."""
 
 
 def confirm_written(session: Session, engine: Engine) -> None:
-    """Acknowledge for a client that does not do so itself: closing in order, it has what had left this process."""
+    """For a client that cannot acknowledge: after a clean close it has received everything that was written."""
     if not session.acknowledges and (settled := session.outbox.settled_id()):
         engine.acknowledge(session.info.user, session.info.client, settled)
 
 
 def confirm_alive(session: Session, engine: Engine) -> None:
-    """Acknowledge for such a client at each tick: heard from since the last one, it has what had left by then."""
+    """For a client that cannot acknowledge, at each tick of the heartbeat.
+
+    If the client sent anything since the last tick, it has received everything written before that tick.
+    """
     if session.acknowledges:
         return
-    if session.settled_id and not session.quiet and not session.held_back:
+    if session.settled_id and not session.quiet and not session.reading_paused:
         engine.acknowledge(session.info.user, session.info.client, session.settled_id)
         if session.outbox.written_id == session.settled_id:
             session.outbox.written_id = 0
@@ -41,11 +44,11 @@ def confirm_alive(session: Session, engine: Engine) -> None:
 
 
 class Replay:
-    """Reads an inbox page by page into an outbox, no faster than the client takes it.
+    """Reads an inbox page by page into an outbox, as fast as the client reads.
 
-    While a replay runs, live durable messages pass the session over: they are in the inbox too, and the replay comes
-    to them. It ends when the inbox was read to its end and nothing has passed the session over meanwhile, so that no
-    message is sent twice or out of order. There is one at a time for each session.
+    While a replay runs, new durable messages are not sent to the session directly: they are in the inbox too, and the
+    replay reads them there. It ends at the end of the inbox if no message has come since the last page was read. So no
+    message is sent twice or out of order. A session has at most one replay at a time.
     """
 
     def __init__(self, engine: Engine, offline: Offline, welcome: Welcome) -> None:
@@ -55,10 +58,10 @@ class Replay:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def first_page(self, session: Session, after: int | None) -> InboxPage:
-        """Begin above an id (None: above the client's acknowledged position); `run` has to follow.
+        """Read the first page after an id; None: after the id that the client has acknowledged. Then call `run`.
 
-        The session is marked as replaying, and welcomed where it has not been in the inbox's epoch. When this raises,
-        as `Engine.inbox` does, the session is where it was.
+        Marks the session as replaying, and sends `sys.welcome` if the client does not know the inbox's epoch yet.
+        Raises what `Engine.inbox` raises; then the session is live again.
         """
         session.inbox = InboxState.REPLAYING
         try:
@@ -72,10 +75,10 @@ class Replay:
         return page
 
     async def run(self, session: Session, page: InboxPage | None = None) -> None:
-        """Send this page and all that follow it; without one, what follows the last id that the session received.
+        """Send this page and all following ones; without a page, everything after the last id the session received.
 
-        A store that is away is waited for. When the inbox cannot be read for another reason the session is closed with
-        1013, to be replayed on its next connection.
+        While the store is unavailable this waits. If the inbox cannot be read for another reason the session is closed
+        with 1013, and the client gets the messages on its next connection.
         """
         try:
             await self._send_all(session, page)
@@ -84,12 +87,12 @@ class Replay:
             self._offline.lose(session, OfflineReason.SHUTDOWN, CloseCode.TRY_LATER)
 
     def catch_up(self, session: Session) -> None:
-        """Send what follows the last id that the session received. A replay that is under way comes to it."""
+        """Send every message after the last id the session received. If a replay runs already, it does so."""
         if session.inbox is not InboxState.LIVE:
             session.inbox = InboxState.BEHIND
             return
         session.inbox = InboxState.REPLAYING
-        # In a new context: in that of the caller may be a whole request.
+        # An empty context: the caller's may hold a whole request.
         task = asyncio.get_running_loop().create_task(self.run(session), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -109,11 +112,11 @@ class Replay:
             await session.outbox.drained()
             session.send_durable(message)
         if not page.messages:
-            # All before it was trimmed, or the client claimed to have more than there is.
+            # Every message was trimmed, or the client has claimed an id that does not exist yet.
             session.received = page.last_id
 
     async def _read_on(self, session: Session) -> InboxPage | None:
-        """The next page; None when the session was closed while the store was away."""
+        """The next page; None if the session was closed while the store was unavailable."""
         waits = False
         while not session.closed:
             try:
@@ -134,7 +137,7 @@ class Replay:
             if session.acknowledges:
                 session.outbox.send(session.codec.push(self._welcome(info, page.epoch)))
             if emptied:
-                # The id that was read after is not one of this inbox.
+                # `after` was an id of the old inbox, not of this one.
                 session.received = 0
                 return await self._read(session, None)
         return page

@@ -27,7 +27,7 @@ _CLOSED: Final = SessionState.CLOSED
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
-    """`queue`: commands that may wait. `rate`: frames per second, 0 for no limit. `burst`: frames at once."""
+    """`queue`: commands that may wait. `rate`: frames per second, 0: no limit. `burst`: size of the token bucket."""
 
     queue: int
     rate: int
@@ -40,26 +40,26 @@ class Receiver(ABC):
 
     @abstractmethod
     def receive(self, session: Session, payload: str | bytes) -> None:
-        """Work off one complete message: text as str, binary as bytes."""
+        """Process one complete message: text as str, binary as bytes."""
 
     @abstractmethod
     def writable(self, session: Session) -> None:
-        """Go on with what waits: the socket takes answers again."""
+        """Process waiting commands: the socket takes replies again."""
 
 
 class Offline(Protocol):
     """Where a session goes when it is lost: the offline chain."""
 
     def lose(self, session: Session, reason: OfflineReason, code: int | None = None, text: str = "") -> bool:
-        """End a session, once. `code` and `text` replace the close code and text that belong to `reason`."""
+        """End a session; later calls do nothing. `code`, `text`: in place of the close code and text of `reason`."""
 
 
 class Session(SocketReceiver):
-    """A connection that has logged in. The socket adapter calls what `SocketReceiver` lists.
+    """A connection that has logged in. The socket adapter calls the methods of `SocketReceiver`.
 
-    `waiting` holds decoded commands that came while another one was `busy`, or while answers had nowhere to go; when
-    `limits.queue` of them wait, the socket is not read from until half are done. `tokens` is the bucket for commands
-    and control frames; `quiet` counts heartbeat ticks without any frame from the client.
+    `waiting` holds decoded commands that came while another command ran (`busy`) or while the socket took no data.
+    When `limits.queue` of them wait, the socket is not read until half are done. `tokens` is the token bucket for
+    commands and control frames. `quiet` counts heartbeat ticks without a frame from the client.
     """
 
     __slots__ = ("_limits", "_offline", "_paused", "_receiver", "acknowledges", "busy", "codec", "context",
@@ -84,71 +84,72 @@ class Session(SocketReceiver):
         self.socket = socket
         self.codec = codec
         self.acknowledges = acknowledges
-        """Whether the client acknowledges durable messages itself; else they count as received when written."""
+        """Whether the client sends `sys.ack`. For other clients see `replay.confirm_alive`."""
         self.outbox: Outbox
         self.groups: set[str] = set()
         self.contexts: dict[str, Any] = {}
-        """By plugin: what its handlers get as `ctx`."""
+        """By the plugin's name: the `ctx` of its handlers."""
         self.context: Any = None
-        """The one of `contexts` that was used last, that of the plugin `context_plugin`: most often it is the next."""
+        """The last used of `contexts`, of the plugin `context_plugin`: most often it is also the next."""
         self.context_plugin = ""
         self.quick = True
-        """Whether the dispatcher's quick way to decode is worth trying for this client."""
+        """Whether the dispatcher tries to decode the envelope and the typed data in one step for this client."""
         self.busy = False
         self.running = 0
-        # Of ten thousand connections few ever have something here: what is empty is not looked up in memory.
+        # Few of ten thousand sessions ever have a waiting command: an empty tuple costs no memory.
         self.waiting: deque[Any] | tuple[()] = ()
         self.state = SessionState.OPENING
         self.inbox = InboxState.LIVE
         self.opened: asyncio.Future[None] | None = None
-        """Done when the session is registered and welcomed, or refused; None before and afterwards."""
+        """Done when the session has been registered and welcomed, or refused; None before and afterwards."""
         self.registered = False
-        """Whether the engine has it. Of one that was never registered no plugin is told."""
+        """Whether the engine has registered it. Otherwise no `ws_offline` is called for it."""
         self.received = 0
-        """Highest durable id that was handed to it, or known to have been before it; 0: nothing is known."""
+        """The highest durable id that the session was sent or had before; 0: unknown."""
         self.epoch = ""
-        """Of which inbox `received` is an id, see `InboxPage.epoch`; "" before the first replay."""
+        """The epoch of the inbox that `received` belongs to, see `InboxPage.epoch`; "" before the first replay."""
         self.lost_before = 0
-        """How many durable messages the inbox has dropped unsent: the next one that is sent says so."""
+        """Durable messages that the inbox dropped before they were sent: the next message reports the number."""
         self.online: asyncio.Task[None] | None = None
-        """The `ws_online` hooks of this session, while they run: `ws_offline` comes after them."""
+        """The task of the `ws_online` hooks: `ws_offline` runs after them."""
         self.tokens: float = float(limits.burst)
         self.quiet = 0
         self.settled_id = 0
-        """Highest durable id that had left this process at the last heartbeat tick."""
+        """The highest durable id that the kernel had taken at the last heartbeat tick; 0: none."""
         self.stalled = (0, 0)
+        """Bytes in the transport's buffer at the last heartbeat tick, and ticks in which the number did not change."""
         self._limits = limits
         self._receiver = receiver
         self._offline = offline
         self._paused = False
 
     def message(self, payload: str | bytes) -> None:
-        """A complete message came in."""
-        # As `control`, without the call: this is once per message.
+        """Take a complete message from the client."""
+        # The same as `control`, inlined: this runs once per message.
         self.quiet = 0
         self.tokens -= 1
         if self.tokens < 0:
-            self._overdraw()
+            self._out_of_tokens()
         if self.state is not _CLOSED:
             self._receiver.receive(self, payload)
 
     def control(self) -> None:
-        """A ping or pong came in: it counts as a message does."""
+        """Note a ping or pong from the client: it takes a token, as a message does."""
         self.quiet = 0
         self.tokens -= 1
         if self.tokens < 0:
-            self._overdraw()
+            self._out_of_tokens()
 
-    def _overdraw(self) -> None:
+    def _out_of_tokens(self) -> None:
         if self._limits.rate:
             self._offline.lose(self, OfflineReason.RATE)
 
     def refill(self, seconds: float) -> None:
-        """Put tokens back for the time that has passed."""
+        """Add the tokens of the seconds that have passed."""
         self.tokens = min(float(self._limits.burst), self.tokens + self._limits.rate * seconds)
 
-    def wait_in_line(self, command: Any) -> None:
-        """Keep a command for later; hold the client back when too many wait."""
+    def enqueue(self, command: Any) -> None:
+        """Queue a command; pause reading when too many wait."""
         if not self.waiting:
             self.waiting = deque()
         self.waiting.append(command)
@@ -156,19 +157,19 @@ class Session(SocketReceiver):
             self._paused = True
             self.socket.pause_reading()
 
-    def line_moved(self) -> None:
-        """Commands were taken from `waiting`: let the client send again when half of the line is free."""
+    def dequeued(self) -> None:
+        """Commands were taken from `waiting`: resume reading when half of the queue is free."""
         if self._paused and 2 * len(self.waiting) <= self._limits.queue:
             self._paused = False
             self.socket.resume_reading()
 
     @property
     def closed(self) -> bool:
-        """Whether its life is over."""
+        """Whether it has ended."""
         return self.state is _CLOSED
 
     def opening_ended(self) -> None:
-        """It is registered and welcomed, or was closed before it came so far."""
+        """The session is registered and welcomed, or was closed or refused before that."""
         if self.state is _OPENING:
             self.state = SessionState.OPEN
         opened, self.opened = self.opened, None
@@ -177,21 +178,21 @@ class Session(SocketReceiver):
 
     @property
     def crowded(self) -> bool:
-        """Whether as many concurrent commands run as may wait."""
+        """Whether the limit of concurrent commands is reached; it is that of the queue."""
         return self.running >= self._limits.queue
 
     @property
     def occupied(self) -> bool:
-        """Whether a command has to wait for others that came before it."""
+        """Whether a command has to wait for an earlier one."""
         return self.busy or bool(self.waiting)
 
     @property
-    def held_back(self) -> bool:
-        """Whether we ourselves do not read from the client, so that its silence says nothing."""
+    def reading_paused(self) -> bool:
+        """Whether the server does not read from the client, so that its silence means nothing."""
         return self._paused or self.outbox.blocked or self.state is _OPENING
 
     def send_durable(self, push: Push) -> None:
-        """Send a message that has an id, and with it how many before it were lost."""
+        """Send a message that has an id, with the number of messages lost before it."""
         assert push.id is not None, "only durable messages have a place in the inbox"
         frame = self.codec.push(msgspec.structs.replace(push, lost=self.lost_before))
         self.lost_before = 0
@@ -199,17 +200,17 @@ class Session(SocketReceiver):
         self.outbox.send(frame)
 
     def writable(self, yes: bool) -> None:
-        """The socket takes data again, or takes no more."""
+        """Note that the socket takes data again (True), or takes no data (False)."""
         self.outbox.block(not yes)
         if yes:
             self._receiver.writable(self)
 
     def connection_lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
-        """The connection is gone or going, for a reason that lies with the client or the network."""
+        """End the session: the client or the network has ended the connection."""
         self._offline.lose(self, reason, code, text)
 
     def close(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
-        """End the connection; only the offline chain calls this, after the registry let the session go."""
+        """Close the connection. Call this only after `Registry.remove` has returned True."""
         self.state = _CLOSED
         self.waiting = ()
         if code is None:

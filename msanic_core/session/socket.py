@@ -1,4 +1,4 @@
-"""What a session and the connection that carries it ask of each other."""
+"""The two interfaces between a session and the connection that carries it."""
 
 from abc import abstractmethod
 from typing import Protocol
@@ -10,39 +10,39 @@ from msanic_core.wire import MessageReceiver
 
 
 class Socket(Protocol):
-    """What a session needs of its connection; `transport/websocket.py` has the real one."""
+    """What a session calls on its connection; `transport/websocket.py` implements it."""
 
     def write(self, data: bytes) -> None:
-        """Hand complete frames to the kernel, or to the transport's buffer where it takes no more."""
+        """Write complete frames: to the kernel, or to the transport's buffer when the kernel takes no more."""
 
     def buffered(self) -> int:
-        """Bytes handed over that the kernel has not taken yet."""
+        """Written bytes that the kernel has not taken yet."""
 
     def ping(self) -> None:
         """Send a ping frame."""
 
     def pause_reading(self) -> None:
-        """Stop reading from the peer: TCP then holds it back."""
+        """Stop reading from the client: TCP flow control then stops it."""
 
     def resume_reading(self) -> None:
         """Read again."""
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame and end the connection, by force when the peer does not follow in time."""
+        """Send a close frame and end the connection, by force if the client does not answer it in time."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class SocketReceiver(MessageReceiver):
-    """What a connection needs of its session. All calls come from the event loop, none may block."""
+    """What a connection calls on its session. All calls come from the event loop and must not block."""
 
     @abstractmethod
     def control(self) -> None:
-        """A ping or pong."""
+        """A ping or pong has arrived."""
 
     @abstractmethod
     def writable(self, yes: bool) -> None:
-        """The socket takes data again, or takes no more."""
+        """The socket takes data again (True), or takes no data (False)."""
 
     @abstractmethod
     def connection_lost(self, reason: OfflineReason, code: int | None = None, text: str = "") -> None:
-        """The connection ended, or is about to, on the client's side; `code` and `text` are for the close frame."""
+        """The client or the network has ended the connection, or is ending it. `code`, `text`: of the close frame."""

@@ -1,34 +1,35 @@
-"""Where a session is in its life, and where it is in its user's inbox. All changes of the two are listed here."""
+"""The two states of a session: its life, and its position in the user's inbox. All transitions are listed here."""
 
 from enum import Enum
 
 
 class SessionState(Enum):
-    """A session's life, in this order; it never goes back.
+    """A session's life, in this order.
 
-    `Registration.admit` opens it, `Session.close` closes it, from either state before.
+    OPENING -> OPEN: `Session.opening_ended`, which `Registration.admit` calls.
+    OPENING or OPEN -> CLOSED: `Session.close`, after `Registry.remove` has returned True.
     """
 
     OPENING = "opening"
-    """It is in the registry and is being registered with the engine and welcomed. Nothing is read from its client."""
+    """In the registry; it is being registered with the engine and welcomed. Its client is not read from."""
     OPEN = "open"
     """Commands come in, pushes go out."""
     CLOSED = "closed"
-    """It is out of the registry, and its socket is closed or closing."""
+    """Out of the registry; its socket is closed or closing."""
 
 
 class InboxState(Enum):
     """How durable messages reach a session. The ids of a user's messages rise by 1: see `LocalDelivery`.
 
-    LIVE -> REPLAYING: a replay begins (`Replay.first_page`, `Replay.catch_up`).
-    REPLAYING -> BEHIND: a message came that the replay has yet to read (`LocalDelivery`, `Replay.catch_up`).
-    BEHIND -> REPLAYING: the replay reads the next page.
-    REPLAYING -> LIVE: the replay has read to the end.
+    LIVE -> REPLAYING: a replay begins (`Registration.admit`, `Replay.first_page`, `Replay.catch_up`).
+    REPLAYING -> BEHIND: a message arrived that the replay has not read (`LocalDelivery.to_user`, `Replay.catch_up`).
+    BEHIND -> REPLAYING: the replay reads the next page (`Replay.run`).
+    REPLAYING -> LIVE: the replay has read to the end (`Replay.run`), or its first page could not be read.
     """
 
     LIVE = "live"
-    """It is sent each message as it comes."""
+    """Each message is sent as it arrives."""
     REPLAYING = "replaying"
-    """A replay sends what is in the inbox, up to the last message that is known here."""
+    """A replay sends the messages of the inbox."""
     BEHIND = "behind"
-    """The same, and there is more in the inbox than the replay has read."""
+    """The same, and a message has arrived since the replay read its last page."""

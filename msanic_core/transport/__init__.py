@@ -1,6 +1,7 @@
-"""What carries a session: sockets, HTTP connections and the step from one to the other.
+"""The connections that carry sessions: HTTP connections, WebSockets, and the upgrade from one to the other.
 
-Everything that relies on parts of Sanic and aiofastnet that are not public is in this room. Read `http_connection.py`
-(Sanic's protocol with limits of ours), then `websocket.py` (the connection after the upgrade) and `intake.py` (what all
-sockets of an event loop read into); `listener.py` binds. `admission` and `node` import from here.
+All code that relies on non-public parts of Sanic and aiofastnet is in this room. Read `listener.py` (the HTTP server),
+`http_connection.py` (Sanic's protocol with a limit for the head), `upgrade.py` (from HTTP to WebSocket), `websocket.py`
+(the connection after the upgrade) and `intake.py` (the read buffer of all WebSockets). `admission` and `node` import
+from here.
 """

@@ -1,4 +1,4 @@
-"""Sanic's HTTP server on a listening socket: when it begins to accept, and how it lets go."""
+"""Sanic's HTTP server on a listening socket: start, end of accepting, stop."""
 
 import asyncio
 import socket
@@ -12,13 +12,13 @@ from msanic_core.transport.http_connection import HttpConnection
 
 _POLL = 0.02
 _ACCEPT_TURNS = 5
-"""So many turns of the loop, at most, lie between a socket that is accepted and the connection that it becomes."""
+"""The most turns of the event loop between the accept of a socket and its `connection_made`."""
 _FIRST_REQUEST = 0.25
-"""Seconds within which the first request follows a connection, unless it was made in advance."""
+"""Seconds in which a client sends its first request, unless it has connected in advance."""
 
 
 class Listener:
-    """The HTTP connections of an app, and the socket on which they come in.
+    """The HTTP connections of an app, and its listening socket.
 
     Not public, of Sanic 25.12: `AsyncioServer` with `startup`, `before_start`, `start_serving`, `after_start`,
     `before_stop`, `after_stop`, `connections` and `server`.
@@ -31,14 +31,15 @@ class Listener:
     @classmethod
     async def start(cls, app: "Sanic[Any, Any]", sock: socket.socket, backlog: int) -> "Listener":
         """Run the `before_server_start` listeners, then accept connections on a bound, listening socket."""
-        # Its transports are compiled and read and write the socket directly; those of the loop cost twice as much.
+        # Its transports are compiled and use the socket directly; the loop's own transports cost twice as much.
         aiofastnet.patch_loop()
         server = await app.create_server(
             sock=sock,
             protocol=HttpConnection,
             backlog=backlog,
             return_asyncio_server=True,
-            # Otherwise it would take connections before the listeners of blueprints have run.
+            # Otherwise Sanic would accept connections before the `before_server_start` listeners of blueprints have
+            # run.
             asyncio_server_kwargs={"start_serving": False},
         )
         if server is None:
@@ -50,9 +51,9 @@ class Listener:
         return cls(sock, server)
 
     async def stop_accepting(self) -> None:
-        """Take no more connections, and wait a moment for the first request of those that were just taken.
+        """Accept no more connections, and wait shortly for the first request of those that were just accepted.
 
-        If they were closed unheard, clients would be refused whom the next worker, or another one, would have served.
+        Without the wait, clients would lose connections that another worker would have served.
         """
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._sock)
@@ -69,12 +70,12 @@ class Listener:
         await self._server.before_stop()  # type: ignore[no-untyped-call]
 
     def close_idle(self) -> bool:
-        """Close the connections that have no request under way; True when no other is left."""
+        """Close the connections that have no running request. Returns True if no other connection is left."""
         idle = [connection.close_if_idle() for connection in list(self._server.connections)]
         return all(idle)
 
     async def stop(self) -> None:
-        """Cut what is left and run the `after_server_stop` listeners of blueprints."""
+        """Abort the remaining connections and run the `after_server_stop` listeners of blueprints."""
         for connection in list(self._server.connections):
             connection.abort()
         await self._server.after_stop()  # type: ignore[no-untyped-call]

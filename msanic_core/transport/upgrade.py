@@ -1,7 +1,7 @@
-"""The WebSocket upgrade: what a request has to be, and the step from HTTP to WebSocket.
+"""The WebSocket upgrade: the checks of the request, and the switch from HTTP to WebSocket.
 
-The checks are functions of the request's headers and change nothing (RFC 6455 section 4.2.1). `take_over` answers 101
-and gives the connection to its new protocol.
+The checks only read the request's headers (RFC 6455 section 4.2.1). `take_over` answers 101 and gives the connection to
+its new protocol.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from msanic_core.wire import SUBPROTOCOL_NAMES
 _VERSION = "13"
 _KEY_BYTES = 16
 _RECEIVE_BUFFER = 128 * 1024
-"""Bytes the kernel holds for a connection that is not read from."""
+"""Bytes that the kernel buffers for a connection while the server does not read from it."""
 _ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 section 1.3."""
 
@@ -39,18 +39,18 @@ class UpgradeProblem(NamedTuple):
 def websocket_handler(
     handle: Callable[[Request], Awaitable[HTTPResponse | None]],
 ) -> Callable[[Request], Coroutine[Any, Any, HTTPResponse | None]]:
-    """The Sanic handler of the WebSocket route: it may return None, after `take_over`."""
+    """Make the Sanic handler of the WebSocket route: it may return None after `take_over`."""
 
     async def websocket(request: Request) -> HTTPResponse | None:
         return await handle(request)
 
-    # Sanic's mark for handlers that may return without a response.
+    # Sanic lets handlers with this attribute return without a response.
     websocket.is_websocket = True  # type: ignore[attr-defined]
     return websocket
 
 
 def check_upgrade(request: Request) -> UpgradeProblem | None:
-    """Check the headers of a handshake, Origin apart; None if they are in order."""
+    """Check the headers of a handshake, except Origin. Returns None if they are valid."""
     headers = request.headers
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("connection", "").lower():
         return UpgradeProblem(426, "this address is a WebSocket", {"Upgrade": "websocket"})
@@ -64,7 +64,7 @@ def check_upgrade(request: Request) -> UpgradeProblem | None:
 
 
 def origin_allowed(request: Request, allowed: Collection[str]) -> bool:
-    """Whether the request comes from a page of the server's own host or of an `allowed` origin, or from no page.
+    """Whether the request comes from a page of the server's own host, of an `allowed` origin, or from no browser.
 
     Browsers send cross-site requests with cookies, and Origin tells them apart: RFC 6455 section 10.2.
     """
@@ -73,7 +73,7 @@ def origin_allowed(request: Request, allowed: Collection[str]) -> bool:
 
 
 def choose_subprotocol(request: Request) -> str | None:
-    """The first subprotocol that the client offers and we speak."""
+    """The first subprotocol offered by the client that the server supports; None if there is none."""
     # RFC 6455 section 11.3.4: the list may be spread over several header lines.
     lines = request.headers.getall("sec-websocket-protocol", [])
     offered = [name.strip() for line in lines for name in line.split(",")]
@@ -81,17 +81,17 @@ def choose_subprotocol(request: Request) -> str | None:
 
 
 def take_over(request: Request, connection: WebSocketConnection, *, subprotocol: str | None = None) -> None:
-    """Turn the connection of a WebSocket handshake that Sanic has parsed into a WebSocket, and answer 101.
+    """Answer 101 to a handshake that Sanic has parsed, and give the HTTP connection's transport to `connection`.
 
-    Afterwards the connection belongs to `connection`, paused until `WebSocketConnection.attach`; the Sanic handler that
-    called this has to return None. The headers of the handshake must have been checked.
+    The headers must have been checked. `connection` does not read before `WebSocketConnection.attach`. The Sanic
+    handler that called this must return None.
 
     Not public, of Sanic 25.12: `request.transport.get_protocol()` is the `HttpConnection`; a handler with the attribute
     `is_websocket` may return None; a request with `Upgrade: websocket` ends Sanic's connection task after it.
     """
     protocol = request.transport.get_protocol()
     assert isinstance(protocol, HttpConnection), "the app must be served with protocol=HttpConnection"
-    transport, rest = protocol.let_go()
+    transport, rest = protocol.detach()
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     transport.set_protocol(cast(asyncio.BufferedProtocol, connection))
     connection.connection_made(transport)

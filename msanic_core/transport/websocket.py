@@ -1,7 +1,6 @@
-"""The socket adapter: Sanic parses the HTTP request, then the same connection goes on as a WebSocket.
+"""The WebSocket connection: it takes over the transport after Sanic has parsed the HTTP request.
 
-`wire/reader.py` makes messages of the bytes. This file does what goes with a socket: control frames, the close
-handshake, and back-pressure.
+`wire/reader.py` decodes the bytes to messages. This file has control frames, the close handshake and back-pressure.
 """
 
 import asyncio
@@ -23,15 +22,15 @@ _PING_FRAME = server_frame(PING, b"")
 class WebSocketConnection(SocketReader):
     """One WebSocket on the server's side: the `Socket` of a session, and the protocol of its transport.
 
-    It has all that an `asyncio.BufferedProtocol` needs and is none by its class, which would keep it from being
-    compiled: aiofastnet's transports ask `is_buffered_protocol`.
+    It has the methods of `asyncio.BufferedProtocol` but does not derive from it, because mypyc could not compile it
+    then. aiofastnet's transports call `is_buffered_protocol` instead.
 
-    Nothing is read before `attach` gives the receiver. `max_message` in bytes, `close_timeout` in seconds: how long a
-    client may take to follow a close frame before the connection is cut. `on_end` is called when the socket is closed.
-    `intake`: what the socket is read into, the same for all connections of an event loop.
+    Nothing is read before `attach`. `max_message`: in bytes. `close_timeout`: seconds that a client has to answer a
+    close frame; then the connection is cut. `on_end` is called when the socket is closed. `intake`: one for all
+    connections of an event loop.
     """
 
-    __slots__ = ("_begun", "_blocked", "_close_timeout", "_closing", "_deaf", "_held", "_intake",
+    __slots__ = ("_begun", "_blocked", "_close_timeout", "_closing", "_discarding", "_held", "_intake",
                  "_on_end", "_reader", "_reading", "_receiver", "_transport", "gone", "write")  # fmt: skip
 
     def __init__(
@@ -54,22 +53,23 @@ class WebSocketConnection(SocketReader):
         self._held = False
         self._blocked = False
         self._closing = False
-        self._deaf = False
+        self._discarding = False
         self.write: Callable[[bytes], None] = _ignore
-        """See `Socket.write`: the transport's own while there is one and no close frame was sent."""
+        """See `Socket.write`: the transport's method, until a close frame is sent or the connection ends."""
         self.gone = False
         """Whether the connection has ended or is being closed."""
 
     # What the session calls
 
     def attach(self, receiver: SocketReceiver) -> None:
-        """Begin to read, for this receiver. What came before is handed over in the next turn of the loop."""
+        """Start to read, for this receiver. It gets bytes that came earlier in the next turn of the event loop."""
         self._receiver = receiver
         if self.gone:
             receiver.connection_lost(OfflineReason.LOST)
             return
         self._reader.receiver = receiver
-        # In the server's context: the loop's reader keeps the one it is made in, and in Sanic's is the whole request.
+        # In the server's context: the loop's reader keeps the context in which it is added, and Sanic's holds the
+        # request.
         asyncio.get_running_loop().call_soon(self._begin, context=self._intake.context.copy())
 
     def buffered(self) -> int:
@@ -91,14 +91,14 @@ class WebSocketConnection(SocketReader):
         self._adjust_reading()
 
     def close(self, code: int, reason: str) -> None:
-        """See `Socket.close`. Only the first call counts; without effect once the connection has ended."""
+        """See `Socket.close`. Only the first call has an effect, and none once the connection has ended."""
         if self._closing or self._transport is None:
             return
         text = reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
         self.write(server_frame(CLOSE, code.to_bytes(2, "big") + text))
         self.write = _ignore
         self._closing = self.gone = self._begun = True
-        # The client's close frame has to be read, however full its queue was; what comes before it no longer counts.
+        # Read on, even if reading was paused, for the client's close frame. Messages before it are dropped.
         self._reader.receiver = None
         self._held = self._blocked = False
         self._adjust_reading()
@@ -107,29 +107,29 @@ class WebSocketConnection(SocketReader):
     # What the transport calls
 
     def is_buffered_protocol(self) -> bool:
-        """Tell aiofastnet's transports how to hand over what they read."""
+        """Tell aiofastnet's transports to read into `get_buffer`."""
         return True
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is one size
-        """Give the room for the next read."""
+        """Return the buffer for the next read."""
         return self._intake.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read, to be worked off at the end of the turn."""
+        """Let the intake process the bytes in the buffer at the end of the turn."""
         self._intake.take(self, nbytes)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; it is not read from yet."""
+        """Keep the transport; reading starts later."""
         self._transport = cast(asyncio.Transport, transport)
-        # That of aiofastnet leaves out checks of the caller's thread and of the type, which this file answers for.
+        # aiofastnet's `write_nocheck` does not check the thread and the type of the data; this file guarantees both.
         self.write = getattr(transport, "write_nocheck", self._transport.write)
 
     def eof_received(self) -> None:
-        """Let the transport close: a client that sends no more is gone."""
+        """Let the transport close: a client that has ended its stream is gone."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it is lost, whatever the cause
-        """End."""
-        self.gone = self._closing = self._deaf = True
+        """Tell the session that the connection has ended."""
+        self.gone = self._closing = self._discarding = True
         receiver, self._receiver, self._transport = self._receiver, None, None
         self.write = self._reader.control = _ignore
         self._reader.receiver = None
@@ -139,7 +139,7 @@ class WebSocketConnection(SocketReader):
             self._on_end(self)
 
     def pause_writing(self) -> None:
-        """The transport's buffer is full: neither write more nor read what would have to be answered."""
+        """The transport's buffer is full: write no more, and read nothing that needs a reply."""
         if not self._closing:
             self._blocked = True
             self._adjust_reading()
@@ -147,7 +147,7 @@ class WebSocketConnection(SocketReader):
             self._receiver.writable(False)
 
     def resume_writing(self) -> None:
-        """The transport's buffer has drained."""
+        """The transport's buffer has drained: write and read again."""
         self._blocked = False
         self._adjust_reading()
         if self._receiver is not None:
@@ -155,9 +155,9 @@ class WebSocketConnection(SocketReader):
 
     # What the intake calls
 
-    def work_off(self, data: bytes) -> None:
-        """Hand on the messages in what was read."""
-        if not self._deaf:
+    def process(self, data: bytes) -> None:
+        """Pass the messages in these bytes to the receiver."""
+        if not self._discarding:
             try:
                 self._reader.feed(data)
             except ProtocolViolation as violation:
@@ -168,10 +168,10 @@ class WebSocketConnection(SocketReader):
         if self._transport is not None:
             self._transport.abort()
 
-    # Its own
+    # Internal
 
     def keep(self, rest: bytes) -> None:
-        """Take in what came with the HTTP request, for `attach`."""
+        """Keep bytes that came after the HTTP request, until `attach`."""
         self._reader.feed(rest)
 
     def _begin(self) -> None:
@@ -187,16 +187,16 @@ class WebSocketConnection(SocketReader):
         if not self._transport.is_closing():
             (self._transport.resume_reading if reading else self._transport.pause_reading)()
         if self._reader.waiting:
-            asyncio.get_running_loop().call_soon(self._go_on)
+            asyncio.get_running_loop().call_soon(self._process_kept)
 
-    def _go_on(self) -> None:
-        """Work off what was kept while reading was paused."""
-        self.work_off(b"")
+    def _process_kept(self) -> None:
+        """Process the bytes that were kept while reading was paused."""
+        self.process(b"")
 
     def _violated(self, violation: ProtocolViolation) -> None:
         log.info("close %d: %s", violation.code, violation.reason)
         self._end(OfflineReason.PROTOCOL, violation.code, violation.reason)
-        self._hang_up()
+        self._end_stream()
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
@@ -209,25 +209,25 @@ class WebSocketConnection(SocketReader):
     def _closed_by_client(self, payload: bytes) -> None:
         code, _ = parse_close(payload)
         self._end(OfflineReason.CLOSED, CloseCode.NORMAL if code is None else code, "")
-        self._deaf = self._reader.held = True
+        self._discarding = self._reader.held = True
         if self._transport is not None:
             self._transport.close()
 
     def _end(self, reason: OfflineReason, code: int, text: str) -> None:
-        """Close from the client's side. The receiver first: what it still has to send goes before the close frame."""
+        """Close for a reason of the client. The receiver first: its unsent frames go before the close frame."""
         if self._receiver is not None and not self._closing:
             self._receiver.connection_lost(reason, code, text)
         self.close(code, text)
 
-    def _hang_up(self) -> None:
-        """Send the end of the stream behind the close frame, and read without looking at it what still comes.
+    def _end_stream(self) -> None:
+        """Send the end of the stream after the close frame, and discard everything that still arrives.
 
-        A socket that is closed with unread data answers with a reset, which can take the close frame with it.
+        If a socket is closed with unread data the kernel sends a reset, and the client may lose the close frame.
         """
-        self._deaf = True
+        self._discarding = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
 
 
 def _ignore(*_arguments: object) -> None:
-    """Drop what comes when nobody is there for it, or no longer."""
+    """Take the place of `write` or `control` before the connection is made and after its end."""

@@ -114,14 +114,14 @@ def passes() -> None:
     [
         ({"one": plain}, "plain-t0"),
         ({"one": waiting}, "waiting-t1"),
-        ({"zeta": plain, "alpha": waiting}, "plain-t0"),
-        ({"zeta": waiting, "alpha": plain}, "waiting-t1"),
-        ({"zeta": passes, "alpha": waiting}, "waiting-t1"),
+        ({"zeta": waiting, "alpha": plain}, "plain-t0"),
+        ({"zeta": plain, "alpha": waiting}, "waiting-t1"),
+        ({"zeta": waiting, "alpha": passes}, "waiting-t1"),
     ],
     ids=["plain", "async", "first answers", "other first answers", "first has no opinion"],
 )
 def test_authenticate(raw: Raw, make_plugin: MakePlugin, hooks: dict[str, Callable[..., Any]], user: str) -> None:
-    """Of several plugins the one that comes last in the alphabet is asked first."""
+    """Plugins are asked in start order, here by name; the first answer wins."""
 
     async def main() -> None:
         plugins = {name: make_plugin(authenticate=hook) for name, hook in hooks.items()}
@@ -164,15 +164,15 @@ async def hangs() -> Identity:
         ({}, "not authenticated", False),
         ({"one": passes, "two": passes}, "not authenticated", False),
         ({"one": refuses}, "this token has expired", False),
-        ({"two": refuses, "one": plain}, "this token has expired", False),
+        ({"one": refuses, "two": plain}, "this token has expired", False),
         ({"one": fails}, "the login failed", True),
-        ({"two": fails, "one": plain}, "the login failed", True),
+        ({"one": fails, "two": plain}, "the login failed", True),
         ({"one": fails_with_a_value}, "the login failed", True),
         ({"one": fails_with_its_own_timeout}, "the login failed", True),
         ({"one": lambda: {"user": "ada"}}, "the login failed", True),
         ({"one": lambda: Identity("a\nb")}, "the login failed", True),
         ({"one": hangs}, "the login took too long", False),
-        ({"two": hangs, "one": plain}, "the login took too long", False),
+        ({"one": hangs, "two": plain}, "the login took too long", False),
     ],
 )
 def test_a_login_that_fails(
@@ -191,7 +191,7 @@ def test_a_login_that_fails(
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
-    first = max(hooks, default="")
+    first = min(hooks, default="")
     assert [record.getMessage() for record in caplog.records] == [f"plugin {first}: authenticate raised"] * logged
 
 

@@ -122,12 +122,12 @@ def test_a_held_back_client_holds_back_no_other() -> None:
             flood = [{"cmd": "test.gate", "data": number, "req": "x" * 1000} for number in range(1000)]
             ada.connection.transport.write(b"".join(frame(json.dumps(each)) for each in flood))
             [session] = server.node.registry.of_user("ada")
-            while not session.held_back:
+            while not session.reading_paused:
                 await asyncio.sleep(0)
             assert (await bob.ask("test.echo", 1))["data"] == 1
             bench.gate.set()
             assert [(await ada.next())["data"] for _ in range(1000)] == list(range(1000))
-            assert not session.held_back
+            assert not session.reading_paused
             assert not session.waiting
 
     on_server(test, queue=2)

@@ -82,11 +82,11 @@ def test_any_frame_starts_the_silence_anew(build: Build, frame: str) -> None:
 def test_the_silence_of_a_client_that_is_held_back_says_nothing(build: Build) -> None:
     async def test(house: Any, tick: Ticks) -> None:
         session = await house.session(queue=1)
-        session.wait_in_line("a command")
+        session.enqueue("a command")
         tick(session, 100)
         assert session.socket.calls == ["pause"]
         session.waiting.clear()
-        session.line_moved()
+        session.dequeued()
         tick(session, 8)
         assert session.socket.calls == ["pause", "resume", "ping"]
         assert not session.closed

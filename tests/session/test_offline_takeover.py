@@ -110,7 +110,7 @@ def test_fencing_closes_every_session_and_tells_no_plugin(build: Build, caplog: 
         assert engine.out == []
 
     run(test)
-    assert lines(caplog) == ["others hold this node for dead: closing its 3 sessions, others tell the plugins"]
+    assert lines(caplog) == ["other nodes consider this one dead: closing its 3 sessions; those nodes call ws_offline"]
 
 
 @pytest.mark.parametrize("taken", [True, False])

@@ -104,23 +104,23 @@ def test_the_socket_is_held_back_from_the_limit_down_to_half(run: Run) -> None:
     async def test(house: Any) -> None:
         session = await house.session(queue=4)
         for number in range(3):
-            session.wait_in_line(number)
+            session.enqueue(number)
         assert session.socket.calls == []
-        assert not session.held_back
+        assert not session.reading_paused
         # What one read brought still comes.
         for number in range(3, 6):
-            session.wait_in_line(number)
+            session.enqueue(number)
         assert session.socket.calls == ["pause"]
-        assert session.held_back
+        assert session.reading_paused
         for left in (5, 4, 3):
             session.waiting.popleft()
-            session.line_moved()
+            session.dequeued()
             assert session.socket.calls == ["pause"], f"{left} still wait"
         session.waiting.popleft()
-        session.line_moved()
-        session.line_moved()
+        session.dequeued()
+        session.dequeued()
         assert session.socket.calls == ["pause", "resume"]
-        assert not session.held_back
+        assert not session.reading_paused
         assert list(session.waiting) == [4, 5]
 
     run(test)
@@ -129,9 +129,9 @@ def test_the_socket_is_held_back_from_the_limit_down_to_half(run: Run) -> None:
 def test_a_line_of_one(run: Run) -> None:
     async def test(house: Any) -> None:
         session = await house.session(queue=1)
-        session.wait_in_line("x")
+        session.enqueue("x")
         session.waiting.clear()
-        session.line_moved()
+        session.dequeued()
         assert session.socket.calls == ["pause", "resume"]
 
     run(test)
@@ -141,11 +141,11 @@ def test_a_session_that_is_not_written_to_or_not_open_yet_is_held_back_too(run: 
     async def test(house: Any) -> None:
         session = await house.session()
         session.writable(False)
-        assert session.held_back
+        assert session.reading_paused
         session.writable(True)
-        assert not session.held_back
+        assert not session.reading_paused
         session.state = SessionState.OPENING
-        assert session.held_back, "reading begins when it is open"
+        assert session.reading_paused, "reading begins when it is open"
 
     run(test)
 
@@ -210,7 +210,7 @@ def test_what_waits_to_be_sent_goes_before_the_close_frame(run: Run) -> None:
         session = await house.session()
         session.writable(False)
         session.outbox.send(b"last words")
-        session.wait_in_line("a command")
+        session.enqueue("a command")
         session.connection_lost(OfflineReason.KICKED)
         assert session.socket.writes == [b"last words"]
         assert session.socket.closed == (4504, "kicked")

@@ -130,6 +130,6 @@ def test_a_connection_that_fails_takes_no_other_with_it(
     with caplog.at_level(logging.ERROR):
         asyncio.run(main())
     (record,) = caplog.records
-    assert record.getMessage() == "a connection is cut: what it sent cannot be worked off"
+    assert record.getMessage() == "a connection is cut: what it sent cannot be processed"
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], LookupError)

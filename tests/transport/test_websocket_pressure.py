@@ -145,7 +145,7 @@ def test_not_even_one_read_brings_more_commands_than_may_wait(raw: Raw, make_plu
             commands = (json.dumps({"cmd": "test.wait", "data": number}) for number in range(count))
             await client.send(b"".join(client.frame(TEXT, each) for each in commands))
             async with asyncio.timeout(10):
-                while not session.held_back:
+                while not session.reading_paused:
                     await asyncio.sleep(0)
             assert len(session.waiting) == 4
             plugins["echo"].go_on.set()
