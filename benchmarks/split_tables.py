@@ -25,7 +25,7 @@ from tortoise.context import TortoiseContext
 from tortoise.functions import Avg, Count, Max
 from tortoise.models import Model
 
-from msanic_core.db.split import SplitModel
+from msanic_core.db import SplitModel
 from msanic_core.testing import mariadb_process, postgres_process
 
 GOAL = 1.3

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 from typing_extensions import TypeVar
 
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import TransactionOutbox
 from msanic_core.engine.base import Engine, Lock
 from msanic_core.identity import Identity, SessionInfo, check_name
 from msanic_core.session.membership import Membership
@@ -49,7 +49,7 @@ class Server:
         engine: Engine,
         membership: Membership,
         db: Database,
-        outbox: Outbox,
+        outbox: TransactionOutbox,
         plugins: Mapping[str, PluginValues],
         call_hook: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
     ) -> None:

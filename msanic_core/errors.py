@@ -98,7 +98,12 @@ class RefusedError(MsanicError):
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return a hint, to append to a text, with the most similar one of `words`; "" if none is similar."""
+    nearest = closest(word, words)
+    return f"; did you mean {nearest!r}?" if nearest else ""
+
+
+def closest(word: str, words: Iterable[str]) -> str | None:
+    """Return the most similar one of `words`; None if none is similar."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1)), None)

@@ -14,11 +14,10 @@ from tortoise.context import TortoiseContext
 from msanic_core import constraints, hookspecs
 from msanic_core.codes import CLOSE_CODES, REPLY_CODES, OfflineReason, ReplyCode
 from msanic_core.config.sections import SECTIONS
-from msanic_core.db.model import Model
-from msanic_core.db.paging import Page, PageAfter
-from msanic_core.db.soft_delete import SoftDeleteModel
+from msanic_core.db import Model, Page, PageAfter, SoftDeleteModel
 from msanic_core.errors import CommandError
 from msanic_core.testing.fixtures import forget_dialects
+from tests.support import data_page
 from tests.support.constraints import problem_with
 
 ROOT = Path(__file__).parent.parent
@@ -122,22 +121,11 @@ def test_the_tests_shown_to_plugin_authors_pass(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delitem(sys.modules, "msanic_hello")
 
 
-DATA_IMPORTS = """\
-import msgspec
-from tortoise.expressions import F
-from msanic_core.commands.declaration import command
-from msanic_core.context import Context
-from msanic_core.db.paging import Page, PageAfter, page, page_after
-"""
-
-
 def test_the_models_shown_to_plugin_authors_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    section = (DOCS / "data.md").read_text().split("## The base models\n", 1)[1].split("\n## ", 1)[0]
-    *definitions, upserts = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (tmp_path / "models_of_the_page.py").write_text("\n".join([DATA_IMPORTS, *definitions]))
+    (tmp_path / "models_of_the_page.py").write_text(data_page.MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module("models_of_the_page")
-    (hint,) = re.findall(r"`(order: .*?)`", section.replace("\n", " "))
+    (hint,) = re.findall(r"`(order: .*?)`", data_page.SECTION.replace("\n", " "))
 
     async def run() -> None:
         forget_dialects()
@@ -152,8 +140,9 @@ def test_the_models_shown_to_plugin_authors_work(tmp_path: Path, monkeypatch: py
             assert listed == Page(items, 1, 1, 20)
             with pytest.raises(CommandError, match=re.escape(hint)):
                 await module.list_notes(None, module.List(order="password"))
-            assert await module.more_notes(None, module.More()) == PageAfter(items, None, 20)
-            code = compile(upserts, "docs/data.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            after = await module.more_notes(None, module.More())
+            assert after == PageAfter([module.Listed(made["id"], "b")], None, 20)
+            code = compile(data_page.UPSERTS, "docs/data.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             await eval(code, vars(module))
             assert (module.visits.count, module.created) == (6, False)
 

@@ -20,7 +20,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.config import settings_from
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import TransactionOutbox
 from msanic_core.engine.base import InboxLimits, OfflineJob
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.errors import AuthenticationError
@@ -101,7 +101,8 @@ async def called(hook: str, **available: Any) -> tuple[Any, list[tuple[str | Non
     await engine.start("n1", sent, [])
     plugins = loaded(hook)
     membership = Membership(Registry(), engine)
-    server = Server("n1", engine, membership, Database("sqlite://:memory:"), Outbox(1, None), {}, caller(plugins))
+    outbox = TransactionOutbox(1, None)
+    server = Server("n1", engine, membership, Database("sqlite://:memory:"), outbox, {}, caller(plugins))
     (implementation,) = plugins.implementations(hook)
     result = implementation.call(server=server, **available)
     return await result if inspect.isawaitable(result) else result, sent.messages

@@ -61,7 +61,7 @@ HOMES: dict[str, set[str]] = {
     "msgpack": {"wire"},
     "websockets": {"cli", "client", "testing", "wire"},
     "packaging": {"plugins"},
-    "typing_extensions": {"context", "testing"},
+    "typing_extensions": {"context", "db", "testing"},
     "mypy_extensions": {"dispatch", "session", "wire"},
     "msgspec": {"cli", "client", "commands", "config", "constraints", "db", "dispatch", "engine", "http", "identity",
                 "plugins", "session", "testing", "wire"},

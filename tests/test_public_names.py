@@ -20,15 +20,6 @@ PUBLIC = {
     "msanic_core.testing.fixtures",
 }
 
-# Submodules that are still shown, since `msanic_core.db` does not export their names yet. To be emptied.
-EXCEPTIONS = {
-    "msanic_core.db.fields",
-    "msanic_core.db.model",
-    "msanic_core.db.paging",
-    "msanic_core.db.soft_delete",
-    "msanic_core.db.split",
-}
-
 _IMPORT = re.compile(r"^(?:>>> |\.\.\. )?[ ]*from (msanic_core[\w.]*) import (\([^)]*\)|[^#\n(]+)", re.MULTILINE)
 _MODULE = re.compile(r"^(?:>>> |\.\.\. )?[ ]*import (msanic_core[\w.]*)", re.MULTILINE)
 
@@ -37,7 +28,9 @@ def sources() -> Iterator[tuple[Path, str]]:
     """Each file with what of it is shown to users."""
     for pattern in ("README.md", "docs/*.md", "plugins/*/README.md", "examples/**/*.py", "plugins/*/src/**/*.py"):
         for path in ROOT.glob(pattern):
-            yield path, path.read_text()
+            # Tortoise writes migrations, and names a field by the module that it is in.
+            if path.parent.name != "migrations":
+                yield path, path.read_text()
     for path in (ROOT / "msanic_core").rglob("*.py"):
         yield path, "\n".join(docstrings(path))
 
@@ -79,11 +72,7 @@ def test_imports_are_found_in_every_form() -> None:
 
 
 def test_imports_come_from_a_public_place() -> None:
-    assert not [found for found in FOUND if found[0] not in PUBLIC | EXCEPTIONS]
-
-
-def test_no_exception_is_left_over() -> None:
-    assert {module for module, _, _ in FOUND} >= EXCEPTIONS
+    assert not [found for found in FOUND if found[0] not in PUBLIC]
 
 
 def test_imported_names_are_there() -> None:

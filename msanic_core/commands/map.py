@@ -8,7 +8,7 @@ import msgspec
 from msanic_core.commands.clashes import describe_clash, find_clashes, keys_of
 from msanic_core.commands.declaration import MAX_NAME_BYTES, AnyCommand, Handler
 from msanic_core.commands.signature import NO_DATA
-from msanic_core.errors import PluginError
+from msanic_core.errors import PluginError, closest
 
 if TYPE_CHECKING:
     from msanic_core.wire.codecs import Codecs
@@ -70,8 +70,8 @@ class CommandMap:
         if not isinstance(cmd, str) or len(cmd) > MAX_NAME_BYTES:
             return None
         wanted_type, _, wanted_code = cmd.partition(".")
-        type_ = wanted_type if wanted_type in self._codes else _closest(wanted_type, self._codes)
-        code = None if type_ is None else _closest(wanted_code, self._codes[type_])
+        type_ = wanted_type if wanted_type in self._codes else closest(wanted_type, self._codes)
+        code = None if type_ is None else closest(wanted_code, self._codes[type_])
         return None if code is None else f"{type_}.{code}"
 
     def __iter__(self) -> Iterator[Bound]:
@@ -81,12 +81,6 @@ class CommandMap:
     def __len__(self) -> int:
         """Return the number of commands; one with a name and an id counts once."""
         return len(self._sorted)
-
-
-def _closest(word: str, words: Iterable[str]) -> str | None:
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 
 def _bind(plugin: str, each: AnyCommand, codecs: "Codecs") -> Bound:

@@ -1,4 +1,4 @@
-"""The models of each plugin, as a Tortoise app: which they are, what their tables are called, and what is wrong."""
+"""The models of each plugin, as a Tortoise app: finds them, names their tables, and checks that all fit together."""
 
 import re
 import sys
@@ -11,22 +11,23 @@ from typing import NamedTuple
 from tortoise.fields.relational import ForeignKeyFieldInstance, ManyToManyFieldInstance
 from tortoise.models import Model
 
-from msanic_core.db.outbox import models as outbox_models
+from msanic_core.errors import did_you_mean
 
 CORE_LABEL = "msanic_core"
+"""What the app of the core's own models is called."""
 MIGRATIONS_TABLE = "tortoise_migrations"
 """Where Tortoise writes down which migrations were applied."""
 PROGRESS_TABLE = "msanic_core_migration_progress"
-"""Where the core writes down how far one has come."""
+"""Where the core writes down how far a migration has come."""
 
 _WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(slots=True, frozen=True)
 class PluginApp:
-    """One plugin's models. `label`: what the app is called in references between models, as `notes.Note`.
+    """One plugin's models. `label`: the app's name in references between models, such as `notes.Note`.
 
-    `plugin`: its name, "" for the core. `migrations`: the package of its migrations, which need not be there yet.
+    `plugin`: the plugin's name, "" for the core. `migrations`: the package of its migrations, which may not exist yet.
     """
 
     label: str
@@ -36,11 +37,11 @@ class PluginApp:
 
     @classmethod
     def of(cls, plugin: str, modules: Sequence[ModuleType]) -> "PluginApp":
-        """Make the app of a plugin; its migrations are beside the first of the modules."""
+        """Make the app of a plugin. The package of its migrations is beside the first of the modules."""
         first = modules[0]
         package, _, _ = first.__name__.rpartition(".")
         if not package:
-            # Beside a module at the top would be one place for all plugins.
+            # A package beside a top-level module would be shared by all plugins.
             package = first.__name__ if hasattr(first, "__path__") else ""
         migrations = f"{package}.migrations" if package else f"{first.__name__}_migrations"
         return cls(re.sub(r"\W", "_", plugin), plugin, tuple(modules), migrations)
@@ -55,24 +56,19 @@ class PluginApp:
         return list(dict.fromkeys(model for module in self.modules for model in self.models_in(module)))
 
     def models_in(self, module: ModuleType) -> list[type[Model]]:
-        """The models of one of its modules, without those that only were imported there."""
+        """The models of one of its modules, without those that the module only imports."""
         return [model for model in _named_in(module) if model._meta.app == self.label]
 
 
 class AppFault(NamedTuple):
-    """What is wrong with the models of one plugin, or of several together; `what` is a line without their names."""
+    """What is wrong with the models of one plugin, or of several together. `what`: one line, without their names."""
 
     plugins: tuple[str, ...]
     what: str
 
 
-def core_app() -> PluginApp:
-    """The core's own models."""
-    return PluginApp(CORE_LABEL, "", (outbox_models,), "msanic_core.db.outbox.migrations")
-
-
 def check_apps(apps: Sequence[PluginApp]) -> list[AppFault]:
-    """Give each model its app and its table, and return what does not fit together. The core's app is among `apps`."""
+    """Give each model its app and its table, and return what is wrong. `apps`: with the core's own."""
     faults = [fault for app in apps for fault in _module_faults(app)]
     if not faults:
         faults.extend(_same_labels(apps))
@@ -85,11 +81,11 @@ def check_apps(apps: Sequence[PluginApp]) -> list[AppFault]:
 
 
 def referred_by(field: object) -> tuple[str, str] | None:
-    """The label of the app and the name of the model that a field refers to; None for one that refers to none."""
+    """The app's label and the name of the model that a field refers to; None if the field is no reference."""
     if not isinstance(field, ForeignKeyFieldInstance | ManyToManyFieldInstance):
         return None
     if isinstance(field, ManyToManyFieldInstance) and field._generated:
-        return None  # the other end, which Tortoise has added
+        return None  # Tortoise has added it, as the other end of a relation
     target = field.model_name
     if isinstance(target, str):
         label, _, name = target.partition(".")
@@ -122,7 +118,7 @@ def _same_labels(apps: Sequence[PluginApp]) -> Iterator[AppFault]:
 
 
 def _claim(apps: Sequence[PluginApp]) -> None:
-    """Tell each model of which app it is: Tortoise would give it to the first app that has imported it."""
+    """Set the app of each model: Tortoise would take the first app that imports it."""
     homes = {module.__name__: app for app in apps for module in app.modules}
     for app in apps:
         for module in app.modules:
@@ -130,7 +126,7 @@ def _claim(apps: Sequence[PluginApp]) -> None:
                 owner = _home(model, homes) or app
                 model._meta.app = owner.label
                 model._meta.db_table = _own_option(model, "table") or f"{owner.label}_{_snake(model.__name__)}"
-                # Tortoise takes the docstring, of which every change would want a migration.
+                # Tortoise takes the docstring: every change of that would need a migration.
                 model._meta.table_description = _own_option(model, "table_description")
 
 
@@ -181,18 +177,18 @@ def _unknown_references(apps: Sequence[PluginApp]) -> Iterator[AppFault]:
                 if pair is not None and (target := ".".join(pair)) not in known:
                     what = f"its field {model.__name__}.{name} refers to {target!r}, a model that nobody has"
                     mend = "correct it (PLUGIN.Model), or install and load the plugin"
-                    yield AppFault((app.plugin,), f"{what}; {mend}{_did_you_mean(target, known)}")
+                    yield AppFault((app.plugin,), f"{what}; {mend}{did_you_mean(target, sorted(known))}")
 
 
 def _named_in(module: ModuleType) -> list[type[Model]]:
-    """All models that a module has a name for, wherever they are from; of `__models__`, if it has that."""
+    """All models that a module has a name for, imported ones too; those in `__models__` if it has that."""
     values: Iterable[object] = getattr(module, "__models__", None) or [getattr(module, name) for name in dir(module)]
     found = [each for each in values if isclass(each) and issubclass(each, Model) and not each._meta.abstract]
     return list(dict.fromkeys(found))
 
 
 def _home(model: type[Model], homes: dict[str, PluginApp]) -> PluginApp | None:
-    """The app in one of whose modules, or below it, a model is written."""
+    """The app that a model belongs to: the model is defined in one of its modules, or in a module below it."""
     name = model.__module__
     while name:
         if name in homes:
@@ -202,16 +198,9 @@ def _home(model: type[Model], homes: dict[str, PluginApp]) -> PluginApp | None:
 
 
 def _own_option(model: type[Model], name: str) -> str:
-    """What the model's own Meta says, before Tortoise or the core have added to it."""
+    """An option in the model's own Meta, without what Tortoise or the core have added."""
     return getattr(vars(model).get("Meta"), name, None) or ""
 
 
 def _snake(name: str) -> str:
     return _WORD_END.sub("_", name).lower()
-
-
-def _did_you_mean(word: str, words: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(word, sorted(words), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""The server's database, through Tortoise ORM: its connection, and what makes plugins' models use it."""
+"""The server's database, through Tortoise ORM: its connection, and how the models of plugins use it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from msanic_core.db.apps import PluginApp
 
 CONNECTION = "default"
-"""What Tortoise calls the one connection."""
+"""Tortoise's name for the one connection."""
 _CONNECT_TIMEOUT = 10.0
 _EXTRAS = {"asyncpg": "postgres", "asyncmy": "mysql", "aiomysql": "mysql"}
 
 
 class Database:
-    """One database for all plugins. Without models nothing is imported or connected before a plugin asks for it.
+    """One database for all plugins. Without models it imports Tortoise and connects only when `connection` is called.
 
-    `url` is a Tortoise database URL: `sqlite://FILE`, `postgres://…`, `mysql://…`. `apps`: the models of the plugins,
-    which are usable once it is open, in all that is made after `enter`.
+    `url` is a Tortoise database URL: `sqlite://FILE`, `postgres://…`, `mysql://…`. `apps`: the models of the plugins.
+    Once it is open, the models can be used in every task that is created after `enter`.
     """
 
     def __init__(self, url: str, apps: Sequence[PluginApp] = ()) -> None:
@@ -39,9 +39,9 @@ class Database:
         self._opening = asyncio.Lock()
 
     def enter(self) -> None:
-        """Have the models use this database in the current context (of variables), and in what is made in it later.
+        """Make the models use this database in the current context of variables.
 
-        Tasks and callbacks take the context along from where they are made. Without models nothing happens.
+        Tasks and callbacks that are created in this context later have a copy of it. Without models nothing happens.
         """
         if self.apps:
             from tortoise.context import _current_context
@@ -50,7 +50,7 @@ class Database:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Have the models use this database within the block only."""
+        """Make the models use this database within the block only."""
         if not self.apps:
             yield
             return
@@ -58,9 +58,9 @@ class Database:
             yield
 
     async def open(self) -> None:
-        """Connect; to be called where `enter` was. Without models nothing happens.
+        """Connect, in the context in which `enter` was called. Without models nothing happens.
 
-        Raises `DatabaseUnavailableError` when the database cannot be reached, `ConfigError` when the URL is none.
+        Raises `DatabaseUnavailableError` when the database cannot be reached, `ConfigError` when the URL is wrong.
         """
         if not self.apps:
             return
@@ -78,7 +78,7 @@ class Database:
             raise ConfigError(f"the driver for db.url {self.shown_url!r} cannot be imported: {error}{mend}") from error
 
     async def connection(self) -> BaseDBAsyncClient:
-        """The connection (a pool where the database has one), for `execute_query` and its kin.
+        """The connection (a pool, except on SQLite), for `execute_query` and the like.
 
         Raises Tortoise's `DBConnectionError` if the database cannot be reached; the next call tries again.
         """
@@ -91,19 +91,19 @@ class Database:
             return context.db()
 
     async def load(self) -> None:
-        """Make Tortoise know the models, and connect to nothing."""
+        """Register the models with Tortoise without connecting."""
         with self._current():
             await self._init(self._tortoise())
 
     def unconnected(self) -> BaseDBAsyncClient:
-        """The connection as it is: after `load` it is none yet."""
+        """The connection object, which may not be connected yet: after `load` it is not."""
         return self._tortoise().db()
 
     @asynccontextmanager
     async def another_connection(self) -> AsyncIterator[BaseDBAsyncClient]:
-        """A single connection apart from all others, for the block. Raises Tortoise's `DBConnectionError`."""
+        """A connection of its own for the block, outside of the pool. Raises Tortoise's `DBConnectionError`."""
         client = self._tortoise().connections._create_connection(CONNECTION)
-        # What a pool is made with, where there is one.
+        # Where the driver has pools, this is one of one connection.
         client.pool_minsize = client.pool_maxsize = 1  # type: ignore[attr-defined]
         try:
             await self._reach(client)
@@ -120,14 +120,14 @@ class Database:
 
     @property
     def shown_url(self) -> str:
-        """The URL without what may be secret."""
+        """The URL without user, password and query."""
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{parts.path}"
 
     def config(self) -> dict[str, Any]:
-        """What Tortoise calls its configuration."""
-        # Tortoise insists on an app with a module.
+        """The configuration for Tortoise."""
+        # Tortoise wants at least one app with a module.
         apps: dict[str, dict[str, Any]] = {
             app.label: {"models": [module.__name__ for module in app.modules], "default_connection": CONNECTION}
             for app in self.apps
@@ -143,7 +143,7 @@ class Database:
 
     @contextmanager
     def _current(self) -> Iterator[None]:
-        # Not `with` the context itself: that remembers one place to go back to, and is entered more than once.
+        # Not `with` the context itself: it stores one token to reset, and this is entered more than once.
         from tortoise.context import _current_context
 
         token = _current_context.set(self._tortoise())
@@ -163,10 +163,10 @@ class Database:
     async def _init(self, context: TortoiseContext) -> None:
         from tortoise.backends.base import executor
 
-        # By connection and table it keeps statements, which may have been for another kind of database.
+        # Tortoise caches statements by connection and table; they may be for another kind of database.
         executor.EXECUTOR_CACHE.clear()
         with warnings.catch_warnings():
-            # Said of a module without models.
+            # Tortoise warns of a module without models.
             warnings.simplefilter("ignore", RuntimeWarning)
             await context.init(self.config())
 
@@ -177,9 +177,9 @@ class Database:
 
         try:
             if client.capabilities.dialect == "sqlite":
-                # The driver's thread, when it cannot open the file, outlives the event loop and complains.
+                # If the driver cannot open the file, its thread outlives the event loop and logs an error. Try first.
                 sqlite3.connect(getattr(client, "filename", "")).close()
-            # Left to the first query, a failure would leave Tortoise's lock taken, and every later query would hang.
+            # Not left to the first query: if that cannot connect, Tortoise keeps a lock and all later queries hang.
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 await client.create_connection(with_db=True)
         except Exception as error:
@@ -190,6 +190,6 @@ class Database:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {_CONNECT_TIMEOUT:g} s"
-    # Tortoise's own text for MySQL is the list of all parameters.
+    # For MySQL, Tortoise's own text lists all parameters.
     cause = error.__context__ if isinstance(error.__context__, Exception) else error
     return " ".join(str(cause).split()) or type(cause).__name__

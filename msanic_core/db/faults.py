@@ -1,7 +1,7 @@
-"""Which exceptions of a database mean a conflict, and after which trying again can help; others are defects.
+"""Which exceptions of a database mean a conflict, and after which trying again can help; all others are defects.
 
-Told by their names and numbers: Tortoise ORM and the drivers are not imported where no plugin uses them. Tortoise hands
-on some errors of a driver as they are, and puts others into one of its own, whose first argument they are then.
+They are told by names and numbers, so that Tortoise ORM and the drivers need not be imported. Tortoise passes some
+errors of a driver on as they are, and wraps others in one of its own, with the driver's error as first argument.
 """
 
 from collections.abc import Iterator
@@ -12,42 +12,42 @@ class DatabaseFault(Enum):
     """What is wrong."""
 
     CONFLICT = "conflict"
-    """A row is there already, or another one needs it."""
+    """A row with this key exists already, or another row refers to it."""
     TRY_AGAIN = "try again"
-    """The database is away, or gave up a transaction for the sake of another."""
+    """The database is away, or ended a transaction in favour of another."""
 
 
 _MYSQL = frozenset({1040, 1053, 1205, 1213, 1927, 2002, 2003, 2006, 2013, 2014, 2055})
-"""Too many connections, shutting down, waited too long for a lock, deadlock, killed; and the client's: cannot connect,
-gone away, lost, out of step. MySQL's reference of server and client errors."""
+"""Of the server: too many connections, shutdown, lock wait timeout, deadlock, killed. Of the client: cannot connect,
+gone away, lost, out of sync. From MySQL's reference of server and client errors."""
 _POSTGRES = ("08", "40001", "40P01", "53300", "57P01", "57P02", "57P03")
-"""How the SQLSTATE begins: connection exceptions, serialization failure, deadlock, too many connections, shutdowns,
-starting up. PostgreSQL, appendix A."""
+"""Beginnings of SQLSTATEs: connection exceptions, serialization failure, deadlock, too many connections, shutdowns,
+starting up. From PostgreSQL, appendix A."""
 _ASYNCPG = ("closed", "closing", "another operation (2) is in progress")
-"""The last: the server has said without being asked that it ends, and the end has not been read yet."""
+"""The last one: the server has announced that it closes the connection, and asyncpg has not read the end of it yet."""
 _SQLITE = ("database is locked", "unable to open database file")
 
 
 def fault_of(error: BaseException) -> DatabaseFault | None:
-    """Say what an exception of a plugin means; None: it is a defect, or no matter of a database."""
+    """What an exception of a plugin means; None: a defect, or an error that is not of a database."""
     for each in _chain(error):
         names = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(each).__mro__}
         if "tortoise.IntegrityError" in names:
             return DatabaseFault.CONFLICT
-        # Every failure to connect is one, Tortoise's own too.
+        # All errors of connecting are `ConnectionError`s, Tortoise's own too.
         if isinstance(each, ConnectionError) or _passes(each, names):
             return DatabaseFault.TRY_AGAIN
     return None
 
 
 def mysql_number(error: BaseException) -> object:
-    """MySQL's number of an error, also of one that Tortoise has put into its own; None if it has none."""
+    """MySQL's number of an error, also of one that Tortoise has wrapped; None if it has no number."""
     *_, driver = _chain(error)
     return driver.args[0] if driver.args else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception, and that of the driver within."""
+    """The exception, and the driver's exception that it wraps."""
     yield error
     if error.args and isinstance(error.args[0], BaseException):
         yield error.args[0]

@@ -1,4 +1,4 @@
-"""Fields that Tortoise has not, or not as three databases need them."""
+"""Fields that store the same on all databases. The migrations of plugins import this module by name."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, overload
@@ -14,13 +14,13 @@ TimeT = TypeVar("TimeT", datetime, datetime | None)
 class UtcDatetimeField(DatetimeField[TimeT]):
     """A point in time, stored in UTC by every database; its arguments are those of Tortoise's `DatetimeField`.
 
-    In: a `datetime` of any time zone, in rows and in filters alike. Out: one of the zone Tortoise is set to, which is
-    UTC by default.
+    It takes a `datetime` of any time zone, in rows and in filters. It gives one of the zone that Tortoise is set to, by
+    default UTC.
 
-    With Tortoise's own field, SQLite and MySQL compare what the clocks show: noon in Shanghai is not found as 4:00 UTC.
+    With Tortoise's own field, SQLite and MySQL compare local times: noon in Shanghai is not found as 4:00 UTC.
     """
 
-    # As Tortoise's, whose overloads type checkers do not carry over to another class.
+    # Copied from Tortoise: type checkers do not apply the overloads of a base class to a subclass.
     @overload
     def __init__(
         self: "UtcDatetimeField[datetime]",
@@ -45,16 +45,16 @@ class UtcDatetimeField(DatetimeField[TimeT]):
         super().__init__(auto_now, auto_now_add, **kwargs)  # type: ignore[misc]  # the overloads' self
 
     def to_db_value(self, value: Any, instance: type[Model] | Model) -> Any:
-        """See Tortoise. Parts of a time, as `at__year=2026` asks for them, stay what they are."""
+        """See Tortoise. Parts of a time, as in the filter `at__year=2026`, are not converted."""
         value = super().to_db_value(value, instance)
         return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
 
 
 class NameField(CharField[str]):
-    """A name of a user or a group: as everywhere in the core two names are the same if their bytes are.
+    """A name of a user or a group. Two names are equal if their bytes are, as everywhere in the core.
 
-    With Tortoise's `CharField`, MySQL and MariaDB take "ada", "Ada", "adá" and "ada " for one, in filters and in unique
-    keys: one user would be shown what is another's. They still do in filters for parts (`user__startswith`).
+    In Tortoise's `CharField`, MySQL and MariaDB treat "ada", "Ada", "adá" and "ada " as equal, in filters and in unique
+    keys: one user would see the rows of another. They still do so in filters such as `user__startswith`.
     """
 
     class _db_mysql:  # noqa: N801 - Tortoise looks for this name

@@ -1,11 +1,10 @@
-"""The base of plugins' models: ids, times, and rows from and into plain data."""
+"""The base of plugins' models: an id, times, and conversion of rows from and to plain data."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import msgspec
-import tortoise
-from tortoise import fields, timezone
+from tortoise import fields, models, timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.manager import Manager
 
@@ -18,14 +17,14 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 _SET_BY_THE_SERVER = frozenset({"created_at", "updated_at", "deleted_at"})
 
 
-class Model(tortoise.models.Model):
-    """A row with an `id` the database gives, and its times, which are aware and in UTC.
+class Model(models.Model):
+    """A row with an `id` that the database gives, and with times that are aware and in UTC.
 
-    `created_at` is set when the row is inserted. `updated_at` is set by whatever goes through the model: `save` (with
-    `update_fields` too), `update` and `bulk_update` of querysets, `bulk_create`, `upsert`; not by SQL of your own, nor
-    by `bulk_create(on_conflict=...)` unless `update_fields` names it.
+    `created_at` is set when the row is inserted. `updated_at` is set by `save` (with `update_fields` too), by `update`
+    and `bulk_update` of querysets, by `bulk_create` and by `upsert`. It is not set by SQL of your own, nor by
+    `bulk_create(on_conflict=...)` unless `update_fields` names it.
 
-    A manager in `Meta` replaces the model's, and should derive from `querysets.ModelManager`.
+    A manager in `Meta` replaces the model's, and should derive from `ModelManager`.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -34,14 +33,19 @@ class Model(tortoise.models.Model):
 
     _manager_class: ClassVar[type[Manager]] = ModelManager
 
-    class Meta:
-        """For Tortoise: a class of fields, no table."""
+    if TYPE_CHECKING:
+        # Type checkers want a subclass's Meta to fit its base's, which is not how Tortoise uses it.
+        Meta: ClassVar[Any]
+    else:
 
-        abstract = True
+        class Meta:
+            """For Tortoise: a class of fields, no table."""
+
+            abstract = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Tortoise hands Meta's manager down to no subclass.
+        # A subclass does not inherit the manager: Tortoise gives it a new `Manager`.
         if type(cls._meta.manager) is Manager:
             cls._meta.manager = cls._manager_class()
 
@@ -49,9 +53,9 @@ class Model(tortoise.models.Model):
     def from_struct(cls, data: msgspec.Struct, *, exclude: Collection[str] = (), **values: Any) -> Self:
         """Make a row, not saved yet, of the fields of a struct that are set (not `UNSET`), and of `values`.
 
-        `exclude`: fields of the struct that are none of the row. Raises `ValueError` if another is none, or is one the
-        server sets: the primary key, `created_at`, `updated_at`, `deleted_at`; and if a column that has no NULL gets
-        None.
+        `exclude`: struct fields that are not columns. Raises `ValueError` for any other field that is not a column, or
+        that the server sets itself (the primary key, `created_at`, `updated_at`, `deleted_at`), and for None in a
+        column without NULL.
 
             note = Note.from_struct(data, author=ctx.user)
             await note.save()
@@ -59,9 +63,9 @@ class Model(tortoise.models.Model):
         return cls(**cls._values_of(data, exclude), **values)
 
     def update_from_struct(self, data: msgspec.Struct, *, exclude: Collection[str] = ()) -> list[str]:
-        """Take the fields of a struct that are set into the row, and give the names of those that changed.
+        """Copy the fields of a struct that are set into the row, and give the names of those that changed.
 
-        Arguments and errors as for `from_struct`. Nothing is saved:
+        Arguments and errors are those of `from_struct`. Nothing is saved:
 
             await note.save(update_fields=note.update_from_struct(data, exclude=["id"]))
         """
@@ -71,10 +75,10 @@ class Model(tortoise.models.Model):
         return [name for name in values if getattr(self, name) != before[name]]
 
     def to_dict(self, fields: Iterable[str] | None = None, *, exclude: Collection[str] = ()) -> dict[str, Any]:
-        """Give the row's columns by name, as they are: the codecs encode dates, decimals, UUIDs and enums themselves.
+        """Give the row's columns by name, unconverted: the codecs encode dates, decimals, UUIDs and enums.
 
-        `fields`: which, by default all that were loaded. `exclude`: which of them not. Relations are not among them,
-        their keys (`author_id`) are. Raises `ValueError` for a name that is no column.
+        `fields`: which columns, by default all that were loaded. `exclude`: columns to leave out. Relations are left
+        out, their keys (`author_id`) are not. Raises `ValueError` for a name that is no column.
         """
         columns = self._meta.fields_db_projection
         names = [name for name in columns if hasattr(self, name)] if fields is None else list(fields)
@@ -84,7 +88,7 @@ class Model(tortoise.models.Model):
         return {name: getattr(self, name) for name in names if name not in exclude}
 
     def to_struct(self, type_: type[StructT]) -> StructT:
-        """Make a struct, each field of which is a column of the same name. Raises `ValueError` if one is none."""
+        """Make a struct: each of its fields is a column. Raises `ValueError` for a field that is no column."""
         return type_(**self.to_dict(type_.__struct_fields__))
 
     @classmethod
@@ -99,14 +103,14 @@ class Model(tortoise.models.Model):
     ) -> tuple[Self, bool]:
         """Insert the row with this unique key, or update it if it is there. Gives the row and whether it was inserted.
 
-        `values`: what to set in either case; `create`: what an inserted row has instead or besides, for values that
-        build on the old ones. However many do so at once, there is one row and no update is lost:
+        `values`: set in either case. `create`: set in an inserted row instead or besides, for values that build on the
+        old ones. If several callers do so at once, there is one row and no update is lost:
 
             await Counter.upsert({"count": F("count") + 1}, create={"count": 1}, name="visits")
 
-        Raises `ValueError` if `key` is not the primary key, a unique field or a unique set of fields, or has None in
-        it; Tortoise's `IntegrityError` for what else the table forbids; as any write, the database's error if it ends a
-        deadlock so, which happens where others delete the row again and again. Signals of Tortoise are not sent.
+        Raises `ValueError` if `key` is not the primary key, a unique field or a unique set of fields, or contains None.
+        Raises Tortoise's `IntegrityError` if another constraint is violated. As with any write, the database may end it
+        to resolve a deadlock, for instance while others keep deleting the row. Tortoise's signals are not sent.
         """
         return await upsert(cls, key, values, {**values, **(create or {})}, using_db or cls._choose_db(True))
 
@@ -136,7 +140,7 @@ class Model(tortoise.models.Model):
                 )
             value = getattr(data, name)
             if value is not msgspec.UNSET:
-                # Tortoise's encoder of JSON knows no structs.
+                # Tortoise's JSON encoder does not know structs.
                 is_json = isinstance(meta.fields_map[name], fields.JSONField)
                 values[name] = msgspec.to_builtins(value) if is_json else value
         return values

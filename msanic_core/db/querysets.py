@@ -1,4 +1,4 @@
-"""The querysets of `Model` and `SoftDeleteModel`: what they do otherwise than Tortoise's."""
+"""The querysets of `Model` and `SoftDeleteModel`, where they differ from Tortoise's."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 class ModelQuerySet(QuerySet[ModelT]):
-    """Sets `updated_at` where rows are changed without being loaded."""
+    """Sets `updated_at` when rows are changed without being loaded."""
 
     def update(self, **kwargs: Any) -> UpdateQuery:
         """As Tortoise's; `updated_at` becomes now unless it is given."""
@@ -26,10 +26,10 @@ class ModelQuerySet(QuerySet[ModelT]):
 
 
 class SoftDeleteQuerySet(ModelQuerySet[ModelT]):
-    """Marks rows as deleted where Tortoise's removes them."""
+    """Marks rows as deleted instead of removing them."""
 
     def delete(self) -> UpdateQuery:  # type: ignore[override]  # awaited it is a number of rows, as Tortoise's
-        """Mark the rows as deleted now. Awaited, it gives the number of those that were not yet."""
+        """Mark the rows as deleted now. Awaited, it gives the number of newly marked rows."""
         now = timezone.now()
         return self.filter(deleted_at__isnull=True).update(deleted_at=now, updated_at=now)
 

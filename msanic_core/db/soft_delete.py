@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tortoise import timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -16,14 +16,14 @@ from msanic_core.db.querysets import SoftDeleteManager, SoftDeleteQuerySet
 
 
 class SoftDeleteModel(Model):
-    """A `Model` whose rows stay in the table when they are deleted; `deleted_at` says since when, None is not.
+    """A `Model` whose rows stay in the table when they are deleted. `deleted_at`: when that was, None: not deleted.
 
-    Whatever starts at the class (`Note.filter`, `get`, `all`, `exists`, `get_or_create`, also `update` and `delete` of
-    what they give) passes deleted rows by. So do the relations that lead to it: `await user.notes`, `await
-    comment.note`, `prefetch_related`. Joins see them: `Comment.filter(note__title="x")` and `select_related("note")`
-    need `note__deleted_at__isnull=True` as well.
+    Queries that start at the class (`Note.filter`, `get`, `all`, `exists`, `get_or_create`, and their `update` and
+    `delete`) skip deleted rows. So do relations that lead to the model: `await user.notes`, `await comment.note`,
+    `prefetch_related`. Joins do not: add `note__deleted_at__isnull=True` to `Comment.filter(note__title="x")` and
+    `select_related("note")`.
 
-    Deleting reaches no rows of other tables, whatever `on_delete` says there: it is no DELETE of SQL.
+    Deleting does not touch rows of other tables, whatever their `on_delete` says: no SQL DELETE is executed.
 
     The unique keys of a deleted row stay taken: `create` raises Tortoise's `IntegrityError`, `upsert` restores the row.
     """
@@ -32,21 +32,23 @@ class SoftDeleteModel(Model):
 
     _manager_class = SoftDeleteManager
 
-    class Meta:
-        """For Tortoise: a class of fields, no table."""
+    if not TYPE_CHECKING:
 
-        abstract = True
+        class Meta:
+            """For Tortoise: a class of fields, no table."""
+
+            abstract = True
 
     @classmethod
     def with_deleted(cls, using_db: BaseDBAsyncClient | None = None) -> QuerySet[Self]:
-        """All rows, those that are deleted too."""
+        """All rows, deleted ones included."""
         return SoftDeleteQuerySet(cls).using_db(using_db)
 
     @classmethod
     async def purge(cls, before: datetime, using_db: BaseDBAsyncClient | None = None) -> int:
-        """Remove the rows that were deleted before a time, with what `on_delete` of other tables says.
+        """Remove the rows that were deleted before a time, and do what `on_delete` of other tables says.
 
-        Gives their number. Reads the whole table unless the model has an index of `deleted_at`.
+        Gives the number of rows. Reads the whole table unless `deleted_at` has an index.
         """
         return await QuerySet(cls).using_db(using_db).filter(deleted_at__lt=before).delete()
 
@@ -60,7 +62,7 @@ class SoftDeleteModel(Model):
         using_db: BaseDBAsyncClient | None = None,
         **key: Any,
     ) -> tuple[Self, bool]:
-        """As `Model.upsert`; a deleted row is restored, and counts as there before."""
+        """As `Model.upsert`; a deleted row is restored, and counts as an existing row."""
         return await super().upsert({"deleted_at": None, **values}, create=create, using_db=using_db, **key)
 
     async def save(
@@ -70,7 +72,7 @@ class SoftDeleteModel(Model):
         force_create: bool = False,
         force_update: bool = False,
     ) -> None:
-        """As `Model.save`; a row that others deleted meanwhile stays deleted. Only `restore` brings it back."""
+        """As `Model.save`. A row that others have deleted meanwhile stays deleted: only `restore` brings it back."""
         if update_fields is None and self._saved_in_db and not (self._partial or force_create):
             meta = self._meta
             unchanged = {meta.pk_attr, "deleted_at"}
@@ -82,28 +84,28 @@ class SoftDeleteModel(Model):
         await super().save(using_db, update_fields, force_create, force_update)
 
     async def delete(self, using_db: BaseDBAsyncClient | None = None) -> None:
-        """Mark the row as deleted. One that is so already keeps its `deleted_at`; one that is gone stays so.
+        """Mark the row as deleted. A deleted row keeps its `deleted_at`; for a row that was removed nothing happens.
 
-        Raises Tortoise's `OperationalError` if the row was never saved. Signals of Tortoise are not sent.
+        Raises Tortoise's `OperationalError` if the row was never saved. Tortoise's signals are not sent.
         """
         if not await self._mark(timezone.now(), using_db):
             with suppress(DoesNotExist):
                 await self.refresh_from_db(["deleted_at", "updated_at"], using_db)
 
     async def restore(self, using_db: BaseDBAsyncClient | None = None) -> None:
-        """Undo `delete`; in a row that is not deleted nothing changes.
+        """Undo `delete`. A row that is not deleted stays as it is.
 
-        Raises Tortoise's `DoesNotExist` if the row is gone, and `OperationalError` if it was never saved.
+        Raises Tortoise's `DoesNotExist` if the row was removed, and `OperationalError` if it was never saved.
         """
         if not await self._mark(None, using_db):
             await self.refresh_from_db(["deleted_at", "updated_at"], using_db)
 
     async def hard_delete(self, using_db: BaseDBAsyncClient | None = None) -> None:
-        """Remove the row from its table, as Tortoise's `delete` does, with what `on_delete` of other tables says."""
+        """Remove the row from its table, as Tortoise's `delete` does, and do what `on_delete` of other tables says."""
         await super().delete(using_db)
 
     async def _mark(self, time: datetime | None, using_db: BaseDBAsyncClient | None) -> bool:
-        """Set `deleted_at` unless it is as it should be. Gives whether it was not."""
+        """Set or clear `deleted_at`. Gives whether this changed the row."""
         if not self._saved_in_db:
             raise OperationalError(f"a {type(self).__name__} that was never saved cannot be deleted or restored")
         now = timezone.now()

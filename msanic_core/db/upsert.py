@@ -1,6 +1,6 @@
 """Insert or update by a unique key, in one transaction, on SQLite, PostgreSQL and MySQL or MariaDB.
 
-Tortoise's `bulk_create(on_conflict=...)` does not work on MariaDB, and gives no row.
+Tortoise's `bulk_create(on_conflict=...)` does not work on MariaDB, and does not give the row.
 """
 
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ async def upsert(
     create: Mapping[str, Any],
     connection: BaseDBAsyncClient,
 ) -> tuple[ModelT, bool]:
-    """See `Model.upsert`. `update`, `create`: what to set in a row that is there, and what a new one has."""
+    """See `Model.upsert`. `update`: set in an existing row. `create`: set in a new one."""
     _check_key(model, key)
     for _ in range(_ATTEMPTS - 1):
-        # PostgreSQL looks for the key first and inserts then. Where another inserts the same row in between, and it has
-        # two unique values, PostgreSQL may complain of the one that is not the key; the next time it finds the key.
+        # PostgreSQL looks for the key first and inserts then. If another transaction inserts the same row in between,
+        # PostgreSQL may report another unique column than the key. The next attempt finds the key.
         with suppress(IntegrityError):
             return await _upsert(model, key, update, create, connection)
     return await _upsert(model, key, update, create, connection)
@@ -49,7 +49,7 @@ async def _upsert(
         rows = ModelQuerySet(model).using_db(transaction).filter(**key)
         if not created:
             await rows.update(**update)
-        # Locked, it is the row as it is now, even where the caller's transaction sees an older state of the table.
+        # With the lock we read the current row, even if the caller's transaction has an older snapshot of the table.
         row = await rows.select_for_update().get_or_none()
         if row is None:
             raise IntegrityError(f"another {model.__name__} has a unique value of the one to insert, with {dict(key)}")
@@ -57,7 +57,7 @@ async def _upsert(
 
 
 async def _insert(connection: BaseDBAsyncClient, row: Model, key: list[str]) -> bool:
-    """Insert the row unless its key is there, and keep what is there locked. Gives whether it was inserted."""
+    """Insert the row unless its key exists, and lock the existing row. Gives whether it was inserted."""
     await row._set_async_default_field()
     meta = row._meta
     executor = connection.executor_class(type(row), connection)
@@ -74,12 +74,12 @@ async def _insert(connection: BaseDBAsyncClient, row: Model, key: list[str]) -> 
     names = [f"{quote}{meta.fields_db_projection[name]}{quote}" for name in key]
     match connection.capabilities.dialect:
         case "mysql":
-            # IGNORE would hide other errors as well. Any unique key counts here, which the caller finds out.
+            # IGNORE would hide other errors too. Here any unique key counts as existing; the caller checks which.
             sql += f" ON DUPLICATE KEY UPDATE {names[0]}={names[0]}"
             count, _ = await connection.execute_query(sql, list(values.values()))
             return count == 1
         case "postgres":
-            # An update that changes nothing locks the row; xmax is 0 in rows that no transaction has updated or locked.
+            # An update without a change locks the row; xmax is 0 in a row that no transaction has updated or locked.
             sql += f" ON CONFLICT ({','.join(names)}) DO UPDATE SET {names[0]}=EXCLUDED.{names[0]}"
             (found,) = await connection.execute_query_dict(f"{sql} RETURNING xmax = 0 AS inserted", [*values.values()])
             return bool(found["inserted"])
@@ -100,6 +100,6 @@ def _check_key(model: type[Model], key: Mapping[str, Any]) -> None:
 
 
 def _column(model: type[Model], name: str) -> str:
-    """The field that holds the value of a field, which for a relation is another: `author_id` for `author`."""
+    """The field that is the column of a field: for a relation it is another, `author_id` for `author`."""
     field = model._meta.fields_map[name]
     return field.source_field or name if name in model._meta.fetch_fields else name

@@ -102,7 +102,7 @@ class Dispatcher(Receiver):
             self._unknown(session, codec, request)
             return
         call = _Call(codec, request, typed, bound)
-        if session.outbox.blocked or (session.crowded if bound.concurrent else session.occupied):
+        if session.outbox.blocked or (_crowded(session) if bound.concurrent else session.occupied):
             session.enqueue(call)
         else:
             self._start(session, call)
@@ -250,6 +250,14 @@ class Dispatcher(Receiver):
             await self._engine.push(session.info.user, reply, True)
         except Exception:
             log.exception("the reply to %s of lost session %s is lost too", reply.cmd, session.info.id)
+
+
+def _crowded(session: Session) -> bool:
+    """Whether a concurrent command has to wait: for a place, or behind one that takes the next place in a moment."""
+    if session.crowded or not session.waiting:
+        return session.crowded
+    first: _Call = session.waiting[0]
+    return first.bound.concurrent
 
 
 def _usual_hint(code: int) -> str:

@@ -10,6 +10,7 @@ from sanic import Request
 from sanic.response import BaseHTTPResponse, ResponseStream
 
 from msanic_core.commands.signature import NO_DATA, annotated_type, check_data_type, path_of, signature_of
+from msanic_core.db.pages import Page
 from msanic_core.errors import PluginError
 from msanic_core.http.answer import reply
 from msanic_core.http.decorators import declared
@@ -74,8 +75,7 @@ class Endpoints:
             result = handler(request, *args, **kwargs)
             if inspect.isawaitable(result):
                 result = await result
-            # Leave None to Sanic: the handler may have sent the response itself.
-            return result if result is None or isinstance(result, BaseHTTPResponse | ResponseStream) else reply(result)
+            return _answer(result)
 
         return endpoint
 
@@ -93,6 +93,14 @@ class Endpoints:
         return _Arguments(
             login, path_decoder, query_decoder, None if body is NO_DATA else BodyDecoder(body, self._codec)
         )
+
+
+def _answer(result: Any) -> Any:
+    """The response to what a handler returned: its own, or one with that as data; a page's items are its data."""
+    # None is Sanic's matter: the handler may have sent the response itself.
+    if result is None or isinstance(result, BaseHTTPResponse | ResponseStream):
+        return result
+    return reply(result.items, total=result.total) if isinstance(result, Page) else reply(result)
 
 
 def operations_of(

@@ -7,12 +7,14 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import GenericAlias
 from typing import Any, NamedTuple
 
 import msgspec
 from sanic.response import BaseHTTPResponse
 
 from msanic_core.commands.signature import NO_DATA
+from msanic_core.db.pages import Page
 from msanic_core.http.answer import JSON, MSGPACK
 from msanic_core.http.endpoint import Operation
 from msanic_core.http.path import PARAMETER, parameters_in, path_types
@@ -151,11 +153,13 @@ def _path_parameter(match: re.Match[str], schema: dict[str, Any]) -> dict[str, A
 
 
 def _returned_type(function: Callable[..., Any]) -> Any:
-    """The return annotation of a handler; None without one, and for a handler that returns a response."""
+    """The type of an answer's data, by the handler's annotation; None: it has none, or a response of its own."""
     try:
         type_ = typing.get_type_hints(function, include_extras=True).get("return")
     except (NameError, AttributeError, TypeError):
         return None
+    if Page in (type_, typing.get_origin(type_)):
+        return GenericAlias(list, typing.get_args(type_) or (dict[str, Any],))
     return None if isinstance(type_, type) and issubclass(type_, BaseHTTPResponse) else type_
 
 

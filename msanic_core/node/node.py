@@ -21,7 +21,7 @@ from msanic_core.commands.map import CommandMap
 from msanic_core.config.sections import Settings
 from msanic_core.context import Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import TransactionOutbox
 from msanic_core.dispatch.core_commands import system_commands
 from msanic_core.dispatch.dispatcher import Dispatcher
 from msanic_core.dispatch.runner import Runner
@@ -73,7 +73,7 @@ class Node:
         membership = Membership(self.registry, self.engine)
         by_name = {plugin.name: plugin for plugin in plugins.plugins}
         self.relay = _make_relay(settings, self.engine, self.db)
-        outbox = Outbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
+        outbox = TransactionOutbox(settings.inbox.max_bytes, None if self.relay is None else self.relay.added)
         self.server = Server(self.id, self.engine, membership, self.db, outbox, by_name, calling.caller(plugins))
         self.offline = OfflineChain(
             self.registry,

@@ -102,7 +102,8 @@ def read_apps(implementations: Iterable[Implementation]) -> tuple["PluginApp", .
     if not given:
         return ()
     # Imports Tortoise, which takes more time than the rest of the start: only if it is needed.
-    from msanic_core.db.apps import PluginApp, check_apps, core_app
+    from msanic_core.db.apps import PluginApp, check_apps
+    from msanic_core.db.outbox.app import core_app
 
     given.sort(key=lambda each: each[0].name)
     apps = [core_app(), *(PluginApp.of(plugin.name, modules) for plugin, modules in given)]

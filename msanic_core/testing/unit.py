@@ -15,7 +15,7 @@ from msanic_core.codes import OfflineReason
 from msanic_core.config.sections import WebSocketSettings
 from msanic_core.context import Context, Server
 from msanic_core.db.database import Database
-from msanic_core.db.outbox.outbox import Outbox
+from msanic_core.db.outbox.transaction import TransactionOutbox
 from msanic_core.engine.base import InboxLimits
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.identity import Identity, SessionInfo
@@ -70,7 +70,7 @@ class UnitServer(Generic[Settings, State]):
             self._engine,
             membership,
             Database("sqlite://:memory:"),
-            Outbox(_INBOX.max_bytes, None),
+            TransactionOutbox(_INBOX.max_bytes, None),
             {plugin: _Values(settings, state)},
             _call_hook,
         )

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tortoise.exceptions import IntegrityError, OperationalError
 
-from msanic_core.db.model import Model
+from msanic_core.db import Model
 from msanic_core.wire import Codecs
 from tests.support.clients import in_loop
 from tests.support.orm import KINDS, tables

@@ -5,8 +5,7 @@ import pytest
 from tortoise.exceptions import DoesNotExist, IntegrityError, OperationalError
 from tortoise.manager import Manager
 
-from msanic_core.db.querysets import SoftDeleteManager
-from msanic_core.db.soft_delete import SoftDeleteModel
+from msanic_core.db import SoftDeleteManager, SoftDeleteModel
 from tests.support.clients import in_loop
 from tests.support.orm import tables
 from tests.support.orm_models import Author, Comment, Note, Tag

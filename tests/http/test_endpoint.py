@@ -14,6 +14,7 @@ from sanic.views import HTTPMethodView
 
 from msanic_core import AuthenticationError, Identity, PluginError
 from msanic_core.constraints import Identifier, PositiveInt, RowId
+from msanic_core.db import Page, PageAfter
 from msanic_core.errors import StoreUnavailableError
 from msanic_core.http import body, login_required, query, reply
 from tests.support.http import routes
@@ -78,6 +79,32 @@ def test_a_handler_returns_data_or_a_response() -> None:
             assert (await client.get("/shop/stream")).text == "tea"
             answer = await client.get("/shop/created")
             assert (answer.status_code, answer.headers["location"], answer.json()["total"]) == (201, "/x", 7)
+
+    asyncio.run(main())
+
+
+def test_a_page_is_answered_with_its_items_and_their_total() -> None:
+    blueprint = Blueprint("pages")
+
+    @blueprint.get("/counted")
+    async def counted(request: Request) -> Page[Item]:
+        return Page([Item("tea")], 7, 2, 1)
+
+    @blueprint.get("/uncounted")
+    async def uncounted(request: Request) -> Page[Item]:
+        return Page[Item]([Item("tea")], None, 1, 1)
+
+    @blueprint.get("/more")
+    async def more(request: Request) -> PageAfter[Item]:
+        return PageAfter([Item("tea")], 3, 1)
+
+    async def main() -> None:
+        items = [{"name": "tea", "price": 0}]
+        async with routes(blueprint) as client:
+            answer = {"code": 0, "data": items, "hint": ""}
+            assert (await client.get("/shop/counted")).json() == {**answer, "total": 7}
+            assert (await client.get("/shop/uncounted")).json() == answer
+            assert (await client.get("/shop/more")).json()["data"] == {"items": items, "next": 3, "size": 1}
 
     asyncio.run(main())
 

@@ -23,6 +23,7 @@ from msanic_core.constraints import (
     PositiveInt,
     TimeRange,
 )
+from msanic_core.db import Page, PageAfter
 from msanic_core.http import body, login_required, query, reply
 from tests.support.http import routes
 
@@ -152,6 +153,38 @@ def test_what_the_document_says() -> None:
     assert "security" not in view["put"]
     assert view["get"]["parameters"][0]["schema"]["maxLength"] == 64
     assert view["put"]["parameters"][0]["schema"] == {"type": "string"}
+
+
+def test_the_data_of_a_page_is_a_list_of_its_items() -> None:
+    blueprint = Blueprint("goods")
+
+    @blueprint.get("/items")
+    async def items(request: Request) -> Page[Item]:
+        return Page([], 0, 1, 1)
+
+    @blueprint.get("/rows")
+    async def rows(request: Request) -> Page:
+        return Page([], 0, 1, 1)
+
+    @blueprint.get("/more")
+    async def more(request: Request) -> PageAfter[Item]:
+        return PageAfter([], None, 1)
+
+    found = document(blueprint)
+    validate(found)
+    answers = [
+        found["paths"][f"/shop/{name}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"][
+            "properties"
+        ]
+        for name in ("items", "rows", "more")
+    ]
+    item = {"$ref": "#/components/schemas/Item"}
+    assert answers[0]["data"] == {"type": "array", "items": item}
+    assert answers[0]["total"] == {"type": "integer", "minimum": 0}
+    assert answers[1]["data"] == {"type": "array", "items": {"type": "object"}}
+    more_schema = found["components"]["schemas"][answers[2]["data"]["$ref"].rpartition("/")[2]]
+    assert more_schema["properties"]["items"] == {"type": "array", "items": item}
+    assert set(more_schema["properties"]) == {"items", "next", "size"}
 
 
 def test_where_it_is() -> None:

@@ -29,7 +29,8 @@ class Gate:
         self.calls += 1
         await self._open.wait()
         if self.failure is not None:
-            raise self.failure
+            # A new one each time: an exception keeps the frames that it has passed, and what is in them.
+            raise type(self.failure)(*self.failure.args)
 
     async def reached(self, calls: int) -> None:
         async with asyncio.timeout(10):

@@ -4,9 +4,7 @@ import enum
 
 from tortoise import fields
 
-from msanic_core.db.fields import NameField, UtcDatetimeField
-from msanic_core.db.model import Model
-from msanic_core.db.soft_delete import SoftDeleteModel
+from msanic_core.db import Model, NameField, SoftDeleteModel, UtcDatetimeField
 
 
 class Colour(enum.StrEnum):

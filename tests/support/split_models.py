@@ -10,7 +10,7 @@ from tortoise import Tortoise, fields
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 
-from msanic_core.db.split import SplitModel
+from msanic_core.db import SplitModel
 
 
 class Reading(SplitModel):

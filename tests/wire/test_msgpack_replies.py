@@ -148,7 +148,7 @@ class Point:
     [
         (b"\xff\x00", b"\xff\x00"),
         (bytearray(b"\xff"), b"\xff"),
-        (memoryview(b"\xff"), b"\xff"),
+        pytest.param(memoryview(b"\xff"), b"\xff", id="memoryview"),
         ([b"\xff", {"k": b"\xff"}], [b"\xff", {"k": b"\xff"}]),
         (Color.RED, "red"),
         (Color.THREE, 3),

@@ -1,4 +1,4 @@
-"""Whether the tables that migrations would make are there already: made by another program, with the same columns."""
+"""Checks whether another program has already made the tables and columns that migrations would make."""
 
 from collections.abc import Iterable
 
@@ -12,9 +12,9 @@ from msanic_core.errors import MigrationError
 
 
 async def check_tables(models: Iterable[type[Model]], client: BaseDBAsyncClient) -> None:
-    """Raise `MigrationError` for the first table that is not there, or lacks a column of its model.
+    """Raise `MigrationError` for the first table that does not exist, or lacks a column of its model.
 
-    Types, indexes and constraints are not compared: each database, and whoever made the tables, says them differently.
+    Types, indexes and constraints are not compared, since databases and programs write them differently.
     """
     for model in models:
         await _check(model._meta.db_table, model._meta.fields_db_projection.values(), client)
@@ -27,7 +27,7 @@ async def check_tables(models: Iterable[type[Model]], client: BaseDBAsyncClient)
 
 async def _check(table: str, columns: Iterable[str], client: BaseDBAsyncClient) -> None:
     quote = "`" if client.capabilities.dialect == "mysql" else '"'
-    # In SQLite a quoted name that is no column is a text, unless it says of which table it is.
+    # With the table before it: SQLite takes a quoted name that is no column for a text.
     listed = ", ".join(f"t.{quote}{column}{quote}" for column in columns)
     try:
         await client.execute_query(f"select {listed} from {quote}{table}{quote} t where 1 = 0")

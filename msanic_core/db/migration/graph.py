@@ -27,7 +27,7 @@ class MigrationSet:
 
     @classmethod
     async def load(cls, apps: Sequence[PluginApp], connection: BaseDBAsyncClient) -> "MigrationSet":
-        """Import them all. The database is not asked. Raises `MigrationError` when they do not fit together."""
+        """Import all migrations, without the database. Raises `MigrationError` when they do not fit together."""
         importlib.invalidate_caches()
         executor = MigrationExecutor(connection, apps_config(apps))
         executor.loader.recorder = _NoRecorder()
@@ -55,7 +55,7 @@ class MigrationSet:
         return [key.name for key in self.order() if key.app_label == app.label]
 
     def find(self, app: PluginApp, name: str) -> str:
-        """The one whose name is this, or begins so. Raises `MigrationError`."""
+        """The migration with this name, or with the only name that begins so. Raises `MigrationError`."""
         names = self.of(app)
         found = [name] if name in names else [each for each in names if each.startswith(name)]
         if len(found) == 1:
@@ -64,7 +64,7 @@ class MigrationSet:
         raise MigrationError(f"{app.owner} has {which} {name!r}; there are: {', '.join(found or names) or 'none'}")
 
     def last(self, app: PluginApp) -> MigrationKey | None:
-        """The one after which no other of the same app comes; None if there are none."""
+        """The last migration of an app; None if it has none."""
         ends = self._ends(app)
         return ends[0] if ends else None
 
@@ -110,7 +110,7 @@ class MigrationSet:
 
 
 class _NoRecorder(MigrationRecorder):
-    """What is applied the core reads itself: Tortoise's recorder takes every error for an empty table."""
+    """The core reads itself which migrations are applied: Tortoise's recorder takes every error for an empty table."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -120,7 +120,7 @@ class _NoRecorder(MigrationRecorder):
 
 
 def apps_config(apps: Iterable[PluginApp]) -> dict[str, dict[str, Any]]:
-    """What Tortoise's migrations call the configuration of the apps; without those packages that are not there."""
+    """The configuration of the apps for Tortoise's migrations, without packages that do not exist."""
     config: dict[str, dict[str, Any]] = {}
     for app in apps:
         modules = [module.__name__ for module in app.modules]

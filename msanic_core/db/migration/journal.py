@@ -1,7 +1,7 @@
-"""How far a migration has come that cannot be applied as a whole: MySQL keeps what was changed before a failure.
+"""How far a migration has come that is no single transaction: MySQL keeps the changes before a failure.
 
-One row for each operation that was begun. It makes a migration that has failed, or whose process was killed, go on
-where it stopped. The rows are gone when the migration is recorded as applied, or as taken back.
+There is one row for each operation that was begun. A migration that has failed, or whose process was killed, goes on
+where it stopped. The rows are deleted when the migration is recorded as applied, or as taken back.
 """
 
 import re
@@ -23,15 +23,15 @@ _CREATE = f"""create table if not exists {PROGRESS_TABLE} (
 _WHERE = "where app = ? and name = ? and direction = ?"
 DESCRIPTION = 255
 _STANDS_ALREADY = frozenset({1050, 1051, 1054, 1060, 1061, 1091, 1146, 1826})
-"""MySQL's errors for what was executed before: the table, column or key is there, or is there no longer."""
+"""MySQL's errors for a statement that was executed before: the table, column or key exists, or no longer exists."""
 _TABLES = re.compile(r"(?<=;)\n(?=CREATE TABLE )")
 """Between the statements that Tortoise executes as one: a model's table, and those of its many-to-many fields."""
 
 
 class Begun(NamedTuple):
-    """An operation that was begun. `state`: "begun" (and its process was killed), "failed" or "done".
+    """An operation that was begun. `state`: "begun" (its process was killed), "failed" or "done".
 
-    `statements`: how many of a failed one stand.
+    `statements`: how many statements of a failed operation were executed.
     """
 
     description: str
@@ -57,7 +57,7 @@ class Journal:
         return {row["number"]: Begun(row["description"], row["state"], row["statements"]) for row in rows}
 
     async def write(self, client: BaseDBAsyncClient, number: int, begun: Begun) -> None:
-        """Say what became of an operation; with `client` that is a transaction, as a part of it."""
+        """Record the state of an operation; if `client` is a transaction, as part of it."""
         await self._delete(client, number)
         await client.execute_insert(
             placed(client, f"insert into {PROGRESS_TABLE} values (?, ?, ?, ?, ?, ?, ?)"),
@@ -65,7 +65,7 @@ class Journal:
         )
 
     async def failed(self, number: int, description: str, statements: int) -> None:
-        """Say that an operation has failed after so many of its statements; after none it may be written anew."""
+        """Record that an operation has failed after this number of statements; after none, forget it."""
         if statements:
             await self.write(self._client, number, Begun(description, "failed", statements))
         else:
@@ -82,7 +82,7 @@ class Journal:
 
 
 class Statements:
-    """Counts the statements of one operation, and leaves out those that stand from an earlier try."""
+    """Counts the statements of one operation, and skips those that an earlier attempt has executed."""
 
     def __init__(self, editor: BaseSchemaEditor, before: Begun | None) -> None:
         self._execute = editor._run_sql

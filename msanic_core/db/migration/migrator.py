@@ -1,7 +1,7 @@
-"""Migrations of all plugins: what is applied and what is not, and applying, taking back and showing them.
+"""Migrations of all plugins: which are applied, and applying, taking back and showing them.
 
-Over Tortoise's own migrations, but not its command line: that knows nothing of plugins, and N processes that run it at
-once get in each other's way.
+It uses Tortoise's migrations, but not its command line, which does not know plugins and does not lock out other
+processes.
 """
 
 import time
@@ -20,7 +20,7 @@ from msanic_core.db.database import CONNECTION, Database
 from msanic_core.db.faults import DatabaseFault, fault_of
 from msanic_core.db.migration.adoption import check_tables
 from msanic_core.db.migration.graph import MigrationSet, apps_config, has_migrations
-from msanic_core.db.migration.lock import migration_lock
+from msanic_core.db.migration.migration_lock import migration_lock
 from msanic_core.db.migration.step import run_step
 from msanic_core.errors import DatabaseUnavailableError, MigrationError
 
@@ -32,9 +32,9 @@ Say = Callable[[str], None]
 
 
 class AppStatus(NamedTuple):
-    """How a plugin's migrations stand. `changed`: its models differ from what its migrations would make.
+    """The state of a plugin's migrations. `changed`: its models differ from what its migrations would make.
 
-    `unknown`: applied, and not there: of a later version of the plugin.
+    `unknown`: applied, but not installed: they are of a later version of the plugin.
     """
 
     app: PluginApp
@@ -45,14 +45,14 @@ class AppStatus(NamedTuple):
 
 
 class Migrator:
-    """The migrations of a database that is open; to be used where `Database.enter` was."""
+    """The migrations of an open database. Use it in the context in which `Database.enter` was called."""
 
     def __init__(self, database: Database, say: Say) -> None:
         self._database = database
         self._say = say
 
     async def status(self) -> list[AppStatus]:
-        """How the migrations of each plugin stand, in the order of their names, the core first."""
+        """The state of each plugin's migrations, in the order of their names, the core first."""
         migrations = await self._load()
         applied = await self._applied()
         changed = await changed_apps(self._database)
@@ -72,7 +72,7 @@ class Migrator:
         return result
 
     async def pending(self) -> list[MigrationKey]:
-        """The migrations that are not applied, in the order in which they have to be.
+        """The migrations that are not applied, in the order in which they must be applied.
 
         Raises `MigrationError` when a plugin has models and no migration at all.
         """
@@ -96,9 +96,9 @@ class Migrator:
             )
 
     async def migrate(self, plugin: str | None = None, name: str | None = None) -> int:
-        """Apply what is not applied: of all plugins, or of one, or of one up to a migration; and what those depend on.
+        """Apply the pending migrations of all plugins, of one, or of one up to `name`, and those that they depend on.
 
-        Returns how many were applied. Raises `MigrationError` when one fails; those before it stay.
+        Returns how many were applied. Raises `MigrationError` when one fails; those before it stay applied.
         """
         async with self._alone():
             migrations = await self._load()
@@ -108,10 +108,10 @@ class Migrator:
         return len(plan)
 
     async def adopt(self, plugin: str, name: str | None = None) -> int:
-        """Record migrations of a plugin as applied and run none: its tables are there already, with their rows.
+        """Record migrations of a plugin as applied without running them: its tables exist already, with their rows.
 
-        All of them, or those up to one. Returns how many. Raises `MigrationError` if a table or a column that they
-        would make is not there, or migrations of another plugin have to be applied first.
+        All of them, or those up to `name`. Returns how many. Raises `MigrationError` if a table or a column that they
+        would make does not exist, or if migrations of another plugin must be applied first.
         """
         async with self._alone():
             migrations = await self._load()
@@ -139,7 +139,7 @@ class Migrator:
         return len(keys)
 
     async def downgrade(self, plugin: str, name: str | None = None) -> int:
-        """Take migrations of a plugin back: the last one, or all after the one named; "zero" for all there are.
+        """Take migrations of a plugin back: the last one, or all after `name`; with the name "zero" all.
 
         Returns how many. Raises `MigrationError` when one cannot be taken back, or those of another plugin need it.
         """
@@ -215,7 +215,7 @@ class Migrator:
 
 
 async def changed_apps(database: Database) -> set[str]:
-    """The labels of those apps whose models differ from what their migrations would make."""
+    """The labels of the apps whose models differ from what their migrations would make."""
     from tortoise.context import require_context
 
     apps = require_context().apps
@@ -227,7 +227,7 @@ async def changed_apps(database: Database) -> set[str]:
 
 
 async def show_sql(database: Database, plugin: str, name: str, *, backward: bool = False) -> list[str]:
-    """The statements of one migration, with comments; the database, which may be away, is not asked."""
+    """The statements of one migration, with comments. Needs no connection to the database."""
     migrations = await MigrationSet.load(database.apps, database.unconnected())
     app = migrations.app(plugin)
     name = migrations.find(app, name)

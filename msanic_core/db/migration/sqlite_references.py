@@ -1,7 +1,7 @@
-"""Keeps references between SQLite's tables while one of them is made anew, which is how most of its changes are made.
+"""Keeps references between SQLite's tables while one of them is replaced by a new one, as most changes of tables do.
 
-The old table is dropped, and with foreign keys on that deletes all rows that refer to it, or refuses to. SQLite's own
-documentation (lang_altertable, section 7) has them off meanwhile, and checked at the end.
+The old table is dropped. With foreign keys on, SQLite would delete all rows that refer to it, or refuse. SQLite's
+documentation (lang_altertable, section 7) turns them off meanwhile, and checks them at the end.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,10 +16,10 @@ from msanic_core.db.database import CONNECTION
 
 @asynccontextmanager
 async def keeping_references(client: BaseDBAsyncClient) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Leave foreign keys unchecked within the block, which must not be within a transaction.
+    """Turn foreign keys off within the block, which must not be in a transaction.
 
-    Gives what is to be called at the end of the transaction in the block: it raises `IntegrityError` when there are
-    references to rows that are not there, and were not broken before.
+    Gives a function to call at the end of the transaction in the block. It raises `IntegrityError` for references to
+    missing rows that were not broken before.
     """
     (row,) = await client.execute_query_dict("pragma foreign_keys")
     if not row["foreign_keys"]:

@@ -1,7 +1,7 @@
-"""Applies one migration, or takes it back, and records that: both or neither, where the database can do that.
+"""Applies one migration, or takes it back, and records that: in one transaction where the database can do so.
 
-Tortoise's own executor records a migration after its transaction: killed in between, it would try to create what is
-there each time. Where changes of tables cannot be rolled back a journal says how far it came.
+Tortoise's own executor records a migration after its transaction. A process that is killed in between would then try
+to create existing tables at each start. Where changes of tables cannot be rolled back, a journal says how far it came.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,10 +24,10 @@ from msanic_core.db.migration.sqlite_references import keeping_references
 from msanic_core.errors import MigrationError
 
 MakeEditor = Callable[[bool], BaseSchemaEditor]
-"""Makes what changes tables; the argument: whether the whole migration is to be one transaction."""
+"""Makes a schema editor; the argument: whether the whole migration is one transaction."""
 
 
-class Part(NamedTuple):
+class PreparedOperation(NamedTuple):
     """One operation of a migration, ready to be run."""
 
     operation: Operation
@@ -37,10 +37,10 @@ class Part(NamedTuple):
 async def run_step(
     key: MigrationKey, migration: Migration, state: State, make_editor: MakeEditor, *, backward: bool
 ) -> None:
-    """Run all operations of a migration and record it. `state`: before it; the one after it when this returns.
+    """Run all operations of a migration and record it. `state`: before the migration; this changes it to that after.
 
-    Raises `MigrationError` that says which operation failed, why, what stands and what to do; the database's own
-    errors only where it is away.
+    Raises `MigrationError` that says which operation failed, why, what was changed and what to do. Raises the
+    database's own error only if it is away.
     """
     try:
         await _run(key, migration, state, make_editor(migration.atomic), backward)
@@ -56,44 +56,48 @@ async def run_step(
 
 
 async def _run(key: MigrationKey, migration: Migration, state: State, editor: BaseSchemaEditor, backward: bool) -> None:
-    parts = (_backward if backward else _forward)(migration, state)
+    operations = (_backward if backward else _forward)(migration, state)
     if not editor.atomic_migration:
-        await _run_in_parts(key, migration, parts, editor, backward)
+        await _run_one_by_one(key, migration, operations, editor, backward)
     elif editor.client.capabilities.dialect == "sqlite" and not all(map(_changes_rows_only, migration.operations)):
         async with keeping_references(editor.client) as check:
-            await _run_at_once(key, migration, parts, editor, backward, check)
+            await _run_at_once(key, migration, operations, editor, backward, check)
     else:
-        await _run_at_once(key, migration, parts, editor, backward, None)
+        await _run_at_once(key, migration, operations, editor, backward, None)
 
 
 async def _run_at_once(
     key: MigrationKey,
     migration: Migration,
-    parts: Iterator[Part],
+    operations: Iterator[PreparedOperation],
     editor: BaseSchemaEditor,
     backward: bool,
     check: Callable[[], Awaitable[None]] | None,
 ) -> None:
     async with in_transaction(CONNECTION) as connection:
         editor.client = connection
-        for number, part in enumerate(parts, 1):
+        for number, prepared in enumerate(operations, 1):
             try:
-                await part.run(editor)
+                await prepared.run(editor)
                 if check is not None and number == len(migration.operations):
                     await check()
             except Exception as error:
-                raise _failure(key, migration, number, part, error, "nothing of it stands", backward) from error
+                raise _failure(key, migration, number, prepared, error, "nothing of it stands", backward) from error
         await _record(connection, key, backward)
 
 
-async def _run_in_parts(
-    key: MigrationKey, migration: Migration, parts: Iterator[Part], editor: BaseSchemaEditor, backward: bool
+async def _run_one_by_one(
+    key: MigrationKey,
+    migration: Migration,
+    operations: Iterator[PreparedOperation],
+    editor: BaseSchemaEditor,
+    backward: bool,
 ) -> None:
     client = editor.client
     journal = Journal(client, key, "backward" if backward else "forward")
     before = await journal.read()
-    for number, part in enumerate(parts, 1):
-        description = part.operation.describe()
+    for number, prepared in enumerate(operations, 1):
+        description = prepared.operation.describe()
         begun = before.get(number)
         if begun is not None and begun.description != description[:DESCRIPTION]:
             raise MigrationError(
@@ -103,10 +107,10 @@ async def _run_in_parts(
         if begun is None or begun.state != "done":
             statements = Statements(editor, begun)
             try:
-                await _run_part(migration, number, part, editor, journal, statements)
+                await _run_prepared(migration, number, prepared, editor, journal, statements)
             except Exception as error:
                 stands = _what_stands(number, statements.executed)
-                raise _failure(key, migration, number, part, error, stands, backward) from error
+                raise _failure(key, migration, number, prepared, error, stands, backward) from error
             finally:
                 statements.end(editor)
     async with in_transaction(CONNECTION) as connection:
@@ -114,22 +118,27 @@ async def _run_in_parts(
         await journal.clear(connection)
 
 
-async def _run_part(
-    migration: Migration, number: int, part: Part, editor: BaseSchemaEditor, journal: Journal, statements: Statements
+async def _run_prepared(
+    migration: Migration,
+    number: int,
+    prepared: PreparedOperation,
+    editor: BaseSchemaEditor,
+    journal: Journal,
+    statements: Statements,
 ) -> None:
     client = editor.client
-    operation = part.operation
+    operation = prepared.operation
     description = operation.describe()
-    # As Tortoise does it: what changes rows is one transaction, what changes tables is none.
+    # As Tortoise does: an operation that changes rows is one transaction, one that changes tables is none.
     atomic = operation.atomic or (migration.atomic and operation.atomic is not False)
     await journal.write(client, number, Begun(description, "begun", 0))
     try:
         async with in_transaction(CONNECTION) if atomic else nullcontext(client) as connection:
             editor.client = connection
-            await part.run(editor)
+            await prepared.run(editor)
             await journal.write(connection, number, Begun(description, "done", 0))
     except Exception:
-        # Where the connection is lost this fails too, and the operation counts as begun.
+        # If the connection is lost, this fails too: the operation stays recorded as begun.
         if atomic:
             statements.executed = 0
         await journal.failed(number, description, statements.executed)
@@ -138,7 +147,7 @@ async def _run_part(
         editor.client = client
 
 
-def _forward(migration: Migration, state: State) -> Iterator[Part]:
+def _forward(migration: Migration, state: State) -> Iterator[PreparedOperation]:
     app = migration.app_label
     for operation in migration.operations:
         before = state.clone()
@@ -147,11 +156,11 @@ def _forward(migration: Migration, state: State) -> Iterator[Part]:
         async def run(editor: BaseSchemaEditor, operation: Operation = operation, before: State = before) -> None:
             await operation.database_forward(app, before, state, editor)
 
-        yield Part(operation, run)
+        yield PreparedOperation(operation, run)
     state.validate_relations_initialized()
 
 
-def _backward(migration: Migration, state: State) -> Iterator[Part]:
+def _backward(migration: Migration, state: State) -> Iterator[PreparedOperation]:
     app = migration.app_label
     steps: list[tuple[Operation, State, State]] = []
     after = state
@@ -167,7 +176,7 @@ def _backward(migration: Migration, state: State) -> Iterator[Part]:
         ) -> None:
             await operation.database_backward(app, after, before, editor)
 
-        yield Part(operation, run)
+        yield PreparedOperation(operation, run)
 
 
 def _changes_rows_only(operation: Operation) -> bool:
@@ -190,11 +199,17 @@ def _what_stands(number: int, statements: int) -> str:
 
 
 def _failure(
-    key: MigrationKey, migration: Migration, number: int, part: Part, error: Exception, stands: str, backward: bool
+    key: MigrationKey,
+    migration: Migration,
+    number: int,
+    prepared: PreparedOperation,
+    error: Exception,
+    stands: str,
+    backward: bool,
 ) -> MigrationError:
     recorded = "it is still recorded as applied" if backward else "it is not recorded as applied"
     text = " ".join(str(error).split())
     return MigrationError(
-        f"{key}: operation {number} of {len(migration.operations)} ({part.operation.describe()}) failed: "
+        f"{key}: operation {number} of {len(migration.operations)} ({prepared.operation.describe()}) failed: "
         f"{type(error).__name__}: {text}; {stands}, and {recorded}; repair the migration and run it again"
     )

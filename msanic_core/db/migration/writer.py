@@ -1,4 +1,4 @@
-"""Writes migrations of what has changed in the models of plugins."""
+"""Writes migrations for the changes in plugins' models."""
 
 import importlib
 import importlib.util
@@ -26,9 +26,9 @@ async def write_migrations(
 ) -> list[Path]:
     """Write a migration for each plugin whose models differ from what its migrations make; returns the files.
 
-    `plugin`: for this one only, else for all but the core. `name`: in place of `auto` and the time. `empty`: one
-    without operations, for a plugin, to be filled in by hand. The database is not asked; it is to be loaded or open,
-    and entered. Raises `MigrationError`.
+    `plugin`: only for this plugin, by default for all. `name`: in place of `auto` and the time. `empty`: a migration of
+    a plugin without operations, to be filled in by hand. `database` must be loaded or open, and entered; it is not
+    asked. Raises `MigrationError`.
     """
     wanted = [app for app in database.apps if app.plugin]
     if plugin is not None:
@@ -36,7 +36,7 @@ async def write_migrations(
     written = []
     for app in _in_order(wanted):
         make_package(app)
-        # Anew for each: one depends on what was written for another before.
+        # Loaded again for each: a migration may depend on the one just written for another plugin.
         migrations = await _load(database)
         writer = await _writer(database, migrations, app, empty)
         if writer is None:
@@ -48,7 +48,7 @@ async def write_migrations(
 
 
 def make_package(app: PluginApp) -> None:
-    """Make the package of an app's migrations if it is not there. Raises `MigrationError` when it cannot be made."""
+    """Make the package of an app's migrations if it does not exist. Raises `MigrationError` when it cannot be made."""
     if has_migrations(app):
         return
     parent, _, last = app.migrations.rpartition(".")
@@ -110,7 +110,7 @@ def _fields_of(operation: Operation) -> list[object]:
 
 
 def _origin(migrations: MigrationSet, app: PluginApp, label: str, model: str) -> MigrationKey:
-    """The migration by which a model of another app is there."""
+    """The migration that creates a model of another app."""
     other = migrations.app(label)
     for name in migrations.of(other):
         key = MigrationKey(label, name)
@@ -129,7 +129,7 @@ def _makes(operation: Operation, model: str) -> bool:
 
 
 def _in_order(apps: Sequence[PluginApp]) -> list[PluginApp]:
-    """Each after those that its models refer to, as far as that can be."""
+    """The apps, each after those that its models refer to; in the given order if they refer to each other."""
     by_label = {app.label: app for app in apps}
     graph: dict[str, set[str]] = {app.label: set() for app in apps}
     for app in apps:

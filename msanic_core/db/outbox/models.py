@@ -1,4 +1,4 @@
-"""Pushes that wait in the database until the transaction they were made in is committed, and they are delivered."""
+"""The table of pushes that were written in a transaction and are not delivered yet."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -12,9 +12,9 @@ class OutboxMessage(Model):
     message = fields.BinaryField()
     """The packed push."""
     key = fields.CharField(max_length=255)
-    """What makes it safe to deliver twice."""
+    """The key of the push: with it a second delivery is recognized."""
     failure = fields.TextField(null=True)
-    """Why it cannot be delivered, of one that is left lying."""
+    """Why it cannot be delivered; the relay skips such rows."""
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

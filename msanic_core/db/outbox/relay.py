@@ -1,4 +1,4 @@
-"""Delivers what transactions have put into the outbox, once they have committed."""
+"""Delivers the rows of the outbox once their transactions have committed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logging.getLogger("msanic_core.relay")
 LOCK = "msanic_core.outbox"
 _BATCH = 200
 _SOON = 0.005
-"""Seconds after which it is looked for the first time whether a transaction of this process has committed."""
+"""Seconds until the relay first checks whether a transaction of this process has committed."""
 
 
-class _Delivery(NamedTuple):
-    """What became of the messages of one user: those that are through, and why the next one is not."""
+class _Outcome(NamedTuple):
+    """What became of one user's messages: the ids of the delivered ones, and the error of the next one."""
 
     delivered: list[int]
     error: Exception | None
@@ -35,10 +35,10 @@ class _Delivery(NamedTuple):
 class Relay:
     """Pushes rows of the outbox in the order of their ids, and deletes them.
 
-    One node at a time does so, for all nodes, under a lock of the engine: messages of a user keep their order. When a
-    process dies between the two, the row is pushed again with the same key, by which the inbox knows the message.
-    Nobody says when a transaction commits: the relay looks at once, then less and less often, and every `interval`
-    seconds for the rows of processes that have died.
+    One node at a time does so, for all nodes, under a lock of the engine: this keeps the order of a user's messages. If
+    a process dies after a push and before the deletion, the row is pushed again with the same key, and the inbox
+    ignores it. No event tells that a transaction has committed: the relay looks soon after a row was written, then at
+    growing intervals of at most `interval` seconds. So it also finds the rows of processes that have died.
     """
 
     def __init__(self, engine: Engine, database: Database, interval: float) -> None:
@@ -49,13 +49,13 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; what an earlier process has left behind is delivered first."""
+        """Start delivering, with the rows that earlier processes have left."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """End. What has not been delivered is delivered by another node, or the next start."""
+        """Stop. Another node, or the next start, delivers the remaining rows."""
         while self._task is not None and not self._task.done():
-            # More than once: asyncmy may lose a cancellation that comes together with an answer of the server.
+            # Repeated, since asyncmy may lose a cancellation that arrives together with a response.
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_SOON)
 
@@ -82,7 +82,7 @@ class Relay:
             pause = await self._wait(pause)
 
     async def _wait(self, pause: float) -> float:
-        """Wait until it is time to look again; returns how long to wait next if nothing is found."""
+        """Wait until it is time to look again; returns the next pause if nothing is found."""
         try:
             async with asyncio.timeout(pause):
                 await self._added.wait()
@@ -93,10 +93,10 @@ class Relay:
         return _SOON
 
     async def _deliver_all(self) -> int:
-        """Deliver whatever is there; returns how many rows that were."""
+        """Deliver all rows; returns how many there were."""
         connection = await self._database.connection()
         waiting = OutboxMessage.filter(failure=None).using_db(connection).order_by("id").limit(_BATCH)
-        # A look costs less than a lock.
+        # A query costs less than the lock.
         if not await waiting.exists():
             return 0
         count = 0
@@ -111,31 +111,31 @@ class Relay:
         by_user: dict[str, list[OutboxMessage]] = {}
         for row in rows:
             by_user.setdefault(row.user, []).append(row)
-        deliveries = await asyncio.gather(*map(self._deliver_in_order, by_user.values()))
-        if delivered := [row_id for each in deliveries for row_id in each.delivered]:
+        outcomes = await asyncio.gather(*map(self._deliver_in_order, by_user.values()))
+        if delivered := [row_id for each in outcomes for row_id in each.delivered]:
             await OutboxMessage.filter(id__in=delivered).using_db(connection).delete()
-        for each in deliveries:
+        for each in outcomes:
             if each.error is not None:
                 raise each.error
 
-    async def _deliver_in_order(self, rows: list[OutboxMessage]) -> _Delivery:
-        """Push one user's messages, each when the one before it is stored."""
+    async def _deliver_in_order(self, rows: list[OutboxMessage]) -> _Outcome:
+        """Push one user's messages one after another: each when the previous one is stored."""
         delivered: list[int] = []
         for row in rows:
             try:
                 await self._engine.push(row.user, unpack_push(row.message), durable=True, key=row.key)
             except WireEncodeError as error:
-                # The bounds of inboxes are narrower than when it was written. Others need not wait for that to change.
+                # [inbox] max_bytes was lowered after the row was written. The user's other messages need not wait.
                 log.error("message %d of the outbox for %s cannot be delivered: %s", row.id, row.user, error)
                 row.failure = str(error)
                 await row.save(using_db=await self._database.connection(), update_fields=["failure"])
             except Exception as error:
-                return _Delivery(delivered, error)
+                return _Outcome(delivered, error)
             else:
                 delivered.append(row.id)
-        return _Delivery(delivered, None)
+        return _Outcome(delivered, None)
 
 
 def _passes(error: Exception) -> bool:
-    """Whether it is a matter of time."""
+    """Whether trying again later can help."""
     return isinstance(error, StoreUnavailableError | LockLostError) or fault_of(error) is DatabaseFault.TRY_AGAIN

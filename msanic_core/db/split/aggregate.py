@@ -1,30 +1,26 @@
-"""Aggregates over several parts: each part gives its own, and the statement puts them together."""
+"""Aggregates over several parts: each part computes its own, and the statement combines them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from tortoise.exceptions import FieldError
 from tortoise.expressions import Aggregate
 from tortoise.functions import Avg, Count, Max, Min, Sum
 from tortoise.queryset import QuerySet, ValuesQuery
 
+from msanic_core.db.split.split_table import RowT
 from msanic_core.db.split.union import Branches, Statement
 from msanic_core.errors import SplitError
-
-if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
 
 _TOGETHER: dict[type[Aggregate], str] = {Count: "SUM", Sum: "SUM", Min: "MIN", Max: "MAX"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of the statement: what each part gives for it, and how those are put together."""
+    """A column of the statement: the aggregate that each part computes, and the function that combines them."""
 
     name: str
     within: Aggregate
@@ -32,14 +28,14 @@ class _Column:
 
 
 async def aggregated(
-    branches: Branches[M],
+    branches: Branches[RowT],
     group_by: Sequence[str],
     results: Mapping[str, Aggregate],
     orderings: Sequence[str],
     limit: int | None,
     offset: int,
 ) -> list[dict[str, Any]]:
-    """Give the groups, ordered by names of theirs."""
+    """Give the groups, ordered by fields of `group_by` and names of `results`."""
     columns = [column for name, result in results.items() for column in _columns(name, result)]
     if unknown := [name for name in orderings if name.removeprefix("-") not in {*group_by, *results}]:
         raise FieldError(f"order_by({', '.join(unknown)}): groups are ordered by what they are made of and give")
@@ -49,7 +45,7 @@ async def aggregated(
         return [] if group_by else [_result({}, group_by, results, None)]
     queries: list[ValuesQuery[Any]] = []
 
-    def write(part: QuerySet[M]) -> ValuesQuery[Any]:
+    def write(part: QuerySet[RowT]) -> ValuesQuery[Any]:
         annotated = part.annotate(**{column.name: column.within for column in columns})
         queries.append(annotated.group_by(*group_by).values(*group_by, *(column.name for column in columns)))
         return queries[-1]
@@ -65,7 +61,7 @@ async def aggregated(
     order = [f"{statement.quoted(name.removeprefix('-'))} {'DESC' if name[0] == '-' else 'ASC'}" for name in orderings]
     if order:
         sql += f" ORDER BY {', '.join(order)}"
-    sql += statement.page(limit, offset)
+    sql += statement.limits(limit, offset)
     rows = await branches.client.execute_query_dict(sql, statement.values)
     return [_result(row, group_by, results, queries[0]) for row in rows]
 

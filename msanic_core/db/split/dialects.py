@@ -1,4 +1,4 @@
-"""Which database it is: the tables of each."""
+"""Chooses the tables of a database by its dialect."""
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
@@ -7,19 +7,19 @@ from msanic_core.errors import SplitError
 
 
 def tables_of(client: BaseDBAsyncClient) -> Tables:
-    """Give the tables of the database this connection leads to. Raises `SplitError` for one we do not know."""
-    # Each needs its driver only where it is used.
+    """Give the tables of the connection's database. Raises `SplitError` for a database that is not supported."""
+    # Imported here, since each needs its driver.
     match client.capabilities.dialect:
         case "sqlite":
-            from msanic_core.db.split.sqlite import SqliteTables
+            from msanic_core.db.split.sqlite_tables import SqliteTables
 
             return SqliteTables(client)
         case "postgres":
-            from msanic_core.db.split.postgres import PostgresTables
+            from msanic_core.db.split.postgres_tables import PostgresTables
 
             return PostgresTables(client)
         case "mysql":
-            from msanic_core.db.split.mariadb import MariaDBTables
+            from msanic_core.db.split.mariadb_tables import MariaDBTables
 
             return MariaDBTables(client)
         case other:

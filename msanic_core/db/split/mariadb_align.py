@@ -1,4 +1,4 @@
-"""Bringing a part to its template on MariaDB, by what SHOW CREATE TABLE says of both."""
+"""Changes a part's table to match its template on MariaDB, by comparing SHOW CREATE TABLE of both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMN = re.compile(r"`((?:[^`]|``)+)` (.+)")
 _KEY = re.compile(r"(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)` .+")
 
 
-class _Shape(NamedTuple):
+class _Definition(NamedTuple):
     """A table's columns and keys, as MariaDB writes them; names are escaped for quoting."""
 
     columns: dict[str, str]
@@ -23,17 +23,17 @@ class _Shape(NamedTuple):
 
 
 async def align(client: BaseDBAsyncClient, template: str, table: str, changes: Changes) -> list[str]:
-    """Bring the columns and keys of a table to another's; a new column's values are there when the column is.
+    """Change the columns and keys of a table to match another's. A new column has its values from the start.
 
     Raises `SplitError` for columns that may not be dropped, and for rows that do not fit.
     """
-    wanted, found = await _shape(client, template), await _shape(client, table)
+    wanted, found = await _definition(client, template), await _definition(client, table)
     new = [name for name in wanted.columns if name not in {changes.rename.get(old, old) for old in found.columns}]
     bare = [name for name in new if "NOT NULL" in wanted.columns[name] and " DEFAULT " not in wanted.columns[name]]
     await _refuse_empty(client, table, [name for name in bare if name not in changes.fill])
     filled = [name for name in bare if name in changes.fill]
     steps = _column_steps(table, wanted.columns, found.columns, changes)
-    # MariaDB would put zeros and empty texts there by itself. Only for this statement is it a default.
+    # Without a default MariaDB would fill in zeros and empty texts. It is dropped in the next statement.
     steps += [f"ADD COLUMN `{name}` {wanted.columns[name]}" for name in new if name not in filled]
     steps += [f"DROP KEY `{name}`" for name, key in found.keys.items() if wanted.keys.get(name) != key]
     steps += [f"ADD {key}" for name, key in wanted.keys.items() if found.keys.get(name) != key]
@@ -53,7 +53,7 @@ async def align(client: BaseDBAsyncClient, template: str, table: str, changes: C
 
 
 def _column_steps(table: str, wanted: dict[str, str], found: dict[str, str], changes: Changes) -> list[str]:
-    """Write what becomes of the columns that are there."""
+    """Write the changes of the existing columns."""
     steps, surplus = [], []
     for old, definition in found.items():
         name = changes.rename.get(old, old)
@@ -77,12 +77,12 @@ async def _refuse_empty(client: BaseDBAsyncClient, table: str, columns: list[str
         )
 
 
-async def _shape(client: BaseDBAsyncClient, table: str) -> _Shape:
+async def _definition(client: BaseDBAsyncClient, table: str) -> _Definition:
     row = (await client.execute_query_dict(f"SHOW CREATE TABLE `{_escaped(table)}`"))[0]
     lines = [line.strip().removesuffix(",") for line in row["Create Table"].splitlines()[1:-1]]
     columns = {found[1]: found[2] for line in lines if (found := _COLUMN.fullmatch(line))}
     keys = {found[1]: line for line in lines if (found := _KEY.fullmatch(line))}
-    return _Shape(columns, keys)
+    return _Definition(columns, keys)
 
 
 def _escaped(name: str) -> str:

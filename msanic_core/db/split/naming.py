@@ -1,4 +1,4 @@
-"""Which part of a split table a value belongs to, and the other way round. Pure: no database is asked."""
+"""Which part of a split table a value belongs to, and which values a part holds. Does not ask the database."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Period = Literal["year", "month", "week", "day"]
 PERIODS: tuple[Period, ...] = ("year", "month", "week", "day")
 
 JOINT = "__"
-"""Between a table's name and its part's; no name of a part has it within, so what follows it a second time is ours."""
+"""Between the names of a table and its part. No part's name contains it: after a second one comes a mark of ours."""
 DETACHED = f"{JOINT}detached"
 MAKING = f"{JOINT}making"
 _LONGEST_TABLE = 63
-"""PostgreSQL's limit, in bytes; MariaDB's is one more."""
+"""PostgreSQL's limit in bytes; MariaDB allows one more."""
 
 _IDS_OF_A_PART = 2**32
 _MOST_NAMES = 4_000
@@ -51,7 +51,7 @@ def check_template(template: str, longest_part: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Parts by text: `eu` is the part of the rows whose field is "eu"."""
+    """Parts by text: the part `eu` has the rows whose field is "eu"."""
 
     def part_of(self, value: object) -> str:
         """Name the part of a value. Raises `SplitError` for a text that cannot be part of a table's name."""
@@ -103,11 +103,11 @@ class Calendar:
         return self._next(self.first_day(name))
 
     def bounds(self, name: str) -> tuple[datetime, datetime | None]:
-        """Give the moments a part begins at, and the first that is no longer in it."""
+        """Give the moment a part begins at, and the first moment after it."""
         return _bounds(self, name)
 
     def names_between(self, start: date | None, end: date | None) -> list[str] | None:
-        """Name the parts of the values from `start` on and before `end`; None if open or too many to be named."""
+        """Name the parts of the values from `start` on and before `end`; None if a side is open, or for too many."""
         if start is None or end is None:
             return None
         names: list[str] = []
@@ -121,14 +121,14 @@ class Calendar:
         return names
 
     def meets(self, name: str, start: date | None, end: date | None) -> bool:
-        """Say whether a part can hold a value from `start` on and before `end`; None is open."""
+        """Say whether a part can hold a value from `start` on and before `end`; None leaves that side open."""
         if start is not None and end is not None and moment(start) >= moment(end):
             return False
         first, behind = self.bounds(name)
         return (end is None or first < moment(end)) and (start is None or behind is None or behind > moment(start))
 
     def lies_within(self, name: str, start: date | None, end: date | None) -> bool:
-        """Say whether all values of a part are from `start` on and before `end`: they need not be compared."""
+        """Say whether all values of a part are from `start` on and before `end`, so that none needs to be compared."""
         first, behind = self.bounds(name)
         return (start is None or moment(start) <= first) and (
             end is None or (behind is not None and behind <= moment(end))

@@ -1,4 +1,4 @@
-"""Bringing a part to its template on PostgreSQL, by what its catalogue says of both."""
+"""Changes a part's table to match its template on PostgreSQL, by comparing both in the catalogue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _INDEX = re.compile(r"(CREATE (?:UNIQUE )?INDEX) .+? ON .+? (USING .+)", re.DOTA
 
 
 async def align(connection: Any, template: str, table: str, changes: Changes) -> list[str]:
-    """Bring the columns and indexes of a table to another's, within the connection's transaction.
+    """Change the columns and indexes of a table to match another's, within the connection's transaction.
 
     Raises `SplitError` for columns that may not be dropped, and for rows that do not fit.
     """
@@ -109,7 +109,7 @@ async def _columns(connection: Any, table: str) -> dict[str, Any]:
 
 
 async def _indexes(connection: Any, table: str) -> dict[tuple[str, str], Any]:
-    """Give a table's indexes by what they are, whatever their names."""
+    """Give a table's indexes by their definitions without names."""
     found = {}
     for row in await connection.fetch(_INDEXES, _quoted(table)):
         if shape := _INDEX.fullmatch(row["definition"]):

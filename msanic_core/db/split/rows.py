@@ -1,21 +1,18 @@
-"""Rows of several parts in one order, from as few of the parts as will do."""
+"""Rows of several parts in one order, read from as few parts as possible."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pypika_tortoise.enums import Order
 from tortoise.queryset import ValuesQuery
 
+from msanic_core.db.split.split_table import RowT, SplitTable
 from msanic_core.db.split.union import PART, Branch, Branches, Orderings, Statement
 
-if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
 R = TypeVar("R")
 
 _ROWS_AT_ONCE = 2_000
@@ -24,51 +21,55 @@ _GROWTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[M]):
-    """What is wanted: `limit` rows (None: all) from `offset` on, in this order.
+class Selection(Generic[RowT]):
+    """Which rows a query wants: `limit` rows (None: all) from `offset` on, in this order.
 
-    `by_parts`: in this order all rows of one part come before all of the next.
+    `by_parts`: in this order, all rows of one part come before all rows of the next.
     """
 
-    model: type[M]
-    branches: Branches[M]
+    table: SplitTable[RowT]
+    branches: Branches[RowT]
     orderings: Sequence[tuple[str, Order]]
     limit: int | None
     offset: int
     by_parts: bool
 
     def columns(self, name_of: Callable[[str], str]) -> Orderings:
-        """Give the order by the columns of what the branches give."""
-        return [(name_of(name), order, self.model._meta.fields_map[name]) for name, order in self.orderings]
+        """Give the order, by the names of the columns in the statement."""
+        return [(name_of(name), order, self.table.model._meta.fields_map[name]) for name, order in self.orderings]
 
 
 Fetch = Callable[[Sequence[Branch], "int | None", int], Awaitable[list[R]]]
 
 
-async def instances(page: Page[M]) -> list[M]:
-    """Give the rows, each of the model of its part."""
-    client, models = page.branches.client, page.branches.parts
-    columns = page.columns(lambda name: page.model._meta.fields_db_projection[name])
+async def instances(selection: Selection[RowT]) -> list[RowT]:
+    """Give the rows, each as an instance of its part's model."""
+    client, models = selection.branches.client, [part.model for part in selection.branches.parts]
+    columns = selection.columns(lambda name: selection.table.model._meta.fields_db_projection[name])
 
-    async def fetch(branches: Sequence[Branch], limit: int | None, offset: int) -> list[M]:
+    async def fetch(branches: Sequence[Branch], limit: int | None, offset: int) -> list[RowT]:
         statement = Statement(client)
         _, rows = await client.execute_query(statement.select(branches, columns, limit, offset), statement.values)
-        found: list[M] = []
+        found: list[RowT] = []
         for number, row in enumerate(rows):
             if number % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
                 await asyncio.sleep(0)
             found.append(models[row[PART]]._init_from_db(**row))
         return found
 
-    return await _gather(page, page.branches.shaped(lambda part: part, numbered=True), fetch)
+    return await _gather(selection, selection.branches.shaped(lambda part: part, numbered=True), fetch)
 
 
-async def row_values(page: Page[M], fields: Sequence[str]) -> list[dict[str, Any]]:
-    """Give a dict for each row, with these fields, or with all if there are none."""
-    client = page.branches.client
-    fields = fields or [name for name in page.model._meta.fields_map if name in page.model._meta.fields_db_projection]
-    hidden = [name for name, _ in page.orderings if name not in fields]
-    columns = page.columns(lambda name: name)
+async def row_values(selection: Selection[RowT], fields: Sequence[str]) -> list[dict[str, Any]]:
+    """Give a dict for each row, with these fields; no fields means all."""
+    client = selection.branches.client
+    fields = fields or [
+        name
+        for name in selection.table.model._meta.fields_map
+        if name in selection.table.model._meta.fields_db_projection
+    ]
+    hidden = [name for name, _ in selection.orderings if name not in fields]
+    columns = selection.columns(lambda name: name)
     queries: list[ValuesQuery[Any]] = []
 
     def write(part: Any) -> ValuesQuery[Any]:
@@ -79,13 +80,13 @@ async def row_values(page: Page[M], fields: Sequence[str]) -> list[dict[str, Any
         statement = Statement(client)
         sql = statement.select(branches, columns, limit, offset)
         rows = await client.execute_query_dict(sql, statement.values)
-        convert = [(name, queries[0].resolve_to_python_value(page.model, name)) for name in fields]
+        convert = [(name, queries[0].resolve_to_python_value(selection.table.model, name)) for name in fields]
         return [{name: to_python(row[name]) for name, to_python in convert} for row in rows]
 
-    return await _gather(page, page.branches.shaped(write), fetch)
+    return await _gather(selection, selection.branches.shaped(write), fetch)
 
 
-async def counted(branches: Branches[M]) -> int:
+async def counted(branches: Branches[RowT]) -> int:
     """Count the rows of all parts in one statement."""
     if not branches.parts:
         return 0
@@ -95,24 +96,24 @@ async def counted(branches: Branches[M]) -> int:
     return sum(int(next(iter(dict(row).values()))) for row in rows)
 
 
-async def _gather(page: Page[M], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
-    """Fetch from all parts in one statement, or, where the order allows, from more and more until there is enough."""
-    if page.limit == 0 or not branches:
+async def _gather(selection: Selection[RowT], branches: list[Branch], fetch: Fetch[R]) -> list[R]:
+    """Fetch from all parts in one statement, or, if the order allows, from more and more parts until it is enough."""
+    if selection.limit == 0 or not branches:
         return []
-    if not page.by_parts or (page.limit is None and not page.offset):
-        return await fetch(branches, page.limit, page.offset)
+    if not selection.by_parts or (selection.limit is None and not selection.offset):
+        return await fetch(branches, selection.limit, selection.offset)
     found: list[R] = []
-    offset, size, done = page.offset, 1 if page.offset else _FIRST, 0
-    while done < len(branches) and (page.limit is None or len(found) < page.limit):
-        wanted = None if page.limit is None else page.limit - len(found)
+    offset, size, done = selection.offset, 1 if selection.offset else _FIRST, 0
+    while done < len(branches) and (selection.limit is None or len(found) < selection.limit):
+        wanted = None if selection.limit is None else selection.limit - len(found)
         rows = await fetch(branches[done : done + size], wanted, offset)
         found += rows
         if offset and not rows:
-            # All of this part is left out: one at a time, until the offset is passed.
-            part, edge = page.branches.parts[done], page.branches.edges[done]
-            offset -= await page.branches.queryset(part, edge).count()
+            # The offset covers all of this part. Go on part by part until it is used up.
+            part, edge = selection.branches.parts[done], selection.branches.edges[done]
+            offset -= await selection.branches.queryset(part, edge).count()
             done += 1
         else:
-            # Often the first are enough. If not, few statements, and few rows that are read for nothing.
+            # The first parts are often enough. If not, growing steps keep the number of statements low.
             offset, size, done = 0, size * _GROWTH, done + size
     return found

@@ -1,4 +1,4 @@
-"""What split tables need of a database: a protocol, and how to get a connection that is in no transaction."""
+"""What split tables need of a database: a protocol, and helpers for connections and errors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tortoise.connection import get_connections
 from tortoise.exceptions import OperationalError
 
 LOCK_SECONDS = 10
-"""How long making or changing a table waits for others that use it."""
+"""Seconds that making or changing a table waits for other users of it."""
 _NO_SUCH_TABLE = 1146  # MariaDB's ER_NO_SUCH_TABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What the database knows of a table without reading it: an estimate of its rows, its bytes with indexes."""
+    """What the database knows of a table without reading it: estimated rows, and bytes with indexes."""
 
     rows: int | None
     bytes: int | None
@@ -26,10 +26,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How parts shall follow their template, where the tables alone do not say it.
+    """What the tables alone do not tell about changing parts to match their template.
 
-    `rename`: old names of columns with their new ones. `drop`: columns that are given up with what is in them.
-    `fill`: what existing rows get in a new column that must not be null.
+    `rename`: old names of columns with the new ones. `drop`: columns to drop with their values. `fill`: the values that
+    existing rows get in new columns that must not be null.
     """
 
     rename: Mapping[str, str]
@@ -41,33 +41,39 @@ class Tables(Protocol):
     """The tables of one database, through one connection. Names are those of tables."""
 
     transactional: bool
-    """Whether a table that is made in a transaction belongs to it."""
+    """Whether a rollback removes a table that the transaction has made."""
     aborts: bool
-    """Whether an error ends the transaction it happens in."""
+    """Whether an error ends its transaction."""
 
     def __init__(self, client: BaseDBAsyncClient) -> None: ...
 
     async def names(self, prefix: str) -> list[str]:
         """List the tables whose names begin like this."""
+        ...
 
     async def sizes(self, prefix: str) -> dict[str, Size]:
         """Give the sizes of the tables whose names begin like this."""
+        ...
 
     async def make(self, template: str, table: str, first_id: int | None) -> None:
         """Make a table like another, with its indexes, unless it is there; its ids count from `first_id` on."""
+        ...
 
     async def rename(self, table: str, new: str) -> None:
         """Give a table another name."""
+        ...
 
     async def drop(self, table: str) -> None:
         """Drop a table, unless it is gone."""
+        ...
 
     async def align(self, template: str, table: str, changes: Changes) -> list[str]:
-        """Bring the columns and indexes of a table to another's; returns what was done, or raises `SplitError`."""
+        """Change the columns and indexes of a table to match another's; returns what was done. Raises `SplitError`."""
+        ...
 
 
 def root_of(client: BaseDBAsyncClient) -> BaseDBAsyncClient:
-    """Give the connection that a transaction was begun on, or the one given if it is none."""
+    """Give the connection that a transaction was begun on, or `client` itself if it is no transaction."""
     while isinstance(client, TransactionalDBClient):
         client = client._parent
     return client
@@ -80,9 +86,9 @@ def in_transaction(client: BaseDBAsyncClient) -> bool:
 
 @asynccontextmanager
 async def aside(client: BaseDBAsyncClient) -> AsyncIterator[BaseDBAsyncClient]:
-    """Connect once more to the same database, and close that at the end of the block.
+    """Open one more connection to the same database for the block.
 
-    Not from the pool: transactions that wait for a part may hold all connections in it.
+    It is not from the pool: transactions that wait for a part may hold all connections there.
     """
     fresh: Any = get_connections()._create_connection(client.connection_name)
     fresh.pool_minsize = fresh.pool_maxsize = 1
@@ -94,7 +100,7 @@ async def aside(client: BaseDBAsyncClient) -> AsyncIterator[BaseDBAsyncClient]:
 
 
 def is_missing_table(error: OperationalError) -> bool:
-    """Say whether a statement failed because a table is not there."""
+    """Say whether a statement failed because a table does not exist."""
     cause = error.args[0] if error.args else None
     return (
         getattr(cause, "sqlstate", None) == "42P01"
@@ -104,7 +110,7 @@ def is_missing_table(error: OperationalError) -> bool:
 
 
 def surplus_columns(table: str, surplus: Sequence[str]) -> str:
-    """Say what to do about columns a part has and its template has not."""
+    """The error for columns that a part has and its template has not, and what to do about it."""
     columns = ", ".join(surplus)
     return (
         f"{table} has columns that its template has not: {columns}. Say whether they were renamed or go with what is "

@@ -1,10 +1,10 @@
-"""Statements over the tables of several parts, from one query that Tortoise wrote for one of them."""
+"""Statements over the tables of several parts, made from one query that Tortoise writes for one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic
 
 from pypika_tortoise.enums import Order
 from pypika_tortoise.terms import Field, LiteralValue, Parameterizer
@@ -12,27 +12,24 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.fields.base import Field as ModelField
 from tortoise.queryset import AwaitableQuery, QuerySet
 
-if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
-
-M = TypeVar("M", bound="SplitModel")
+from msanic_core.db.split.split_table import PartModel, RowT
 
 PART = "part__"
-"""The column that says from which part a row is: its place in the statement, from 0 on."""
+"""The column with the number of a row's part: the position in the statement, from 0 on."""
 _VALUE, _NUMBER = "\0", "\1"
 _MOST_TERMS = 400
-"""SQLite takes 500 in one statement."""
+"""Terms of a UNION; SQLite allows 500 in one statement."""
 _MOST_NUMBERS = 100
-"""MariaDB takes some hundred in one sum."""
+"""Numbers in one sum; MariaDB allows a few hundred."""
 _ALL = 2**63 - 1
 
 Orderings = Sequence[tuple[str, Order, ModelField[Any]]]
-"""The columns to order by, with what they hold."""
+"""The columns to order by, with their fields."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A query that is the same for several tables but for their names: marks stand for values and for the number."""
+    """A query that differs between tables only in their names. Marks stand for the values and for a part's number."""
 
     sql: str
     values: Sequence[Any]
@@ -40,16 +37,16 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Branches(Generic[M]):
-    """The parts of a query. Those at the `edges` of its range have to compare the split field, the others have not."""
+class Branches(Generic[RowT]):
+    """The parts of a query. Only parts at the edges of its range, marked in `edges`, must compare the split field."""
 
     client: BaseDBAsyncClient
-    parts: Sequence[type[M]]
+    parts: Sequence[PartModel[RowT]]
     edges: Sequence[bool]
-    queryset: Callable[[type[M], bool], QuerySet[M]]
+    queryset: Callable[[PartModel[RowT], bool], QuerySet[RowT]]
 
-    def shaped(self, write: Callable[[QuerySet[M]], AwaitableQuery[Any]], *, numbered: bool = False) -> list[Branch]:
-        """Write the query, once for the edges and once for the others: that takes longer than a table's search."""
+    def shaped(self, write: Callable[[QuerySet[RowT]], AwaitableQuery[Any]], *, numbered: bool = False) -> list[Branch]:
+        """Write the query, once for the edges and once for the others: writing takes longer than searching a table."""
         shapes: dict[bool, Shape] = {}
         for part, edge in zip(self.parts, self.edges, strict=True):
             if edge not in shapes:
@@ -57,16 +54,16 @@ class Branches(Generic[M]):
                 query._make_query()
                 if numbered:
                     query.query._select_other(LiteralValue(_NUMBER).as_(PART))
-                shapes[edge] = _shape(self.client, query.query, part._meta.db_table)
+                shapes[edge] = _shape(self.client, query.query, part.table)
         return [
-            Branch(shapes[edge], part._meta.db_table, number)
+            Branch(shapes[edge], part.table, number)
             for number, (part, edge) in enumerate(zip(self.parts, self.edges, strict=True))
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What a statement asks of one part."""
+    """The query of one part in a statement."""
 
     shape: Shape
     table: str
@@ -80,7 +77,7 @@ def _shape(client: BaseDBAsyncClient, query: Any, table: str) -> Shape:
 
 
 class Statement:
-    """A statement in the making, and its parameters."""
+    """Builds the text of a statement, and collects its parameters."""
 
     def __init__(self, client: BaseDBAsyncClient) -> None:
         self.values: list[Any] = []
@@ -94,19 +91,19 @@ class Statement:
         """Write the rows of all branches in this order, `limit` of them from `offset` on."""
         order = f" ORDER BY {', '.join(self._ordering(*ordering) for ordering in orderings)}" if orderings else ""
         if len(branches) == 1:
-            return self._branch(branches[0]) + order + self.page(limit, offset)
+            return self._branch(branches[0]) + order + self.limits(limit, offset)
         if limit is not None:
-            terms = [self._table(self._branch(branch) + order + self.page(limit + offset, 0)) for branch in branches]
+            terms = [self._table(self._branch(branch) + order + self.limits(limit + offset, 0)) for branch in branches]
         elif self._dialect == "postgres":
-            # Without a limit it would start workers, as for one table it does not: they take longer than many rows. The
-            # number is no parameter, of which it would expect a tenth of the rows.
+            # Without a limit PostgreSQL would start parallel workers, which cost more than they save here. The limit is
+            # written as a number: for a parameter PostgreSQL expects a tenth of the rows.
             terms = [self._table(f"{self._branch(branch)}{order} LIMIT {_ALL}") for branch in branches]
         else:
             terms = [self._branch(branch) for branch in branches]
         sql = self._union(terms)
         if order:
             sql = f"SELECT * FROM ({sql}) {self.quoted('u')}{order}"
-        return sql + self.page(limit, offset)
+        return sql + self.limits(limit, offset)
 
     def union(self, branches: Sequence[Branch]) -> str:
         """Write the rows of all branches, in no order."""
@@ -119,8 +116,8 @@ class Statement:
             [f"SELECT {' + '.join(numbers[i : i + _MOST_NUMBERS])}" for i in range(0, len(numbers), _MOST_NUMBERS)]
         )
 
-    def page(self, limit: int | None, offset: int) -> str:
-        """Write which of the rows are wanted."""
+    def limits(self, limit: int | None, offset: int) -> str:
+        """Write LIMIT and OFFSET."""
         if limit is None and offset and self._client.capabilities.requires_limit:
             limit = _ALL
         sql = "" if limit is None else f" LIMIT {self.place(limit)}"
@@ -144,12 +141,12 @@ class Statement:
             text = "".join([first, *(place + piece for place, piece in zip(places, others, strict=True))])
             self._texts[shape] = text
         elif self._dialect != "postgres":
-            # Only PostgreSQL's places have numbers, and can be named more than once.
+            # PostgreSQL's places have numbers and can be used again. The others need the values once more.
             self.values.extend(shape.values)
         return text.replace(shape.table, self.quoted(branch.table)).replace(_NUMBER, str(branch.number))
 
     def _table(self, sql: str) -> str:
-        # A term of a union has no order and limit of its own, a table in it has.
+        # A term of a UNION cannot have ORDER BY and LIMIT, a table in it can.
         return f"SELECT * FROM ({sql}) {self.quoted('t')}"
 
     def _union(self, terms: Sequence[str]) -> str:

@@ -1,10 +1,10 @@
-"""Detaching and dropping parts, and bringing them to a template that was migrated."""
+"""Detaching and dropping parts, and changing them to match a template that was migrated."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tortoise import Model
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -15,61 +15,61 @@ from tortoise.migrations.schema_generator.state import State
 from msanic_core.db.split.dialects import tables_of
 from msanic_core.db.split.naming import DETACHED, moment, table_of
 from msanic_core.db.split.parts import Part, described, existing, forget
+from msanic_core.db.split.split_table import SplitTable
 from msanic_core.db.split.tables import Changes, in_transaction
 from msanic_core.errors import SplitError
-
-if TYPE_CHECKING:
-    from msanic_core.db.split.model import SplitModel
 
 _PLAIN = (bool, int, float, str, bytes)
 
 
-async def detach(model: type[SplitModel], part: str, client: BaseDBAsyncClient) -> str:
+async def detach(split_table: SplitTable[Model], part: str, client: BaseDBAsyncClient) -> str:
     """Rename the table of a part, see `SplitModel.detach`."""
     _refuse_transaction(client, "detach")
-    table = table_of(model._meta.db_table, part)
+    table = split_table.table_of(part)
     new = f"{table}{DETACHED}"
-    if part not in await existing(model, client):
-        raise SplitError(f"{model.__name__} has no part {part!r}")
-    if any(each.name == part for each in await described(model, client, detached=True)):
+    if part not in await existing(split_table, client):
+        raise SplitError(f"{split_table.name} has no part {part!r}")
+    if any(each.name == part for each in await described(split_table, client, detached=True)):
         raise SplitError(f"there is a table {new} already: rename or drop it first")
     await tables_of(client).rename(table, new)
-    forget(model, client)
+    forget(split_table, client)
     return new
 
 
-async def drop_before(model: type[SplitModel], before: date, dry_run: bool, client: BaseDBAsyncClient) -> list[Part]:
+async def drop_before(
+    split_table: SplitTable[Model], before: date, dry_run: bool, client: BaseDBAsyncClient
+) -> list[Part]:
     """Drop the tables of old parts, see `SplitModel.drop_before`."""
     _refuse_transaction(client, "drop_before")
-    parts = await described(model, client, detached=False)
+    parts = await described(split_table, client, detached=False)
     old = [part for part in parts if part.end is not None and part.end <= moment(before)]
     if not dry_run:
         for part in old:
             await tables_of(client).drop(part.table)
-        forget(model, client)
+        forget(split_table, client)
     return old
 
 
 async def sync_parts(
-    model: type[SplitModel], rename: Mapping[str, str], drop: Collection[str], client: BaseDBAsyncClient
+    split_table: SplitTable[Model], rename: Mapping[str, str], drop: Collection[str], client: BaseDBAsyncClient
 ) -> list[str]:
-    """Bring all parts to the template, see `SplitModel.sync_parts`."""
+    """Change all parts to match the template, see `SplitModel.sync_parts`."""
     _refuse_transaction(client, "sync_parts")
-    template = model._meta.db_table
-    changes = Changes(rename, frozenset(drop), _fill(model))
+    changes = Changes(rename, frozenset(drop), _fill(split_table.model))
     done = []
-    for name in sorted(await existing(model, client)):
-        done += await tables_of(client).align(template, table_of(template, name), changes)
-    forget(model, client)
+    for name in sorted(await existing(split_table, client)):
+        done += await tables_of(client).align(split_table.template, split_table.table_of(name), changes)
+    forget(split_table, client)
     return done
 
 
 class AlterParts(TortoiseOperation):
-    """A step of a migration, after those that change the template of a split model: its parts follow.
+    """An operation of a migration that changes the parts of a split model to match the template.
 
-    `AlterParts("Reading", rename={"old": "new"}, drop={"gone"})`, as with `SplitModel.sync_parts`. Where a migration is
-    a transaction this is part of it (SQLite, PostgreSQL). A migration is undone from its end: one that is to be undone
-    begins with such a step too, which says what is renamed or dropped then. Detached parts stay as they are.
+    It comes after the operations that change the template: `AlterParts("Reading", rename={"old": "new"},
+    drop={"gone"})`, with the arguments of `SplitModel.sync_parts`. On SQLite and PostgreSQL it is part of the
+    migration's transaction. Downgrading runs the operations from the last to the first: a migration that can be taken
+    back also begins with an `AlterParts`, which says what is renamed or dropped then. Detached parts stay as they are.
     """
 
     def __init__(self, name: str, *, rename: Mapping[str, str] | None = None, drop: Collection[str] = ()) -> None:
@@ -78,19 +78,27 @@ class AlterParts(TortoiseOperation):
         self.drop = frozenset(drop)
 
     def describe(self) -> str:
-        """Say what the step does, for the one who migrates."""
+        """Describe the operation, for people."""
         return f"Alter the parts of {self.name}"
 
     async def database_forward(
-        self, app_label: str, _old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+        self,
+        app_label: str,
+        old_state: State,  # noqa: ARG002
+        new_state: State,
+        state_editor: BaseSchemaEditor | None = None,
     ) -> None:
-        """Bring the parts to the template."""
+        """Change the parts to match the template."""
         await self._align(app_label, new_state, state_editor)
 
     async def database_backward(
-        self, app_label: str, _old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+        self,
+        app_label: str,
+        old_state: State,  # noqa: ARG002
+        new_state: State,
+        state_editor: BaseSchemaEditor | None = None,
     ) -> None:
-        """Bring the parts to the template, as it is at this step."""
+        """Change the parts to match the template, as it is at this point."""
         await self._align(app_label, new_state, state_editor)
 
     async def _align(self, app_label: str, state: State, editor: BaseSchemaEditor | None) -> None:
@@ -109,7 +117,7 @@ class AlterParts(TortoiseOperation):
 
 
 def _fill(model: type[Model]) -> dict[str, object]:
-    """Give the plain defaults of a model's columns, as the database takes them."""
+    """Give the plain defaults of a model's columns, converted for the database."""
     found: dict[str, object] = {}
     for name, column in model._meta.fields_db_projection.items():
         field: Any = model._meta.fields_map[name]

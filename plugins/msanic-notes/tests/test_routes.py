@@ -125,6 +125,10 @@ def test_all_routes_want_a_login_and_are_described(serve: Any) -> None:
                     assert (answer.status_code, answer.json()["code"]) == (401, 13)
             parameters = [each["name"] for each in paths["/v1/notes"]["get"]["parameters"]]
             assert parameters == ["page", "size", "order", "start", "end"]
-            assert document["components"]["schemas"]["Add"]["properties"]["title"]["maxLength"] == 200
+            schemas = document["components"]["schemas"]
+            assert schemas["Add"]["properties"]["title"]["maxLength"] == 200
+            listed = paths["/v1/notes"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            assert listed["properties"]["data"]["items"] == {"$ref": "#/components/schemas/Listed"}
+            assert "text" not in schemas["Listed"]["properties"]
 
     run(main)

@@ -10,11 +10,12 @@ import pytest
 from tortoise.context import require_context
 from tortoise.transactions import in_transaction
 
-from msanic_core.db.apps import check_apps, core_app
+from msanic_core.db.apps import check_apps
 from msanic_core.db.database import Database
+from msanic_core.db.outbox.app import core_app
 from msanic_core.db.outbox.models import OutboxMessage
-from msanic_core.db.outbox.outbox import Outbox
 from msanic_core.db.outbox.relay import Relay
+from msanic_core.db.outbox.transaction import TransactionOutbox
 from msanic_core.engine.base import Engine, InboxLimits, Lock
 from msanic_core.engine.memory.memory_engine import MemoryEngine
 from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
@@ -34,7 +35,7 @@ class Bench:
         self.database = Database(url, [core_app()])
         self.engine = engine
         self.relay = Relay(engine, self.database, INTERVAL)
-        self.outbox = Outbox(max_bytes, self.relay.added)
+        self.outbox = TransactionOutbox(max_bytes, self.relay.added)
 
     async def add(self, user: str, data: object, key: str | None = None) -> None:
         """One message in a transaction of its own."""
@@ -175,7 +176,7 @@ def test_what_cannot_be_delivered_is_refused(database_url: str) -> None:
             with pytest.raises(WireEncodeError, match="cannot be encoded"):
                 await node.outbox.add(connection, "ada", Push("a.b", object()), None)
             with pytest.raises(ConfigError, match="db_models"):
-                await Outbox(100, None).add(connection, "ada", Push("a.b"), None)
+                await TransactionOutbox(100, None).add(connection, "ada", Push("a.b"), None)
             assert not await OutboxMessage.exists()
 
     run(test)

@@ -18,7 +18,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from tortoise.transactions import in_transaction
 
-from msanic_core.db.split import SplitModel
+from msanic_core.db import SplitModel
 from msanic_core.errors import SplitError
 from tests.support.split_models import Message, Reading, Visit, at, opened
 
@@ -127,7 +127,7 @@ def test_parts_that_are_like_their_template_are_left_alone(database_url: str) ->
 
 MODEL = """
     from tortoise import fields
-    from msanic_core.db.split import SplitModel
+    from msanic_core.db import SplitModel
 
     class Sample(SplitModel):
         id = fields.BigIntField(primary_key=True)

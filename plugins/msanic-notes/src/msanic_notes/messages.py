@@ -61,17 +61,22 @@ class Past(TimePaging, kw_only=True):
     """`data` of `notes.activity`: what was done in a time. It has one order, the latest first."""
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """A note: the answer to `notes.add` and `notes.edit`, the pushes `notes.added` and `notes.edited`."""
+class Listed(msgspec.Struct, frozen=True):
+    """A note without its text, in the pages of `notes.list`."""
 
     id: int
     owner: str
     title: str
-    text: str
     colour: str
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class Shown(Listed, frozen=True):
+    """A note: the answer to `notes.add` and `notes.edit`, the pushes `notes.added` and `notes.edited`."""
+
+    text: str
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -97,15 +102,8 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What the user did: `action` is a command's name after the dot."""
+    """What the user did, in the pages of `notes.activity`; `action` is a command's name after the dot."""
 
     at: datetime
     note_id: int
     action: str
-
-
-class DonePage(msgspec.Struct, frozen=True):
-    """The answer to `notes.activity`: a page, and how many there are on all."""
-
-    items: list[Done]
-    total: int

@@ -2,10 +2,7 @@
 
 from tortoise import fields
 
-from msanic_core.db.fields import NameField, UtcDatetimeField
-from msanic_core.db.model import Model
-from msanic_core.db.soft_delete import SoftDeleteModel
-from msanic_core.db.split import SplitModel
+from msanic_core.db import Model, NameField, SoftDeleteModel, SplitModel, UtcDatetimeField
 
 
 class Note(SoftDeleteModel):

@@ -7,14 +7,13 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
 
 from msanic_core import CommandError, ReplyCode, Server
-from msanic_core.db.paging import Page, page
-from msanic_notes.messages import Add, Changes, Done, DonePage, Find, OfNote, Past, Seen, Shared, Shown, Whole
+from msanic_core.db import Page, page
+from msanic_notes.messages import Add, Changes, Done, Find, Listed, OfNote, Past, Seen, Shared, Shown, Whole
 from msanic_notes.models import Activity, Member, Note, Person
 from msanic_notes.settings import NotesSettings
 
 CHANGED = 101
 """The code of an answer: somebody else has changed the note; `data` is the note as it is now."""
-LISTED = ("id", "owner", "title", "colour", "version", "created_at", "updated_at")
 ORDERS = ("created_at", "updated_at", "title", "owner")
 
 
@@ -26,11 +25,11 @@ class Notebook:
         self._user = user
         self._settings = settings
 
-    async def find(self, query: Find) -> Page:
+    async def find(self, query: Find) -> Page[Listed]:
         """List the notes that the user has, without their texts; the newest first unless `query` says otherwise."""
         times = {"created_at__gte": query.start, "created_at__lt": query.end}
         notes = Note.filter(members__user=self._user, **{name: at for name, at in times.items() if at is not None})
-        return await page(notes, fields=LISTED, orders=ORDERS, page=query.page, size=query.size, order=query.order)
+        return await page(notes, as_type=Listed, orders=ORDERS, page=query.page, size=query.size, order=query.order)
 
     async def get(self, note_id: int) -> Whole:
         """A note, and who has it."""
@@ -89,12 +88,12 @@ class Notebook:
                 raise CommandError(ReplyCode.FORBIDDEN, f"{most} users have the note, which is all that may have it")
             await self._done(connection, note, "shared", Shared(note.to_struct(Shown), user))
 
-    async def activity(self, query: Past) -> DonePage:
+    async def activity(self, query: Past) -> Page[Done]:
         """List what the user did with notes, the latest first."""
         done = Activity.between(query.start, query.end).filter(user=self._user)
         rows = done.order_by("-at").limit(query.size).offset(query.offset)
         items = [Done(**row) for row in await rows.values(*Done.__struct_fields__)]
-        return DonePage(items, await done.count())
+        return Page(items, await done.count(), query.page, query.size)
 
     async def _locked(self, note_id: int) -> Note:
         """A note that the user has. Nobody else changes it, or who has it, until the transaction ends."""

@@ -4,8 +4,9 @@ from sanic import Blueprint, HTTPResponse, Request
 
 from msanic_core import Server
 from msanic_core.constraints import RowId
+from msanic_core.db import Page
 from msanic_core.http import body, login_required, query, reply
-from msanic_notes.messages import Add, Changes, Find, Past, Shown, Whole, With
+from msanic_notes.messages import Add, Changes, Done, Find, Listed, Past, Shown, Whole, With
 from msanic_notes.notebook import Notebook
 from msanic_notes.settings import NotesSettings
 
@@ -19,10 +20,9 @@ def notes_blueprint(server: Server, settings: NotesSettings) -> Blueprint:
 
     @routes.get("/")
     @query
-    async def find(request: Request, query: Find) -> HTTPResponse:
+    async def find(request: Request, query: Find) -> Page[Listed]:
         """List notes, a page at a time."""
-        found = await notebook(request).find(query)
-        return reply(found.items, total=found.total)
+        return await notebook(request).find(query)
 
     @routes.post("/")
     @body
@@ -56,9 +56,8 @@ def notes_blueprint(server: Server, settings: NotesSettings) -> Blueprint:
 
     @routes.get("/activity")
     @query
-    async def activity(request: Request, query: Past) -> HTTPResponse:
+    async def activity(request: Request, query: Past) -> Page[Done]:
         """List what one did, a page at a time."""
-        found = await notebook(request).activity(query)
-        return reply(found.items, total=found.total)
+        return await notebook(request).activity(query)
 
     return routes

@@ -1,4 +1,4 @@
-"""The tables of split models on PostgreSQL: `CREATE TABLE ... (LIKE ...)`, one at a time by an advisory lock."""
+"""The tables of split models on PostgreSQL: `CREATE TABLE ... (LIKE ...)`, under an advisory lock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from msanic_core.db.split.tables import LOCK_SECONDS, Changes, Size, aside, in_transaction, root_of
 from msanic_core.errors import SplitError
 
-# The index on names serves a range, and after "_" comes "`".
+# A range of names, since the index on names serves ranges; "`" is the character after "_".
 _TABLES = """
     SELECT c.relname::text AS name, c.reltuples::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
     FROM pg_class c
@@ -28,7 +28,7 @@ _COUNTED = """
 
 
 class PostgresTables:
-    """The tables of one PostgreSQL database. What changes them has a connection and a transaction of its own."""
+    """The tables of one PostgreSQL database. Changes use a connection and a transaction of their own."""
 
     transactional = False
     aborts = True
@@ -42,7 +42,7 @@ class PostgresTables:
         return [row["name"] for row in rows]
 
     async def sizes(self, prefix: str) -> dict[str, Size]:
-        """Give the sizes of the tables whose names begin like this; rows that were never counted are None."""
+        """Give the sizes of the tables whose names begin like this; `rows` is None if they were never counted."""
         rows = await self._client.execute_query_dict(_TABLES, [prefix, _behind(prefix)])
         return {row["name"]: Size(row["rows"] if row["rows"] >= 0 else None, row["bytes"]) for row in rows}
 
@@ -74,7 +74,7 @@ class PostgresTables:
                 await connection.execute(f"DROP TABLE {quoted(table)}")
 
     async def align(self, template: str, table: str, changes: Changes) -> list[str]:
-        """Bring the columns and indexes of a table to another's, in the transaction of a migration if there is one."""
+        """Change the columns and indexes of a table to match another's, in the transaction of a migration, if any."""
         from msanic_core.db.split.postgres_align import align
 
         if in_transaction(self._client):

@@ -9,7 +9,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from tortoise.signals import pre_save
 from tortoise.transactions import in_transaction
 
-from msanic_core.db.split import SplitModel
+from msanic_core.db import SplitModel
 from msanic_core.errors import SplitError
 from tests.support.split_models import Log, Message, Reading, Visit, at, opened
 

@@ -1,4 +1,4 @@
-"""The tables of split models on MariaDB and MySQL: `CREATE TABLE ... LIKE`, one at a time by a named lock."""
+"""The tables of split models on MariaDB and MySQL: `CREATE TABLE ... LIKE`, under a named lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOCK_WAIT_TIMEOUT = 1205
 
 
 class MariaDBTables:
-    """The tables of one MariaDB database. What changes them has a connection of its own: it commits transactions."""
+    """The tables of one MariaDB database. Changes use a connection of their own, since they commit transactions."""
 
     transactional = False
     aborts = False
@@ -44,11 +44,11 @@ class MariaDBTables:
             if await _names(client, table, exact=True):
                 return
             new = f"{table}{MAKING}"
-            if await _names(client, new, exact=True):  # its maker was killed
+            if await _names(client, new, exact=True):  # left by a process that was killed
                 await client.execute_script(f"DROP TABLE {quoted(new)}")
             if not await _names(client, template, exact=True):
                 raise SplitError(f"there is no table {template}: migrate the database (msanic-core db migrate)")
-            # Others see it when it is complete: each of these statements is a transaction.
+            # Renamed at the end, as others must not see it before it is complete: each statement is a transaction.
             await client.execute_script(f"CREATE TABLE {quoted(new)} LIKE {quoted(template)}")
             if first_id is not None and await _counts(client, new):
                 await client.execute_script(f"ALTER TABLE {quoted(new)} AUTO_INCREMENT = {first_id}")
@@ -66,7 +66,7 @@ class MariaDBTables:
                 await client.execute_script(f"DROP TABLE {quoted(table)}")
 
     async def align(self, template: str, table: str, changes: Changes) -> list[str]:
-        """Bring the columns and indexes of a table to another's, in one statement."""
+        """Change the columns and indexes of a table to match another's, in one statement."""
         from msanic_core.db.split.mariadb_align import align
 
         async with self._changing(template) as client:
@@ -76,7 +76,7 @@ class MariaDBTables:
     async def _changing(self, name: str) -> AsyncIterator[BaseDBAsyncClient]:
         async with aside(root_of(self._client)) as client:
             await client.execute_query(f"SET lock_wait_timeout = {LOCK_SECONDS}")
-            # The lock is the server's, not the database's, and ends with the connection.
+            # Locks are shared by all databases of the server, and end with the connection.
             database = (await client.execute_query_dict("SELECT DATABASE() AS name"))[0]["name"]
             lock = "split " + hashlib.sha256(f"{database}.{name}".encode()).hexdigest()[:32]
             rows = await client.execute_query_dict(f"SELECT GET_LOCK(%s, {LOCK_SECONDS}) AS held", [lock])
@@ -100,7 +100,7 @@ async def _names(client: BaseDBAsyncClient, name: str, *, exact: bool = False) -
 
 
 async def _counts(client: BaseDBAsyncClient, table: str) -> bool:
-    """Say whether a table counts ids that have room for ours."""
+    """Whether the table counts its ids, in a column that is large enough for ours."""
     return bool(
         await client.execute_query_dict(
             "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s "

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from msanic_core.db.migration.lock import migration_lock
+from msanic_core.db.migration.migration_lock import migration_lock
 from tests.support.migrations import db, make, opened, running_db
 from tests.support.model_packages import write_models
 

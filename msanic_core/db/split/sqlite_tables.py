@@ -1,4 +1,4 @@
-"""The tables of split models on SQLite: copies of the texts that it keeps of its tables and indexes."""
+"""The tables of split models on SQLite, made from the SQL that it stores of tables and indexes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INDEX = re.compile(rf"CREATE (UNIQUE )?INDEX\s+{_NAME}\s+ON\s+{_NAME}", re.IGNO
 
 
 class SqliteTables:
-    """The tables of one SQLite file. Within a transaction it does what it does in there: there is one connection."""
+    """The tables of one SQLite file. There is one connection: within a transaction, changes are part of that."""
 
     transactional = True
     aborts = False
@@ -41,7 +41,7 @@ class SqliteTables:
         return [row["name"] for row in rows]
 
     async def sizes(self, prefix: str) -> dict[str, Size]:
-        """Give nothing but the names: SQLite would have to read the tables."""
+        """Give the names without sizes: for these SQLite would have to read the tables."""
         return {name: Size(None, None) for name in await self.names(prefix)}
 
     async def make(self, template: str, table: str, first_id: int | None) -> None:
@@ -65,7 +65,7 @@ class SqliteTables:
             await connection.execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
 
     async def align(self, template: str, table: str, changes: Changes) -> list[str]:
-        """Copy the rows into a new table like the template if columns differ; else make and drop indexes."""
+        """Copy the rows into a new table like the template if columns differ; otherwise make and drop indexes."""
         async with self._writing() as connection:
             if _bare(_TABLE, await _text_of(connection, template)) != _bare(_TABLE, await _text_of(connection, table)):
                 await _rebuild(connection, template, table, changes)
@@ -79,7 +79,7 @@ class SqliteTables:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Hold the connection, in the transaction that it is in or in one that other processes wait for."""
+        """Hold the connection, in its transaction or in a new one that locks out other writers."""
         try:
             async with self._client.acquire_connection() as connection:
                 if in_transaction(self._client):
@@ -97,7 +97,7 @@ class SqliteTables:
 
 
 async def _begin(connection: aiosqlite.Connection) -> None:
-    """Begin by taking the lock for writing: one that is read with first cannot wait for it later."""
+    """Begin a transaction with the write lock: SQLite does not wait for the lock after a transaction has read."""
     for left in reversed(range(_TRIES)):
         try:
             await connection.execute("BEGIN IMMEDIATE")
@@ -109,7 +109,7 @@ async def _begin(connection: aiosqlite.Connection) -> None:
 
 
 async def _wait_to_write(connection: aiosqlite.Connection, template: str) -> None:
-    """Take the lock for writing before anything is read, as `_begin` does; a transaction begins with nothing."""
+    """Take the write lock before the transaction reads, as `_begin` does: Tortoise begins without the lock."""
     try:
         await connection.execute(f"DELETE FROM {_quoted(template)} WHERE FALSE")
     except sqlite3.OperationalError as error:
@@ -127,7 +127,7 @@ async def _copy(connection: aiosqlite.Connection, template: str, table: str) -> 
 
 
 async def _index_for(connection: aiosqlite.Connection, text: str, name: str, template: str, table: str) -> str:
-    """Turn the nameless text of the template's index into that of a part's, with a name that nothing has."""
+    """Turn the nameless text of the template's index into the text of a part's index, with an unused name."""
     stem = f"{table}.{name.removeprefix(template)}"
     taken = {row[0] for row in await _rows(connection, "SELECT name FROM sqlite_master WHERE type = 'index'")}
     free = next(each for each in (stem, *(f"{stem}.{n}" for n in range(2, len(taken) + 3))) if each not in taken)
@@ -149,7 +149,7 @@ async def _rebuild(connection: aiosqlite.Connection, template: str, table: str, 
     columns = [name for name in wanted if name in sources] + filled
     values = [_quoted(sources[name]) if name in sources else "?" for name in columns]
     seq = await _rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", [table])
-    # What is in its way has a name that must be free, and goes with the old table.
+    # The names of the indexes must be free for the new table.
     old_indexes = await _indexes(connection, table)
     for name in old_indexes.values():
         await connection.execute(f"DROP INDEX {_quoted(name)}")
@@ -178,7 +178,7 @@ async def _text_of(connection: aiosqlite.Connection, table: str) -> str:
 
 
 async def _indexes(connection: aiosqlite.Connection, table: str) -> dict[str, str]:
-    """Give the texts of a table's indexes without names, with their names."""
+    """Give the names of a table's indexes by their texts without names."""
     rows = await _rows(
         connection,
         "SELECT sql, name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
@@ -196,7 +196,7 @@ async def _rows(connection: aiosqlite.Connection, sql: str, values: Sequence[obj
 
 
 def _bare(head: re.Pattern[str], text: str) -> str:
-    """Put names that every table and index has in the place of its own."""
+    """Replace the names in the text by fixed ones, so that texts can be compared."""
     if head is _TABLE:
         return head.sub("CREATE TABLE x", text, count=1)
     return head.sub(lambda found: f"CREATE {found[1] or ''}INDEX x ON x", text, count=1)

@@ -1,7 +1,7 @@
-"""One process at a time migrates a database, whatever the number of workers and nodes that want to.
+"""A lock: one process at a time migrates a database, however many workers and nodes start.
 
-PostgreSQL and MySQL have locks that belong to a connection, and end with it; SQLite's is a lock on a file beside the
-database, which ends with the process. Nothing has to be cleared up after a holder that was killed.
+On PostgreSQL and MySQL the lock belongs to a connection and ends with it. On SQLite it is a lock on a file beside the
+database, and ends with the process. So there is nothing to clean up after a process that was killed.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ _QUIET = 1.0
 """Seconds after which a process that waits says so."""
 
 
-class _Lock(NamedTuple):
-    """`take`: take it if it is free. `holder`: who has it, for people."""
+class _MigrationLock(NamedTuple):
+    """`take`: take the lock if it is free. `holder`: the process that has it, for people."""
 
     take: Callable[[], Awaitable[bool]]
     holder: Callable[[], Awaitable[str]]
@@ -33,7 +33,7 @@ class _Lock(NamedTuple):
 
 @asynccontextmanager
 async def migration_lock(database: Database, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """Hold the lock within the block. Waits as long as it takes, and after a second says for whom."""
+    """Hold the lock within the block. Waits without a limit, and after a second says for which process."""
     async with _lock_of(database) as lock:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -47,7 +47,7 @@ async def migration_lock(database: Database, say: Callable[[str], None]) -> Asyn
 
 
 @asynccontextmanager
-async def _lock_of(database: Database) -> AsyncIterator[_Lock]:
+async def _lock_of(database: Database) -> AsyncIterator[_MigrationLock]:
     main = await database.connection()
     dialect = main.capabilities.dialect
     if dialect == "sqlite":
@@ -59,7 +59,7 @@ async def _lock_of(database: Database) -> AsyncIterator[_Lock]:
         yield _postgres_lock(connection) if dialect == "postgres" else _mysql_lock(connection, client)
 
 
-def _postgres_lock(connection: Any) -> _Lock:
+def _postgres_lock(connection: Any) -> _MigrationLock:
     async def take() -> bool:
         return bool(await connection.fetchval("select pg_try_advisory_lock($1)", _POSTGRES_KEY))
 
@@ -72,10 +72,10 @@ def _postgres_lock(connection: Any) -> _Lock:
         )
         return "another process" if row is None else f"server process {row['pid']} of {row['client_addr'] or 'here'}"
 
-    return _Lock(take, holder)
+    return _MigrationLock(take, holder)
 
 
-def _mysql_lock(connection: Any, client: BaseDBAsyncClient) -> _Lock:
+def _mysql_lock(connection: Any, client: BaseDBAsyncClient) -> _MigrationLock:
     # The name is the whole server's, and at most 64 characters long.
     name = "msanic_core." + hashlib.sha256(str(getattr(client, "database", "")).encode()).hexdigest()[:32]
 
@@ -94,16 +94,16 @@ def _mysql_lock(connection: Any, client: BaseDBAsyncClient) -> _Lock:
         )  # of other users only with the privilege PROCESS
         return "another process" if row is None else f"connection {row[0]} from {row[1]}"
 
-    return _Lock(take, holder)
+    return _MigrationLock(take, holder)
 
 
 @contextmanager
-def _file_lock(database: str) -> Iterator[_Lock]:
+def _file_lock(database: str) -> Iterator[_MigrationLock]:
     if database in ("", ":memory:"):
-        yield _Lock(_free, _nobody)
+        yield _MigrationLock(_free, _nobody)
         return
     path = Path(f"{database}.migration-lock")
-    # Left where it is: who deletes it would take it from one who has just opened it.
+    # Never deleted: another process may have just opened it.
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
@@ -122,7 +122,7 @@ def _file_lock(database: str) -> Iterator[_Lock]:
         return f"process {os.pread(descriptor, 20, 0).decode() or 'of another'}"
 
     try:
-        yield _Lock(take, holder)
+        yield _MigrationLock(take, holder)
     finally:
         os.close(descriptor)
 

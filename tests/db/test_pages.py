@@ -1,6 +1,6 @@
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, assert_type
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msanic_core.codes import ReplyCode
-from msanic_core.db.paging import MAX_PAGE, Page, PageAfter, page, page_after, parse_order, parse_select, unique_order
+from msanic_core.db.pages import MAX_PAGE, Page, PageAfter, page, page_after, parse_order, parse_select, unique_order
 from msanic_core.errors import CommandError
 from tests.support.clients import in_loop
 from tests.support.orm import tables
@@ -41,6 +41,39 @@ async def test_the_pages_of_a_list(database_url: str) -> None:
         uncounted = await page(Note.filter(rank=2), fields=["id"], with_total=False)
         assert uncounted == Page([{"id": 8}, {"id": 7}, {"id": 6}], None, 1, 20)
         assert (await page(Note.filter(rank=2), fields=["id"])).total == 3
+
+
+class Shown(msgspec.Struct):
+    title: str
+    rank: int
+
+
+@in_loop
+async def test_the_items_are_of_the_type_that_is_asked_for(database_url: str) -> None:
+    async with tables(database_url):
+        await make_notes(3)
+        found = await page(Note.all(), as_type=Shown, orders=ORDERS, order="title", size=2)
+        assert assert_type(found, Page[Shown]) == Page([Shown("note 001", 0), Shown("note 002", 0)], 3, 1, 2)
+        more = await page_after(Note.all(), as_type=Shown, size=2)
+        assert assert_type(more, PageAfter[Shown]) == PageAfter([Shown("note 003", 1), Shown("note 002", 0)], 2, 2)
+        plain = await page(Note.all(), fields=["id"])
+        assert len(assert_type(plain, Page[dict[str, Any]]).items) == 3
+
+
+@in_loop
+async def test_a_type_is_as_strict_as_names_of_fields() -> None:
+    class Unknown(msgspec.Struct):
+        titel: str
+
+    both: Any = {"as_type": Shown, "fields": ["title"]}
+    chosen: Any = {"as_type": Shown, "select": "title"}
+    async with tables("sqlite://:memory:"):
+        for call in (page, page_after):
+            with pytest.raises(ValueError, match=r"^Note has no column 'titel'; it has id, created_at, "):
+                await call(Note.all(), as_type=Unknown)
+            for arguments in (both, chosen):
+                with pytest.raises(ValueError, match=r"^as_type names the columns of an item: leave out fields and"):
+                    await call(Note.all(), **arguments)
 
 
 @in_loop

@@ -1,4 +1,4 @@
-"""Messages that are sent if a transaction commits, and only then: rows that it writes, delivered by the relay."""
+"""Messages that are sent only if a transaction commits: it writes them as rows, which the relay delivers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from tortoise.backends.base.client import BaseDBAsyncClient
 
 
-class Outbox:
-    """Takes messages in transactions."""
+class TransactionOutbox:
+    """Writes messages in transactions."""
 
     def __init__(self, max_bytes: int, added: Callable[[], None] | None) -> None:
-        """`max_bytes`: of a packed message, as an inbox takes it.
+        """`max_bytes`: the largest packed message that an inbox takes.
 
-        `added` is called for each row; None: no plugin has models, and there is no table.
+        `added` is called for each row; None: there is no table, as no plugin has models.
         """
         self._max_bytes = max_bytes
         self._added = added
@@ -38,10 +38,10 @@ class Outbox:
                 f"message {push.cmd!r} has {len(packed)} bytes, an inbox holds {self._max_bytes}; send less, or raise "
                 f"[inbox] max_bytes"
             )
-        # Importing tortoise takes time that a server without models need not spend.
+        # Not at the top: a server without models must not spend the time that importing Tortoise takes.
         from msanic_core.db.outbox.models import OutboxMessage
 
-        # A key of its own, not the row's id: a new database gives the same ids again, and inboxes remember keys.
+        # Not the row's id: inboxes remember keys, and a new database gives the same ids again.
         await OutboxMessage.create(
             user=user, message=packed, key=uuid.uuid4().hex if key is None else key, using_db=connection
         )
