@@ -1,6 +1,6 @@
-"""For every test, the plugins' included: real services, no skips in CI, and no process that outlives the tests.
+"""For all tests, including those of the plugins: real services, no skips in CI, and no process left after the tests.
 
-With TESTS_NO_SKIP=1, as in CI, a test that is skipped has failed.
+With TESTS_NO_SKIP=1, as in CI, a skipped test counts as failed.
 """
 
 import ctypes
@@ -20,15 +20,15 @@ pytest_plugins = ["msanic_core.testing.fixtures"]
 NO_SKIP = os.environ.get("TESTS_NO_SKIP") == "1"
 PR_SET_CHILD_SUBREAPER = 36
 GRACE = 2.0
-"""Seconds that processes have to end by themselves after the last test."""
+"""Seconds in which processes may end by themselves after the last test."""
 
 left_behind = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what is there before the first test, nearly all there is.
+    """Exclude the objects that exist before the first test, which are nearly all objects, from garbage collection.
 
-    Many tests collect garbage, and half a second each time is half of what all tests of a room take.
+    Many tests collect garbage. Without this each collection takes half a second.
     """
     gc.collect()
     gc.freeze()
@@ -36,20 +36,21 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn skips into failures where nothing may be missing."""
+    """Turn skips into failures with TESTS_NO_SKIP=1."""
     report = yield
     if NO_SKIP and report.skipped:
         report.outcome = "failed"
-        # An expected failure has this, and pytest counts no report with it as failed.
+        # An expected failure has this attribute, and pytest then does not count the report as failed.
         vars(report).pop("wasxfail", None)
         report.longrepr = f"skipped, and nothing may be skipped here: {report.longrepr}"
     return report
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Become the parent of every process whose own parent ends: so none that a test starts gets out of sight.
+    """Become the parent of every process whose own parent has ended, so that no process of a test is overlooked.
 
-    A worker of pytest-xdist is no such parent: what it leaves comes to the process that has started the workers.
+    Not in a worker of pytest-xdist: processes that it leaves become children of the process that has started the
+    workers.
     """
     config.stash[left_behind] = []
     if is_worker(config):
@@ -58,10 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-# The last wrapper: fixtures are torn down within it, and the summary is written around it.
+# The last wrapper: fixtures are torn down inside it, and the summary is written after it.
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
-    """Fail the run if processes are still alive when all fixtures are torn down, and kill those."""
+    """Fail the run if processes are alive after the teardown of all fixtures, and kill them."""
     yield
     if is_worker(session.config):
         return
@@ -77,7 +78,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name the processes that were left."""
+    """Show the processes that were left."""
     if lines := config.stash[left_behind]:
         terminalreporter.section("processes that outlived the tests", red=True)
         for line in lines:
@@ -90,9 +91,9 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def living(parent: int | None = None) -> Iterator[int]:
-    """The descendants of a process, by default of this one; not those that have ended and only wait to be reaped."""
+    """The living descendants of a process, by default of this one. Zombies do not count."""
     for file in Path(f"/proc/{parent or os.getpid()}/task").glob("*/children"):
-        # Both may fail for a process that ends just now.
+        # Both reads fail if the process ends at this moment.
         with suppress(FileNotFoundError, ProcessLookupError):
             for pid in map(int, file.read_text().split()):
                 if ") Z " not in Path(f"/proc/{pid}/stat").read_text():
@@ -101,7 +102,7 @@ def living(parent: int | None = None) -> Iterator[int]:
 
 
 def description(pid: int) -> str:
-    """What a process runs, and the test that was running when it was started."""
+    """The command line of a process, and the test that has started it."""
     with suppress(FileNotFoundError, ProcessLookupError):
         command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0").replace("\0", " ")
         environment = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")

@@ -1,4 +1,4 @@
-"""Who gets in: what is refused over HTTP before the upgrade, what is refused with a close code after it."""
+"""Admission: refusals with an HTTP status before the upgrade, and with a close code after it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_the_host_may_have_a_port(raw: Raw) -> None:
 
 
 def test_what_a_refused_client_sends_is_ignored(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
-    """Also what came with the handshake and ends within a frame."""
+    """Also bytes that came with the handshake and end inside a frame."""
 
     async def main() -> None:
         async with serving({}, PLUGIN_LOGIN) as server, raw(server.port) as client:
@@ -255,7 +255,7 @@ def test_subprotocol(raw: Raw, offered: str | None, chosen: str | None) -> None:
             await client.send_frame(TEXT, '{"cmd": 1001, "data": 5}')
             opcode, payload = await client.next_frame()
             if chosen is None:
-                # Clients of msanic know no welcome.
+                # Clients of msanic do not know `sys.welcome`.
                 assert json.loads(payload)["data"] == 5
             else:
                 assert opcode == (1 if chosen.endswith("json") else 2)
@@ -305,7 +305,7 @@ def test_welcome() -> None:
 def test_a_store_that_fails_during_the_opening_ends_the_connection(
     raw: Raw, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A connection that was upgraded and belongs to no session would stay for ever."""
+    """An upgraded connection without a session would never be closed."""
 
     async def broken(*arguments: object) -> object:
         raise ConnectionError("the store is away")

@@ -1,4 +1,4 @@
-"""Whose connection it is: anonymous names, `authenticate` hooks, the replay guard; and that no token is logged."""
+"""Logins: anonymous names, `authenticate` hooks, the replay guard; and no token is logged."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ REPLAY_GUARD = {"ws": {"handshake_time": "require"}}
 
 
 async def guarded(raw: Raw, server: TestServer, path: str = "/ws?user=ada", **headers: str) -> str:
-    """What the replay guard has against a handshake: nothing, or the text of its reject and of the close frame."""
+    """The replay guard's error for a handshake, in its reject and in the close frame; "" if it is accepted."""
     async with raw(server.port) as client:
         await client.send(client.handshake(path, **headers))
         assert (await client.head())[0] == 101

@@ -1,4 +1,4 @@
-"""From the login to the first message with a store that takes its time or fails: who stays, what plugins are told."""
+"""From the login to the first message, with a slow or failing store: which sessions stay, which hooks are called."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_who_is_being_opened_counts_once(opened: Open, limit: str) -> None:
 
 
 def test_the_welcome_comes_first(opened: Open) -> None:
-    """What is not durable and comes before it is for others; what is durable waits in the inbox."""
+    """A push before the session is open is not for it, unless it is durable: then it waits in the inbox."""
 
     async def main() -> None:
         async with opened() as house:

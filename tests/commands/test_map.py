@@ -70,7 +70,7 @@ def test_the_quick_way_to_read_requests_knows_every_command_by_name(codecs: Code
     message = {"cmd": "chat.say", "data": {"room": "lobby", "text": "hi"}}
     assert json.decode(msgspec.json.encode(message).decode()).data == Say("lobby", "hi")
     assert msgpack.decode(msgspec.msgpack.encode(message)).data == Say("lobby", "hi")
-    # Data for a handler that takes none is not made anything of.
+    # Data for a handler that takes none is not decoded.
     assert bytes(json.decode('{"cmd":"chat.rooms","data":[1e999]}').data) == b"[1e999]"
     assert CommandMap.build([], codecs).typed_decoders[codecs.json.name].commands == frozenset()
 

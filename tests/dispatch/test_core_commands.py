@@ -16,7 +16,7 @@ from msanic_core.session.state import InboxState
 from msanic_core.testing import TestServer, serving
 
 BOUND = 20.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 
 JSON = "msanic.v1.json"
 
@@ -286,7 +286,7 @@ def test_an_inbox_larger_than_the_outbox_arrives_whole() -> None:
     async def test(server: TestServer) -> None:
         for number in range(count):
             await server.server.push("ada", "n.n", [number, "x" * size])
-        # It takes its time, and the server waits for it with more than one page to go.
+        # The client is slow, and the server waits for it with more than one page left.
         async with client(server, max_size=None, max_queue=1) as ada:
             for number in range(count):
                 await asyncio.sleep(0)

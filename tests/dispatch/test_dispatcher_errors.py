@@ -1,4 +1,4 @@
-"""Commands over real sockets: every way in which one can go wrong."""
+"""Commands over real sockets: every kind of error."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ def test_what_is_no_request_is_answered_and_harms_nobody(message: str | bytes) -
     ],
 )
 def test_json_in_a_binary_frame_that_is_none_is_answered_in_json(message: bytes, hint: str) -> None:
-    """What is not UTF-8 as well: close code 1007 is for text frames, whose bytes are the protocol's own matter."""
+    """Also bytes that are not UTF-8: close code 1007 is only for text frames, where the protocol requires UTF-8."""
 
     async def test(server: TestServer, bench: Bench) -> None:
         async with client(server, encoding="binary-json") as ada:
@@ -233,7 +233,7 @@ def test_pipelined_failures_do_not_stop_the_line() -> None:
                 )
             )
             answered = [(await ada.next())["req"] for _ in commands * 3]
-            # Those that name no command are answered when they are read.
+            # Messages without a command are answered when they are read.
             in_line = [number for number in answered if commands[number % len(commands)][0] != "no.such"]
             assert in_line == sorted(in_line)
             assert sorted(answered) == list(range(3 * len(commands)))

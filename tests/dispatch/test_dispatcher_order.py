@@ -1,4 +1,4 @@
-"""Commands over real sockets: their order and their bounds."""
+"""Commands over real sockets: their order and their limits."""
 
 import asyncio
 import json
@@ -95,14 +95,14 @@ def test_a_client_that_sends_too_fast_is_held_back_and_loses_nothing() -> None:
             )
             for number in range(count):
                 assert (await ada.next())["data"] == number
-            # One read can bring more than the queue holds; the rest stays with the kernel, and with the client.
+            # One read can bring more messages than the queue takes; the others stay in the kernel and at the client.
             assert bench.most_waiting <= 64 + 256 * 1024 / size
 
     on_server(test)
 
 
 def test_answers_wait_for_a_client_that_reads_as_fast_as_it_can() -> None:
-    """Far more than an outbox holds, asked for in one write: no command begins while the answers have nowhere to go."""
+    """The requests come in one write, the replies exceed the outbox: none starts while the socket is full."""
     count = 600
 
     async def test(server: TestServer, bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Commands over real sockets: that envelope and data may be decoded in one pass must not show in any answer."""
+"""Commands over real sockets: replies do not depend on whether envelope and data are decoded in one pass."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ checked: list[int] = []
 
 
 class Checked(msgspec.Struct):
-    """It notes that it was made: twice for one message where the quick way was tried in vain."""
+    """Counts its instances: two for one message if the quick decoder was tried and failed."""
 
     n: int
 
@@ -208,7 +208,7 @@ def test_a_client_that_calls_by_number_is_spared_the_attempt_until_it_comes_back
             assert (await ask(connection, {"cmd": 2001, "data": {"n": 5}, "req": 1}, encoding))["data"] == 5
             assert not session.quick
         for _ in range(3):
-            # The first goes the other way, and shows that the quick one is worth trying again.
+            # The first is decoded in two steps; after it the quick decoder is tried again.
             assert (await ask(connection, {"cmd": "quick.checked", "data": {"n": 6}, "req": 1}, encoding))["data"] == 6
             assert session.quick
         assert checked == [5, 5, 5, 6, 6, 6]
@@ -219,7 +219,7 @@ def test_a_client_that_calls_by_number_is_spared_the_attempt_until_it_comes_back
 @each_encoding
 def test_the_quick_way_is_what_a_client_that_calls_by_name_gets(encoding: str) -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
-        # It shows in data that is given twice: the quick way checks both, the other only what counts, the last.
+        # The two ways differ for `data` that is given twice: the quick one checks both, the other only the last.
         twice: str | bytes = '{"cmd":"quick.checked","data":{"n":1},"data":{"n":2}}'
         if encoding == "msgpack":
             twice = b"\x83\xa3cmd\xadquick.checked\xa4data\x81\xa1n\x01\xa4data\x81\xa1n\x02"
@@ -236,7 +236,7 @@ def test_the_quick_way_is_what_a_client_that_calls_by_name_gets(encoding: str) -
 
 def test_an_attempt_in_vain_is_not_made_where_it_was_in_vain_before() -> None:
     async def test(connection: ClientConnection, session: Session) -> None:
-        # With a list as `req`, which is seen when the data has been decoded.
+        # With a list as `req`, which is checked after the data has been decoded.
         odd = {"cmd": "quick.checked", "data": {"n": 1}, "req": [1]}
         for before, times in (
             ({"cmd": "quick.checked", "data": {"n": 0}}, 2),

@@ -1,4 +1,4 @@
-"""Commands over real sockets: what a session is sent in one turn of the loop leaves in one write."""
+"""Commands over real sockets: all frames of a session in one turn of the loop are written in one write."""
 
 import asyncio
 import json
@@ -117,7 +117,7 @@ def test_answers_of_a_later_turn_go_with_that_turn() -> None:
             )
         )
         assert [(await ada.next())["data"] for _ in range(4)] == [1, 2, 3, 4]
-        # What waited behind it is answered in the turn after it, the two in one write.
+        # The two commands that waited are answered in the next turn, in one write.
         assert [write.count(b"write.") for write in tap.writes] in ([1, 1, 2], [1, 3])
 
     on_two_connections(test)

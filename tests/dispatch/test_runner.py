@@ -1,4 +1,4 @@
-"""Handlers run at once and get a task only if they wait; within them it must not show."""
+"""Handlers run at once and get their own task only if they wait; a handler must not notice a difference."""
 
 import asyncio
 import gc
@@ -242,7 +242,7 @@ def test_a_callback_that_raises_harms_no_other_handler(run: Run) -> None:
 
 
 class Awaited:
-    """Something of a library's own that a handler awaits."""
+    """An awaitable of a library that a handler awaits."""
 
     def __await__(self) -> Generator[Any, Any, str]:
         yield from asyncio.sleep(0).__await__()

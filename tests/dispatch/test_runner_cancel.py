@@ -55,7 +55,7 @@ def test_a_handler_that_cancels_itself(run: Run, handler: Callable[[list[str]], 
         with pytest.raises(asyncio.CancelledError):
             await bench.result(handler(cleaned))
         assert cleaned == ["cancelled", "cleaned up"]
-        # What is cancelled is not lent to the next.
+        # A cancelled task is not used for the next handler.
         for _ in range(3):
             assert await bench.result(wait_and_return(1)) == 1
             assert await bench.result(finish_at_once()) == "at once"

@@ -1,4 +1,4 @@
-"""Each handler has its context variables for itself, also where something is thrown into it."""
+"""Each handler has its own context variables, also after an exception is thrown into it."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_what_is_thrown_into_a_handler_meets_it_in_its_own_context(run: Run) -> 
             return forever()
 
         def cancel_this_and_sleep() -> Any:
-            # What sleep(0) waits for cannot be cancelled: the handler itself is.
+            # sleep(0) yields None, which cannot be cancelled: the exception is thrown into the handler.
             task = asyncio.current_task()
             assert task is not None
             task.cancel()

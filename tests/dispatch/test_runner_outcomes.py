@@ -1,4 +1,4 @@
-"""What comes out of a handler, as it was, and what is left of it afterwards: nothing."""
+"""Results and exceptions of handlers arrive unchanged, and nothing keeps references to them afterwards."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,12 @@ waits = pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"]
 
 
 class Large:
-    """Something that can be seen to be gone."""
+    """An object whose deletion can be observed."""
 
 
 @contextlib.contextmanager
 def no_collector() -> Iterator[None]:
-    """What is gone within is gone because nothing refers to it, not even itself."""
+    """Inside this block objects are freed by reference counting only: no reference cycles."""
     gc.collect()
     gc.disable()
     try:
@@ -76,7 +76,7 @@ def test_an_exception_keeps_its_traceback_and_gets_no_context(run: Run, waits: b
 
 
 class EmptyError(Exception):
-    """Like a list of errors that is empty."""
+    """An exception whose truth value is false."""
 
     def __len__(self) -> int:
         return 0
@@ -97,7 +97,7 @@ def test_an_exception_that_is_false_is_one(run: Run, waits: bool) -> None:
 
 
 def test_a_handler_that_raises_stop_iteration(run: Run) -> None:
-    """As with every coroutine it becomes a RuntimeError, and is not taken for a result."""
+    """It becomes a RuntimeError, as in every coroutine, and is not taken for a result."""
 
     async def test(bench: Bench) -> None:
         async def handler() -> None:
@@ -140,7 +140,7 @@ def test_nothing_of_a_handler_stays(run: Run, waits: bool, fails: bool) -> None:
 
 
 def fail_at_once(bench: Bench) -> "asyncio.Future[weakref.ref[Any]]":
-    """Start a handler that fails in its first step, with nobody who keeps the exception; gives what it had."""
+    """Start a handler that fails in its first step, and keep no reference to the exception; returns what it had."""
     kept: list[weakref.ref[Any]] = []
     over = bench.loop.create_future()
 
@@ -208,7 +208,7 @@ def test_what_ends_the_process_leaves_the_loop(
         with pytest.raises(error):
             loop.run_until_complete(asyncio.wait_for(loop.create_future(), 5))
         assert told == [], "there is nothing to be answered any more"
-        # The loop runs again, to end in order.
+        # The loop runs again, to stop cleanly.
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
@@ -222,7 +222,7 @@ def test_what_ends_the_process_leaves_the_loop(
 def test_a_handler_that_outlives_its_loop_is_closed(
     new_loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that swallows its cancellation, say. When it is collected its `finally` runs, and nobody complains."""
+    """For example, a handler that ignores its cancellation. When it is collected its `finally` runs silently."""
     complaints: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda complaint: complaints.append(complaint.exc_value))
     cleaned: list[str] = []

@@ -66,7 +66,7 @@ def test_stop_does_not_wait_for_ever_for_a_handler_that_swallows_its_cancellatio
 
 
 def test_stop_at_the_first_turn_of_a_handler(run: Run) -> None:
-    """The handler has taken its first step, its carrier none."""
+    """The handler has run its first step; the task of its carrier has not run yet."""
 
     async def test(bench: Bench) -> None:
         ended: list[Outcome] = []

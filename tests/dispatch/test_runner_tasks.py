@@ -37,7 +37,7 @@ async def timeout_in_the_past_around_children() -> str:
         async with asyncio.timeout(-1):
             await asyncio.gather(*children)
     except TimeoutError:
-        # As in a task: what was waited for was cancelled too.
+        # As in a task: the awaited future was cancelled too.
         return "timed out" if all(child.cancelled() for child in children) else "children still run"
     return "not reached"
 
@@ -82,7 +82,7 @@ async def nested_timeouts() -> str:
 )
 def test_timeouts(run: Run, handler: Callable[[], Work]) -> None:
     async def test(bench: Bench) -> None:
-        # With a carrier that is new, and with one that was parked.
+        # With a new carrier, and with a parked one.
         for _ in range(3):
             assert await bench.result(handler()) == "timed out"
             assert await bench.result(wait_and_return(1)) == 1

@@ -1,4 +1,4 @@
-"""What is noted on handlers, whatever the order of the decorators."""
+"""The notes on handlers do not depend on the order of the decorators."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""What stands before and behind a plugin's handler."""
+"""The code around a plugin's handler: login, query, body and envelope."""
 
 import asyncio
 import re

@@ -55,7 +55,7 @@ class Search(msgspec.Struct, rename={"class_": "class"}):
     colours: list[Colour] | None = None
 
 
-# What Sanic makes a head of is ISO 8859-1, and no text that a browser sends has half a surrogate pair.
+# Sanic decodes heads as ISO 8859-1, and browsers send no half of a surrogate pair.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MOMENTS = st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC))
 SEARCHES = st.builds(
@@ -178,7 +178,7 @@ def test_ready_made_types() -> None:
 
 
 class Inner(msgspec.Struct):
-    """What no query string holds."""
+    """Types that are not possible in a query string."""
 
 
 @pytest.mark.parametrize(("type_", "what"), [(Inner, "struct"), (dict[str, int], "dict"), (list[list[int]], "list")])

@@ -1,4 +1,4 @@
-"""A server whose plugins have models: it starts with their tables or not at all, and lives through an outage."""
+"""A server whose plugins have models: it starts only with their tables, and survives an outage of the database."""
 
 import asyncio
 import json

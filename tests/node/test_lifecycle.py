@@ -1,4 +1,4 @@
-"""Start and stop: what is refused, what is finished, and what is cut off at the deadline."""
+"""Start and stop: which work is refused, finished, or cancelled at the deadline."""
 
 import asyncio
 import json
@@ -200,7 +200,7 @@ def test_who_has_connected_when_the_server_begins_to_stop_is_heard(raw: Raw) -> 
                 # When a later connection is answered these have been accepted.
                 await http.get(f"{server.url}/livez")
             stop = asyncio.create_task(server.running.stop())
-            # More than it takes to stop a server that has nobody.
+            # More time than the stop of a server without sessions takes.
             for _ in range(50):
                 await asyncio.sleep(0)
             await first.send(first.handshake("/ws?user=ada"))

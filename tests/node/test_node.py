@@ -1,4 +1,4 @@
-"""The composition root: what of the settings reaches Sanic, and that nodes do not share anything."""
+"""The composition root: which settings reach Sanic, and that nodes share no state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How plugins' hooks are called: with what they ask for, awaited if need be, each isolated from the others."""
+"""Calls of plugins' hooks: with the arguments they take, awaited if necessary, isolated from each other."""
 
 from __future__ import annotations
 

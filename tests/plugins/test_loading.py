@@ -1,4 +1,4 @@
-"""Plugins that are really installed, right and wrong. Each wrong one is told in a line with package, fault and mend."""
+"""Installed plugins, valid and broken. Each broken one has one line: package, fault and how to fix it."""
 
 import types
 

@@ -8,7 +8,7 @@ from msanic_core.plugins.plugin import Plugin
 
 
 def order(requires: Mapping[str, str], names: str) -> str:
-    """In which order plugins start that require others: "b": "a c"."""
+    """The start order of plugins with requirements: "b": "a c"."""
     plugins = [
         Plugin(name, f"msanic-{name}", "1", requires=tuple(f"msanic-{each}" for each in requires.get(name, "").split()))
         for name in names

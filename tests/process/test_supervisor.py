@@ -1,4 +1,4 @@
-"""What the supervisor does about workers that start, die, hang and stop. `integration/` has real ones."""
+"""The supervisor with workers that start, die, hang and stop. `integration/` has real workers."""
 
 from __future__ import annotations
 

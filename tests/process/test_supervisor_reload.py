@@ -33,7 +33,7 @@ def test_each_new_worker_is_ready_before_the_old_one_stops(tmp_path: Path) -> No
             assert all(map(is_alive, new))
             assert workers.banners == ["the banner"]
             assert not [line for line in workers.log if "next one" in line]
-            # The new ones are looked after, too.
+            # The supervisor also replaces the new workers when they die.
             os.kill(new[1], signal.SIGKILL)
             await workers.ready(2, times=3)
 
@@ -108,7 +108,7 @@ def test_an_old_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
 def test_a_stop_during_a_reload_stops_old_and_new(tmp_path: Path) -> None:
     async def run() -> None:
         asked = tmp_path / "asked"
-        # The old one takes its time: it ends with the second SIGTERM.
+        # The old one is slow: it ends with the second SIGTERM.
         on_stop = f"os.mkdir({str(asked)!r}), signal.signal(signal.SIGTERM, signal.SIG_DFL)"
         async with supervised(tmp_path, 1, on_stop=on_stop) as (workers, running):
             old = await workers.ready(1)

@@ -31,7 +31,7 @@ async def started(source: str) -> AsyncIterator[WorkerProcess]:
         finally:
             worker.kill()
             await worker.end
-            # What it leaves behind is in the group that it has led.
+            # Processes that it leaves are in its process group.
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
 
@@ -63,7 +63,7 @@ def test_one_that_ends_as_soon_as_it_is_ready_was_ready(text: str) -> None:
     asyncio.run(run())
 
 
-# What is left behind holds the socket to the supervisor, and the end of its stream is not to be seen.
+# A process that it leaves keeps the socket to the supervisor open, so the supervisor sees no end of the stream.
 LEAVES_A_CHILD = """
 import os, signal, sys
 if os.fork() == 0:

@@ -25,7 +25,7 @@ POLICY = SessionPolicy(100)
 
 
 class RecordingSocket:
-    """A connection of which the test decides how much it takes. `stuck`: bytes the kernel has not taken."""
+    """A connection whose speed the test controls. `stuck`: bytes the kernel has not taken."""
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -129,7 +129,7 @@ class House:
 
 
 def parse(data: bytes) -> Iterator[dict[str, Any]]:
-    """The messages in what was written: unmasked text frames."""
+    """The messages in written bytes: unmasked text frames."""
     while data:
         assert data[0] == 0x81
         length, start = data[1], 2

@@ -37,7 +37,7 @@ def test_a_message_is_encoded_once_per_codec(run: Run, message_id: int | None) -
         for codec in house.codecs.all:
             frames = [frame for session in sessions if session.codec is codec for frame in session.socket.writes]
             assert frames == [codec.push(push)] * 20
-            # The same object for all: had it been encoded again, there would be another one.
+            # The same object for all sessions: encoding it again would make another object.
             assert len({id(frame) for frame in frames}) == 1
 
     run(test)
@@ -178,7 +178,7 @@ def test_what_cannot_be_encoded_was_not_received(run: Run) -> None:
 
 @pytest.mark.parametrize(("missed", "then"), [(1, 0), (1, 1), (3, 2), (150, 1)])
 def test_a_gap_is_closed_before_what_follows_it_is_sent(run: Run, sent: Sent, missed: int, then: int) -> None:
-    """The messages come in order and once, the one that showed the gap too."""
+    """Every message comes once and in order, including the one that revealed the gap."""
 
     async def test(house: Any) -> None:
         session, other = await house.session(), await house.session()

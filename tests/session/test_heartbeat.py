@@ -16,7 +16,7 @@ LIMITS = HeartbeatLimits(ping_interval=4.0, ping_timeout=2.0, outbox_stall=3.0)
 
 
 class Ticks:
-    """A heartbeat of which the test makes each tick."""
+    """A heartbeat whose ticks the test makes."""
 
     def __init__(self, house: Any, limits: HeartbeatLimits = LIMITS) -> None:
         self._house = house
@@ -135,7 +135,7 @@ def test_once_a_socket_takes_everything_the_count_starts_anew(build: Build) -> N
 
 
 def test_a_tick_that_comes_late_counts_as_one(build: Build) -> None:
-    """Held up is this process: what the clients have sent meanwhile is not read yet, and nothing is written to them."""
+    """This process was blocked: it has not read what the clients sent meanwhile, and has not written to them."""
 
     async def test(house: Any, tick: Ticks) -> None:
         silent, stuck = await house.session(), await house.session("bob")

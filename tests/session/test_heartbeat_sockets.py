@@ -19,13 +19,13 @@ from msanic_core.testing import TestServer, serving
 from msanic_core.wire import Push
 
 BOUND = 20.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 
 SMALL = {"ping_interval": 0.2, "ping_timeout": 0.2, "close_timeout": 0.2}
 
 
 class Losses:
-    """A plugin that knows which sessions were lost, and why; and commands that take their time."""
+    """A plugin that records which sessions were lost, and why; its commands are slow."""
 
     def __init__(self) -> None:
         self.lost: dict[str, OfflineReason] = {}
@@ -133,12 +133,12 @@ def test_a_client_that_answers_no_ping_is_lost_and_one_that_does_stays() -> None
 
 def test_a_slow_handler_with_a_full_queue_is_not_the_clients_silence() -> None:
     async def test(server: TestServer, losses: Losses) -> None:
-        # The client's own pings and pongs lie behind its commands, which are not read.
+        # The client's pings and pongs are queued behind its commands, which the server does not read.
         client = await server.connect("busy", ping_interval=None)
         for number in range(50):
             await client.send(json.dumps({"cmd": "test.wait", "data": number}))
         async with silent_client(server, "silent"):
-            # It takes longer than a silent client may take.
+            # It takes longer than a client may be silent.
             await losses.reason("silent")
         async with silent_client(server, "as-silent"):
             await losses.reason("as-silent")
@@ -184,7 +184,7 @@ def test_a_login_that_runs_out_closes_the_connection() -> None:
 
 @pytest.mark.parametrize("limit", ["bytes", "time"])
 def test_a_stalled_reader_is_cut_off_and_delays_nobody(limit: str) -> None:
-    """Beyond its bytes it goes at once, else after its time; the others get every message of the storm meanwhile."""
+    """Above the limit of bytes it is closed at once, else after the limit of time. The others get every message."""
 
     async def test(server: TestServer, losses: Losses) -> None:
         async with silent_client(server, "stalled") as sock:
@@ -207,7 +207,7 @@ def test_a_stalled_reader_is_cut_off_and_delays_nobody(limit: str) -> None:
                     while len(received) < sent:
                         await asyncio.sleep(0)
                     await asyncio.sleep(0)
-                    # It has data to answer with, and is not silent.
+                    # It answers with data, so it is not silent.
                     with suppress(OSError):
                         sock.send(frame('{"cmd":1001}'))
             assert await losses.reason("stalled") == OfflineReason.SLOW

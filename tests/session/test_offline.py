@@ -200,7 +200,7 @@ def test_a_ws_online_that_hangs_or_fails_does_not_hold_up_the_chain(build: Build
 
 
 class FailingEngine(MemoryEngine):
-    """As an engine whose store is away."""
+    """An engine whose store is unavailable."""
 
     def __init__(self) -> None:
         super().__init__(InboxLimits(10, 10_000, 60.0))
@@ -236,7 +236,7 @@ def test_without_the_engines_store_the_plugins_are_told_all_the_same(
 
 
 class MarkingEngine(MemoryEngine):
-    """Writes down what is recorded of offline jobs."""
+    """Records the calls about offline jobs."""
 
     def __init__(self) -> None:
         super().__init__(InboxLimits(10, 10_000, 60.0))

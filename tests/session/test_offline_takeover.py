@@ -1,4 +1,4 @@
-"""Several nodes: sessions that are no longer this node's, and those that another one has left behind."""
+"""Several nodes: sessions that another node has taken over, and sessions of a node that has died."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from tests.support.offline import Build, Plugins, drain, run
 
 
 class Shared(MemoryEngine):
-    """As an engine that other nodes share: they may take sessions over, and its store may let one wait."""
+    """An engine that other nodes share: they may take sessions over, and calls may wait for its store."""
 
     def __init__(self) -> None:
         super().__init__(InboxLimits(10, 10_000, 60.0))

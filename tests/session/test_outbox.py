@@ -11,7 +11,7 @@ LIMIT = 100
 
 
 class Socket:
-    """Takes everything, into a buffer that only the test empties."""
+    """Takes all data into a buffer that only the test empties."""
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -197,7 +197,7 @@ def test_drained_waits_until_half_of_the_limit_is_free() -> None:
 
 
 def test_drained_does_not_wait_for_a_socket_that_takes_data() -> None:
-    """The transport says when it takes no more, at a mark of its own: nothing says that its buffer is half empty."""
+    """The transport signals a full and a drained buffer, at its own limits, but not a buffer that is half empty."""
 
     async def test() -> None:
         bench = Bench()

@@ -70,7 +70,7 @@ def test_one_pushed_between_the_first_page_and_the_rest(build: Build, sent: Sent
 
 
 def test_a_replay_waits_for_room_and_not_for_a_whole_page(build: Build, sent: Sent) -> None:
-    """A page of an inbox may well be larger than an outbox."""
+    """A page of an inbox can be larger than an outbox."""
 
     async def test(house: Any) -> None:
         for number in range(80):

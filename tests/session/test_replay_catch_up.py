@@ -1,4 +1,4 @@
-"""A session that has missed something reads on from where it is, whatever becomes of the store meanwhile."""
+"""A session that has missed messages reads them from the inbox, also if the store fails meanwhile."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from tests.support.replays import Build, LossyEngine, Sent, in_house, losses, nu
 
 
 class Store(LossyEngine):
-    """An engine that counts how often inboxes are read, of which the reading can fail or wait, and can be emptied."""
+    """An engine that counts reads of inboxes. A read can fail or wait, and the inboxes can be emptied."""
 
     def __init__(self, max_messages: int = 1000) -> None:
         super().__init__(max_messages)

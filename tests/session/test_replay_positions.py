@@ -1,4 +1,4 @@
-"""Where a replay begins: what a client says it has, and what is taken to have reached it."""
+"""Where a replay begins: the id that a client has acknowledged, and the id that counts as received."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ def test_after_an_id_only_what_is_newer(build: Build, sent: Sent) -> None:
 
 
 def test_after_the_newest_id_nothing_old_comes_again(build: Build, sent: Sent) -> None:
-    """The client's acknowledged position lies behind the id that it resumes from."""
+    """The client's acknowledged position is lower than the id from which it resumes."""
 
     async def test(house: Any) -> None:
         await push(house, *range(5))

@@ -107,7 +107,7 @@ def test_the_socket_is_held_back_from_the_limit_down_to_half(run: Run) -> None:
             session.enqueue(number)
         assert session.socket.calls == []
         assert not session.reading_paused
-        # What one read brought still comes.
+        # The messages of one read still arrive.
         for number in range(3, 6):
             session.enqueue(number)
         assert session.socket.calls == ["pause"]

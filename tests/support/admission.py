@@ -1,4 +1,4 @@
-"""What the tests of admission share: an engine whose store takes its time or fails, and a server with it."""
+"""For tests of admission: an engine whose store is slow or fails, and a server with it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from msanic_core.testing import TestServer
 
 
 class Gate:
-    """A call that lets one wait, and can fail then. `calls` counts who has come to it."""
+    """A call that waits until the test lets it go on or fail. `calls` counts the callers."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -39,7 +39,7 @@ class Gate:
 
 
 class SlowEngine(MemoryEngine):
-    """An engine with a gate before and behind each step of a session's way."""
+    """An engine with a gate before and after each call for a session."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -61,7 +61,7 @@ class SlowEngine(MemoryEngine):
 
 
 class House:
-    """A server with that engine, and what its plugin was told: pairs of a session's id and "online" or the reason."""
+    """A server with that engine, and the calls of its plugin's hooks: session id, and "online" or the reason."""
 
     def __init__(self, server: TestServer, told: list[tuple[str, str]]) -> None:
         self.test_server = server
@@ -77,7 +77,7 @@ class House:
                 await asyncio.sleep(0)
 
     async def settled(self) -> None:
-        """When nobody is being opened or lost any more."""
+        """Wait until no session is being opened or closed."""
         async with asyncio.timeout(10):
             while self.node.offline._tasks or any(session.opened for session in self.node.registry.all()):
                 await asyncio.sleep(0)

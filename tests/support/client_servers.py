@@ -16,7 +16,7 @@ class Said(msgspec.Struct):
 
 
 class Plugin:
-    """`t.say` answers what it is told, `t.fail` with another code, `t.wait` when the test lets it."""
+    """`t.say` answers with its data, `t.fail` with an error, `t.wait` when the test lets it."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -50,7 +50,7 @@ async def push(server: TestServer, *numbers: int, user: str = "ada") -> None:
 
 
 def drop(server: TestServer) -> None:
-    """Cut every connection, as a network that fails."""
+    """Cut every connection, as a failing network does."""
     for connection in list(server.node.admission.connections):
         connection.cut()
 

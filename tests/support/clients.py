@@ -1,4 +1,4 @@
-"""What tests of the client share: a loop for each test, and a server that does what a real one never would."""
+"""For tests of the client: a loop for each test, and a server that may break the protocol."""
 
 import asyncio
 import functools
@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 from msanic_core.client import Backoff, Client, ReceivedPush
 
 BOUND = 20.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 
 QUICK = Backoff(base=0.01, cap=0.05, spread=0.02)
 
@@ -119,12 +119,12 @@ class ScriptedServer:
 
 @asynccontextmanager
 async def scripted(*scripts: Script, **options: Any) -> AsyncIterator[ScriptedServer]:
-    """A server that runs a script for each connection, and is kind to those behind the last script.
+    """A server that runs a script for each connection, and answers normally after the last script.
 
     A connection stays open when its script has ended. What a script raises fails the test.
     """
     server = ScriptedServer(*scripts)
-    # What goes wrong in a script is told by the test.
+    # The test reports errors of scripts.
     logger = logging.getLogger("tests.scripted")
     logger.setLevel(logging.CRITICAL + 1)
     options = {"subprotocols": [Subprotocol("msanic.v1.json")], "ping_interval": None, "logger": logger, **options}
@@ -157,6 +157,6 @@ def closing(code: int, reason: str = "") -> Script:
 
 
 async def take(client: Client, count: int) -> list[ReceivedPush]:
-    """So many pushes; the last one is not dealt with yet."""
+    """Return this number of pushes; the last one is not processed yet."""
     pushes = client.pushes()
     return [await anext(pushes) for _ in range(count)]

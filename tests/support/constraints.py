@@ -1,4 +1,4 @@
-"""What a client is told about a value that is no value of a type."""
+"""The hint that a client gets for an invalid value."""
 
 from typing import Any
 

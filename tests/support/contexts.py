@@ -15,7 +15,7 @@ from msanic_core import Context, OfflineReason, Server, SessionInfo, command, ho
 from msanic_core.testing import TestServer, serving
 
 BOUND = 20.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 BAD_NAMES = ["", "a\nb", "x" * 256, "\ud800", 7, None]
 
 

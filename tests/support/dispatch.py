@@ -16,7 +16,7 @@ from msanic_core import CommandError, Context, OfflineReason, ReplyCode, Session
 from msanic_core.testing import TestServer, serving
 
 BOUND = 30.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 
 SECRET = "nobody must see this"
 
@@ -192,7 +192,7 @@ def failing_commands() -> list[Any]:
 def on_server(test: Callable[[TestServer, Bench], Awaitable[None]], **ws: Any) -> None:
     async def run() -> None:
         bench = Bench()
-        # In a run of 10,000 commands the rate is not what is looked at.
+        # Tests of 10,000 commands do not test the rate limit.
         async with serving({"test": bench.plugin()}, {"ws": {"rate": 0, **ws}}) as server:
             async with asyncio.timeout(BOUND):
                 await test(server, bench)

@@ -1,4 +1,4 @@
-"""What an engine should do, in a few dictionaries: to compare a real one with."""
+"""A model of an engine, made of dictionaries: real engines are compared with it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from msanic_core.identity import SessionInfo
 
 @dataclass
 class Inbox:
-    """One user's messages, as ids and data; who has acknowledged how far. `base`: what a new client has not missed."""
+    """One user's messages (ids and data) and the acknowledged id of each client. `base`: where a new client begins."""
 
     messages: list[tuple[int, int]] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Inbox:
 
 @dataclass
 class Job:
-    """A lost session: who has to tell which plugins, and why it was lost."""
+    """A lost session: which node must call which plugins, and why it was lost."""
 
     session: SessionInfo
     reason: OfflineReason
@@ -38,7 +38,7 @@ class Job:
 
 
 class Model:
-    """All nodes together. What a node held that was killed is `orphaned` until others have taken it over."""
+    """All nodes together. Sessions of a killed node are in `orphaned` until another node takes them over."""
 
     def __init__(self) -> None:
         self.open: dict[str, SessionInfo] = {}

@@ -1,4 +1,4 @@
-"""What the tests of an engine do as a node does it: sessions that come and go, and messages for an inbox."""
+"""For tests of engines, what a node does: open and close sessions, and push messages to an inbox."""
 
 from collections.abc import Coroutine
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ def info(session_id: str, user: str = "ada", **fields: Any) -> SessionInfo:
 
 
 async def connect(bench: Any, session: SessionInfo, policy: SessionPolicy = MULTI) -> bool:
-    """What a node does for a new session: it is known locally, then registered, then its inbox is read."""
+    """Open a session as a node does: add it locally, register it, read its inbox."""
     bench.node.online[session.id] = session
     registered: bool = await bench.engine.register(session, policy)
     if registered:
@@ -50,6 +50,6 @@ async def push_numbers(bench: Any, numbers: range, user: str = "ada") -> list[in
 
 
 async def waiting(bench: Any, client: str = "", after: int | None = None, limit: int = 100) -> tuple[list[Any], int]:
-    """The data of what waits, and how many messages before it were lost."""
+    """The data of the waiting messages, and the number of messages lost before them."""
     page = await bench.engine.inbox("ada", client, after, limit)
     return [message.data for message in page.messages], page.lost

@@ -13,7 +13,7 @@ from msanic_core.engine.redis.redis_engine import RedisEngine, RedisOptions
 from msanic_core.testing import RedisProcess, redis_process
 
 BOUND = 20.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 
 LIMITS = InboxLimits(10, 10_000, 60.0)
 LONG = 60.0

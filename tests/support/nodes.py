@@ -22,7 +22,7 @@ class Clock:
 
 
 class Node:
-    """A node without sockets: it writes down what the engine delivers, and knows which sessions it has."""
+    """A node without sockets: it records what the engine delivers, and has a list of its sessions."""
 
     def __init__(self) -> None:
         self.online: dict[str, SessionInfo] = {}

@@ -1,4 +1,4 @@
-"""What the tests of the offline chain share: plugins that behave as their name says, and the drain."""
+"""For tests of the offline chain: plugins that behave as their name says, and the drain."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ Call = tuple[str, SessionInfo, OfflineReason]
 
 
 class Plugins:
-    """`ws_offline` hooks that write down how they were called, and then do what their name says."""
+    """`ws_offline` hooks that record their calls and then do what their name says."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []

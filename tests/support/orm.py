@@ -27,7 +27,7 @@ KINDS: dict[str, Any] = {
 
 @asynccontextmanager
 async def tables(url: str) -> AsyncIterator[TortoiseContext]:
-    """Make the tables in an empty database, and the models usable on it."""
+    """Create the tables in an empty database, and connect the models to it."""
     forget_dialects()
     async with TortoiseContext() as context:
         await context.init(db_url=url, modules={"models": [orm_models.__name__]})

@@ -101,7 +101,7 @@ class Peer:
         return found
 
     def refused(self, code: int, *before: Answer) -> None:
-        """The server closed with this code, after no other answers than these, and gave a reason in words."""
+        """Assert that the server sent only these answers, then closed with this code and a reason."""
         *others, (_, payload) = self.answers()
         assert others == list(before)
         assert int.from_bytes(payload[:2], "big") == code
@@ -109,7 +109,7 @@ class Peer:
         assert len(payload) <= 125
 
     def leaves(self) -> None:
-        """Close in order: the server answers with the same code and closes TCP."""
+        """Close cleanly: the server answers with the same code and closes TCP."""
         self.send(frame(CLOSE, close_payload(1000)))
         assert self.answers() == [(CLOSE, close_payload(1000))]
 
@@ -117,7 +117,7 @@ class Peer:
         self._socket.shutdown(socket.SHUT_WR)
 
     def at_end(self) -> bool:
-        """Whether the server closes TCP and sends nothing more; who still sends then is told so by a reset."""
+        """Whether the server closes TCP without sending more. A client that still sends gets a reset."""
         with suppress(ConnectionResetError):
             return self._socket.recv(1) == b""
         return True
@@ -147,5 +147,5 @@ def meeting(port: int) -> Iterator[Peer]:
     following.drop()
 
 
-# After a violation nothing of this is answered; the close frame lets the server end the connection at once.
+# After a violation the server answers none of this; the close frame makes it end the connection at once.
 AFTERMATH = frame(PING, b"no") + frame(TEXT, b"no") + frame(CLOSE, close_payload(1000))

@@ -11,7 +11,7 @@ from msanic_core.engine.redis.topology import open_store
 from msanic_core.testing import RedisProcess, redis_process
 
 COUNT = Script("count", "return redis.call('INCRBY', KEYS[1], ARGV[1])", "0" * 40)
-"""With a name that no server knows: its text has to be sent."""
+"""A script that no server has in its cache: its text must be sent."""
 TIMEOUT = 0.3
 PATIENCE = 0.6
 

@@ -1,4 +1,4 @@
-"""What the tests of plugins that are really installed have in common."""
+"""For tests of plugins that are really installed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +46,7 @@ def answers(plugins: PluginSet, hook: str, **available: Any) -> list[Any]:
 
 
 def error_of(plugins: PluginSet, name: str = "chat") -> str:
-    """The plugin's error, after checking that it is one line and told as a problem, and that the start is stopped."""
+    """The plugin's error. Checks that it is one line, is in the problems, and stops the start."""
     plugin = named(plugins, name)
     assert plugin.status is PluginStatus.BROKEN
     assert "\n" not in plugin.error

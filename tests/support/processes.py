@@ -1,4 +1,4 @@
-"""Programs that a test starts, and that do not outlive it however it ends."""
+"""Programs that a test starts. They end with the test, also if it fails."""
 
 import asyncio
 import os

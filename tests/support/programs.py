@@ -40,7 +40,7 @@ def python(source: str, *arguments: object) -> Process:
 
 
 def environments(load: Path = Path("load")) -> Environments:
-    """An environment in which this Python is everybody's."""
+    """An environment in which `python` is this Python for all programs."""
     here = Path(sys.executable)
     return Environments(
         core_python=here,

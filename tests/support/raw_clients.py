@@ -12,7 +12,7 @@ from typing import Any
 from msanic_core import hookimpl
 
 BOUND = 10.0
-"""Seconds that anything may take which is expected to happen."""
+"""The limit in seconds for everything that a test waits for."""
 
 
 class RawClient:

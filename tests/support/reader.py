@@ -44,7 +44,7 @@ def ignore(received: Received) -> None: ...
 
 
 class Client(MessageReceiver):
-    """Sends to a reader. `got`: what the reader handed over, of a control frame the opcode and the payload."""
+    """Sends to a reader. `got`: what the reader passed on; for a control frame opcode and payload."""
 
     def __init__(self, max_message: int = MAX_MESSAGE, max_fragments: int = MAX_FRAGMENTS) -> None:
         self.got: list[Received] = []
@@ -70,19 +70,19 @@ class Client(MessageReceiver):
     def refused(self, data: bytes, chop: int = WHOLE) -> Refusal:
         with pytest.raises(ProtocolViolation) as caught:
             self.send(data, chop)
-        # What is said must fit a close frame: 125 bytes, two of them the code.
+        # The text must fit into a close frame: 125 bytes, two of them the code.
         assert len(caught.value.reason.encode()) <= 123
         return caught.value.code, caught.value.reason
 
     def goes_on(self) -> list[Received]:
-        """Send nothing more; returns what is handed over then."""
+        """Send nothing more; returns what the reader passes on then."""
         self.got.clear()
         self.send(b"")
         return self.got
 
 
 def begun(opcode: int, payload: bytes = b"") -> bytes:
-    """The first frame of a message that goes on."""
+    """The first frame of a fragmented message."""
     return frame(opcode, payload, fin=False)
 
 

@@ -18,7 +18,7 @@ from msanic_core.wire import (
     ProtocolViolation,
 )
 
-# Hypothesis says how long a stream is, and a generator with its seed the rest, twenty times as fast as a draw for each.
+# Hypothesis draws the length and a seed; a generator makes the stream, 20 times as fast as a draw for each frame.
 many_streams = given(random=st.randoms(use_true_random=True), length=st.integers(0, 4))
 unhurried = settings(deadline=None, max_examples=300)
 
@@ -28,7 +28,7 @@ KEY = b"\x0a\x1b\x2c\x3d"
 
 Received = str | bytes | tuple[int, bytes]
 Outcome = tuple[list[Received], str]
-"""What was handed over, and the violation after it, "" for none."""
+"""The messages that were passed on, and the violation after them; "" if there was none."""
 
 
 def frame(opcode: int, final: bool, payload: bytes, key: bytes) -> bytes:
@@ -84,7 +84,7 @@ def any_text(random: Random) -> str:
 
 
 def any_stream(random: Random, length: int, controls: float = 0.3) -> tuple[list[bytes], list[Received]]:
-    """Frames in keeping with the rules, and what they mean: messages in fragments, control frames between them."""
+    """Valid frames, and what they mean: fragmented messages with control frames in between."""
     frames: list[bytes] = []
     meaning: list[Received] = []
 
@@ -114,7 +114,7 @@ def any_pieces(random: Random, data: bytes) -> list[bytes]:
 
 
 def any_broken_stream(random: Random, length: int) -> bytes:
-    """A stream in keeping with the rules, except for a few bytes, most often of headers."""
+    """A valid stream in which a few bytes are changed, mostly in headers."""
     frames, _ = any_stream(random, length)
     if random.random() < 0.5:
         payload = random.choice([b"", b"\x03", b"\x03\xe8", b"\x03\xedno", b"\x03\xe8\xff", b"\x0f\xa0yes"])

@@ -1,4 +1,4 @@
-"""The parts of the Redis engine that most of its tests need, made as the engine makes them."""
+"""The parts of the Redis engine for its tests, made as the engine makes them."""
 
 import asyncio
 import time
@@ -107,7 +107,7 @@ class RedisNode(Node):
         await self.engine.start(self.name, self, plugins)
 
     async def kill(self) -> None:
-        """End it as a process ends that is killed: at once, without a word."""
+        """End it as a killed process ends: at once, without any message."""
         engine = self.engine
         tasks = [
             engine._recovery, engine._lease._task, engine._pipeline._task, engine._subscription._reader,

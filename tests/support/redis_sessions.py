@@ -25,6 +25,6 @@ async def ids_of(node: Parts, user: str = "ada") -> list[str]:
 
 
 async def keys_left(redis: Any) -> set[str]:
-    """What is stored, but for signs of life and inboxes."""
+    """The stored keys, except beats and inboxes."""
     found = await redis.keys("*")
     return {key for key in found if "{nodes}" not in key and not key.endswith((":meta", ":inbox"))}

@@ -1,4 +1,4 @@
-"""What the tests of replays do with a house and its sessions, and how they read what was sent."""
+"""For tests of replays: sessions in a `House`, and the messages that they were sent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ Sent = Callable[[Any], list[dict[str, Any]]]
 
 
 class LossyEngine(MemoryEngine):
-    """As an engine whose subscription loses messages: what is pushed while it is `deaf` is in the inbox only."""
+    """An engine whose subscription loses messages: pushes while it is `deaf` are only in the inbox."""
 
     def __init__(self, max_messages: int = 1000) -> None:
         super().__init__(InboxLimits(max_messages, 1_000_000, 3600.0))
@@ -62,7 +62,7 @@ def losses(messages: list[dict[str, Any]]) -> list[int]:
 
 
 async def left(house: Any, client: str = "") -> list[Any]:
-    """What still waits for a client."""
+    """The messages that still wait for a client."""
     page = await house.engine.inbox("ada", client, None, 1000)
     return [message.data for message in page.messages]
 

@@ -1,4 +1,4 @@
-"""What a room's README names in code, and whether it exists."""
+"""Checks that the names in a room's README exist."""
 
 import ast
 import asyncio
@@ -20,19 +20,19 @@ PYTHON: dict[str, Any] = {
     "task": asyncio.Task,
     "coroutine": types.CoroutineType,
 }
-"""Names of the pages that are Python's."""
+"""Python's own names in the pages."""
 NEWER = {"asyncio.eager_task_factory"} if sys.version_info < (3, 12) else set()
 """Names that the running Python does not have yet."""
 
 
 def names_in(text: str) -> list[str]:
-    """The file names, dotted names and settings that stand in backticks; a call without its arguments."""
+    """The file names, dotted names and settings in backticks; of a call only the function."""
     quoted = [each.partition("(")[0] for each in re.findall(r"`([^`\n]+)`", text)]
     return [each for each in quoted if re.fullmatch(r"\[\w+\] \w+|[\w/]+(?:\.\w+)+", each)]
 
 
 def missing(room: str, text: str) -> list[str]:
-    """Those of the names in the README of a room that do not exist."""
+    """Return the names in the README of a room that do not exist."""
     return [name for name in names_in(text) if not _exists(room, name)]
 
 
@@ -54,7 +54,7 @@ def _exists(room: str, name: str) -> bool:
 
 @cache
 def _classes() -> dict[str, set[str]]:
-    """By the class's name, what the classes of the package define."""
+    """For each class of the package, by name, the names that it defines."""
     found: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.parse(path.read_text()).body:
@@ -68,7 +68,7 @@ def _definitions(path: Path) -> set[str]:
 
 
 def _members(class_: ast.ClassDef) -> set[str]:
-    """Methods, fields, and what the methods assign to `self`."""
+    """Methods, fields, and the attributes that methods assign to `self`."""
     found = set()
     for node in ast.walk(class_):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -28,7 +28,7 @@ class Bench:
         self.loop.set_exception_handler(lambda _, complaint: self.complaints.append(complaint))
 
     def start(self, work: Work) -> "asyncio.Future[Outcome]":
-        """What comes of it, and whether it came at once is in `at_once`."""
+        """Return the result. `at_once`: whether it was there after the first step."""
         ended: asyncio.Future[Outcome] = self.loop.create_future()
         self.loop.call_soon(self._start, work, ended)
         return ended

@@ -1,4 +1,4 @@
-"""A process of its own that writes rows into a part that is not there: `python -m tests.support.split_writer URL NAME`.
+"""A separate process that writes rows into a part that does not exist: `python -m tests.support.split_writer URL NAME`.
 
 It says "ready", waits for a line, starts 100 tasks at once, half of them in transactions, and exits with 0 if all is
 written.

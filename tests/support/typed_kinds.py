@@ -122,7 +122,7 @@ class Info(TypedDict):
 
 
 class Kind(NamedTuple):
-    """A command's type of data; `flat`: whether msgpack takes it the quick way; `good`: data that fits."""
+    """A command's type of data. `flat`: whether msgpack decodes it in one step. `good`: valid data."""
 
     type: Any
     flat: bool

@@ -1,4 +1,4 @@
-"""Whatever a client may send to commands with data of many types, and what it sees of each way to decode that."""
+"""Messages for commands with data of many types, and the result of each way to decode them."""
 
 import json
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ DECODERS = {(codec.name, name): codec.data_decoder(type_) for codec in codecs.al
 QUICK = {codec.name: codec.typed_decoder(TYPES) for codec in codecs.all}
 
 Seen = tuple[Any, ...]
-"""What comes of a message: kind of outcome, what the handler gets or what is wrong, and the answer."""
+"""The outcome of a message: its kind, the handler's data or the error, and the reply."""
 
 
 def seen_quickly(codec: Codec, payload: str | bytes) -> Seen | None:
-    """None where the quick way leaves the message to the other."""
+    """None if the quick decoder leaves the message to the normal one."""
     try:
         request = QUICK[codec.name].decode(payload)
     except DECODE_ERRORS:
@@ -70,7 +70,7 @@ def payload_of(value: Any, encoding: str) -> str | bytes:
     if encoding == codecs.msgpack.name:
         return _msgpack(value)
     text = _json(value)
-    # Halves of surrogate pairs: as text no socket brings them, as bytes they are not UTF-8.
+    # Halves of surrogate pairs: text frames cannot have them, and in bytes they are not UTF-8.
     return text if encoding == codecs.json.name else text.encode(errors="surrogatepass")
 
 
@@ -122,7 +122,7 @@ ODD: list[Any] = [
     Verbatim("[{},{}]", b"\xdc\x27\x10" + b"\x80" * 10_000),
     Verbatim('{"1":{}}', b"\x81\x90\x01"),
 ]
-"""In JSON and in msgpack numbers at the edge, text that is none, nesting, promises, what is not part of the format."""
+"""In JSON and msgpack: extreme numbers, invalid text, nesting, wrong lengths, bytes outside the format."""
 
 integers = st.integers(-(2**63), 2**64 - 1)
 scalars = st.none() | st.booleans() | integers | st.floats() | st.text(max_size=5) | st.binary(max_size=5)
@@ -137,7 +137,7 @@ OTHER_CMDS = [*IDS, "no.such", "", "no.dat", 9999, 2**63, True, None, 1.0, b"no.
 
 @st.composite
 def datas(draw: st.DrawFn, name: str) -> Any:
-    """Data that mostly is for the command, or nearly so."""
+    """Data that is usually valid for the command, or nearly valid."""
     kind = draw(st.integers(0, 9))
     if kind < 4:
         return draw(st.sampled_from(KINDS[name].good))
@@ -153,7 +153,7 @@ def datas(draw: st.DrawFn, name: str) -> Any:
 
 @st.composite
 def damaged(draw: st.DrawFn, pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """The fields of a map in any order, some missing, twice, changed, or known to nobody."""
+    """The fields of a map in any order: some missing, repeated, changed, or unknown."""
     known = {key for key, _ in pairs}
     pairs = list(draw(st.permutations(pairs)))
     for _ in range(draw(st.integers(0, 2))):

@@ -1,4 +1,4 @@
-"""What the tests of the socket adapter share: sessions that are opened, floods, and how sessions end."""
+"""For tests of WebSocket connections: opened sessions, floods, and reasons of their end."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def opened(server: TestServer, client: RawClient, user: str = "ada") -> No
 
 
 async def flood(client: RawClient, data: bytes, most: int) -> int:
-    """Send until the server reads no more; returns the bytes it took, and fails when they are more than `most`."""
+    """Send until the server stops reading. Returns the bytes it has taken; fails if they are more than `most`."""
     sent = refused = 0
     while sent < most:
         try:
@@ -75,12 +75,12 @@ async def flood(client: RawClient, data: bytes, most: int) -> int:
         except BlockingIOError:
             refused += 1
             if refused == 100:
-                # A hundred turns of the loop that is the server's too, and it has read nothing.
+                # The server, in the same loop, has read nothing in a hundred turns.
                 await client.send(data[sent % len(data) :])
                 return sent
             await asyncio.sleep(0.001)
     pytest.fail(f"the server took {sent} bytes of a client that does not read")
 
 
-# What a client that reads nothing can make the server hold: the kernel's buffers in both directions.
+# The most that a client that does not read can make the kernel buffer, in both directions.
 HELD = 16 << 20

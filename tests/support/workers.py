@@ -1,4 +1,4 @@
-"""For tests of the supervisor: workers that start in no time, and a log that can be waited for."""
+"""For tests of the supervisor: workers that start at once, and a log that tests can wait for."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ class Workers:
         self._said = asyncio.Event()
 
     def write(self, before: str = "", after: str = "", on_stop: str = "sys.exit(0)") -> None:
-        """What workers that are started from now on do before they are ready, after it, and on SIGTERM."""
+        """Set what new workers do before they are ready, when they are ready, and on SIGTERM."""
         self._source.write_text(SOURCE.format(before=before, after=after, on_stop=on_stop))
 
     def say(self, line: str) -> None:
@@ -52,7 +52,7 @@ class Workers:
         return [match for line in self.log if (match := re.fullmatch(pattern, line))]
 
     async def said(self, pattern: str, times: int = 1) -> list[re.Match[str]]:
-        """Wait until so many lines are of this regular expression."""
+        """Wait until this number of log lines match the regular expression."""
         async with asyncio.timeout(30):
             while len(found := self.matches(pattern)) < times:
                 self._said.clear()
@@ -60,7 +60,7 @@ class Workers:
         return found
 
     async def ready(self, number: int, times: int = 1) -> int:
-        """Wait until a worker has been ready so often; gives the pid of the last."""
+        """Wait until a worker has been ready this number of times; returns the pid of the last one."""
         return int((await self.said(rf"worker {number} \(pid (\d+)\) is ready", times))[times - 1][1])
 
 
@@ -77,7 +77,7 @@ class _Handler(logging.Handler):
 async def supervised(
     directory: Path, workers: int = 2, limits: Limits = LIMITS, command: Sequence[str] | None = None, **source: Any
 ) -> AsyncIterator[tuple[Workers, asyncio.Task[int]]]:
-    """Run a supervisor; the task is that of `run`. At the end of the block what still runs is killed."""
+    """Run a supervisor; the task is that of `run`. The end of the block kills the remaining processes."""
     script = directory / "worker.py"
     told = Workers(script)
     told.write(**source)
@@ -103,7 +103,7 @@ async def supervised(
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and it is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""In which frames a client gets what it has not asked for: by its subprotocol, or by `[ws] json_frames`."""
+"""The kind of frame for pushes: it depends on the subprotocol, or on `[ws] json_frames`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT, BINARY = 1, 2
 @pytest.mark.parametrize("json_frames", ["text", "binary"])
 @pytest.mark.parametrize("subprotocol", [None, "msanic.v1.json", "msanic.v1.msgpack"])
 def test_frames_of_what_a_client_has_not_asked_for(raw: Raw, json_frames: str, subprotocol: str | None) -> None:
-    """The setting is for who negotiated nothing, and for answers to text too; other answers are as their question."""
+    """The setting applies without a subprotocol, also to replies to text; other replies are as their requests."""
 
     async def main() -> None:
         settings = {"ws": {"json_frames": json_frames}}

@@ -35,7 +35,7 @@ def echo_that(look: Callable[[], None], make_plugin: MakePlugin) -> Any:
 
 
 def send_at_once(clients: list[RawClient], data: str) -> None:
-    """Without giving the loop a turn in between: it finds all of it in one."""
+    """Send without a turn of the loop in between: the loop then reads everything in one turn."""
     frame = clients[0].frame(TEXT, json.dumps({"cmd": "test.echo", "data": data}))
     for client in clients:
         assert client.socket.send(frame) == len(frame)
@@ -97,7 +97,7 @@ def test_much_is_worked_off_before_everything_is_read(raw: Raw, make_plugin: Mak
             send_at_once(clients, "x" * 60_000)
             for client in clients:
                 assert (await client.next_message())["data"] == "x" * 60_000
-        # Of 1.2 MB about half a megabyte is in memory when the first message is handled.
+        # About half of the 1.2 MB is in memory when the first message is processed.
         assert len(left) == 20
         assert left[0] > 20 * 60_000 / 2
         assert left[-1] == 0

@@ -1,4 +1,4 @@
-"""What the server relies on in Sanic 25.12 and websockets although it is not public API.
+"""The non-public parts of Sanic 25.12 and websockets that the server relies on.
 
 If one of these tests fails after an upgrade, read what changed there, then the docstrings of
 `msanic_core.transport.upgrade.take_over` and of `msanic_core.transport.http_connection`. Mend those first.
@@ -119,7 +119,7 @@ def test_an_ended_connection_is_freed_without_the_garbage_collector(raw: Raw, ma
             ws = await server.connect("ada")
             session = server.node.registry.all()[0]
             assert isinstance(session.socket, WebSocketConnection)
-            # A compiled object takes no weak reference.
+            # Compiled objects do not support weak references.
             identity = id(session.socket)
             del session
             gc.collect()
@@ -201,7 +201,7 @@ def test_what_comes_during_the_login_is_not_lost(raw: Raw, make_plugin: MakePlug
             await client.send(client.handshake())
             await logging_in.wait()
             sending = asyncio.create_task(client.send(b"".join(client.frame(TEXT, each) for each in commands)))
-            # The next connection is served: what came before it on this one has been read by then, as far as it is.
+            # When a later connection is served, the server has read everything that was sent here before.
             async with raw(server.port) as plain:
                 assert (await plain.request("GET", "/livez"))[0] == 200
             go_on.set()
@@ -213,7 +213,7 @@ def test_what_comes_during_the_login_is_not_lost(raw: Raw, make_plugin: MakePlug
 
 
 def test_what_comes_before_the_session_begins_is_not_lost(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the upgrade the engine may take its time; nothing is read until then."""
+    """After the upgrade the engine may be slow; nothing is read until it has answered."""
 
     async def main() -> None:
         go_on = asyncio.Event()
@@ -266,7 +266,7 @@ def test_handshakes_of_browsers(raw: Raw, headers: dict[str, str]) -> None:
 
 
 def test_the_handler_answers_over_http_when_it_does_not_upgrade(raw: Raw, make_plugin: MakePlugin) -> None:
-    """The route's handler may return a response or nothing: Sanic allows that to what has the mark `is_websocket`."""
+    """The route's handler may return a response or None: Sanic allows None if the handler has `is_websocket`."""
 
     async def main() -> None:
         def authenticate() -> Identity:

@@ -1,4 +1,4 @@
-"""The socket adapter under clients that answer too late, vanish, break the protocol, or do it right."""
+"""WebSocket connections of clients that answer too late, vanish, break the protocol, or behave well."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_client_that_never_answers_the_close_frame_is_cut(raw: Raw, ends: Ends
 
 
 def test_a_client_that_does_not_even_read_is_cut(raw: Raw, ends: Ends, make_plugin: MakePlugin) -> None:
-    """The close frame waits behind data that nobody takes."""
+    """The close frame waits behind data that the client does not read."""
 
     async def main() -> None:
         server_ = serving(
@@ -198,7 +198,7 @@ def test_nothing_is_worked_on_after_the_close_frame_of_a_violation(
             await opened(server, client)
             await client.send(refused)
             assert (await client.close_frame())[0] == 1002
-            # The socket is read on, so that no reset takes the close frame away.
+            # The server reads on, so that no reset destroys the close frame.
             await client.send_frame(TEXT, '{"cmd": "test.work"}')
             assert await client.at_end()
 

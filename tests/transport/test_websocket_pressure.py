@@ -1,4 +1,4 @@
-"""The socket adapter under clients that read too slowly, and how few writes it takes for the others."""
+"""WebSocket connections of clients that read too slowly, and the number of writes for the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_client_that_floods_and_never_reads_is_held_back(raw: Raw, make_plugin
                 "big commands": client.frame(TEXT, json.dumps({"cmd": "test.echo", "data": "x" * 60_000})),
             }[kind]
             await flood(client, data, most=HELD)
-            # The answers to one read may come on top of the 64 KiB at which the transport says stop.
+            # The replies to one read may exceed the 64 KiB at which the transport pauses writing.
             assert session.socket.buffered() < 1 << 20
             assert not session.closed
 
@@ -81,7 +81,7 @@ def test_a_full_queue_holds_the_client_back_and_loses_nothing(raw: Raw, make_plu
             session = server.node.registry.all()[0]
             frame = client.frame(TEXT, json.dumps({"cmd": "test.wait", "data": "x" * 10_000}))
             sent = await flood(client, frame, most=HELD)
-            # What the one read before the pause brought, and no more. Silence is not held against a client held back.
+            # Only the messages of the last read before the pause. Silence does not count while reading is paused.
             assert len(session.waiting) < 100
             assert not session.closed
             echo.go_on.set()
@@ -131,7 +131,7 @@ def test_pushes_of_one_turn_of_the_loop_leave_in_one_write(raw: Raw) -> None:
 
 
 def test_not_even_one_read_brings_more_commands_than_may_wait(raw: Raw, make_plugin: MakePlugin) -> None:
-    """Many small commands fit into one read; those behind the full line stay bytes, and come in order later."""
+    """Many small commands fit into one read. Those beyond the queue stay undecoded and are processed later."""
 
     async def main() -> None:
         plugins = {"echo": echoing(make_plugin)}
