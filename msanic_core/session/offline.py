@@ -44,8 +44,8 @@ class OfflineChain:
     """Runs the `ws_offline` hooks of all plugins once for each lost session, unless another node has taken it over.
 
     The tasks belong to this object and not to the connection, so a closing socket cannot cancel them. Chains of
-    different sessions run concurrently. Within a chain hooks start in the order of the plugins; an error in one does not affect
-    the next.
+    different sessions run concurrently. Within a chain hooks start in the order of the plugins; an error in one does
+    not affect the next.
     """
 
     def __init__(self, registry: Registry, engine: Engine, hooks: Sequence[OfflineHook], limits: OfflineLimits) -> None:
