@@ -253,7 +253,7 @@ class Dispatcher(Receiver):
 
 
 def _crowded(session: Session) -> bool:
-    """Whether a concurrent command has to wait: for a place, or behind one that takes the next place in a moment."""
+    """Whether a concurrent command has to wait: the limit is reached, or an earlier concurrent one waits."""
     if session.crowded or not session.waiting:
         return session.crowded
     first: _Call = session.waiting[0]

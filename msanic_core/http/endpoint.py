@@ -96,8 +96,8 @@ class Endpoints:
 
 
 def _answer(result: Any) -> Any:
-    """The response to what a handler returned: its own, or one with that as data; a page's items are its data."""
-    # None is Sanic's matter: the handler may have sent the response itself.
+    """Return the response for a handler's result: a response as it is, a `Page` as items and total, else as data."""
+    # Leave None to Sanic: the handler may have sent the response itself.
     if result is None or isinstance(result, BaseHTTPResponse | ResponseStream):
         return result
     return reply(result.items, total=result.total) if isinstance(result, Page) else reply(result)

@@ -153,7 +153,7 @@ def _path_parameter(match: re.Match[str], schema: dict[str, Any]) -> dict[str, A
 
 
 def _returned_type(function: Callable[..., Any]) -> Any:
-    """The type of an answer's data, by the handler's annotation; None: it has none, or a response of its own."""
+    """The type of the response's data, from the return annotation; None without one, or for a Sanic response."""
     try:
         type_ = typing.get_type_hints(function, include_extras=True).get("return")
     except (NameError, AttributeError, TypeError):
