@@ -2,6 +2,6 @@
 
 `README.md` has the states. Read `state.py` and `session.py` first, then `socket.py` (the interfaces to the connection),
 `outbox.py` (unsent frames), `registry.py` (the sessions of this process), `membership.py` (their groups), `delivery.py`
-(pushes from the engine), `replay.py` (the inbox), `heartbeat.py` and `offline.py`. Rooms above import each class from
+(pushes from the engine), `replay.py` (the inbox), `heartbeat.py` and `offline.py`. Other rooms import each class from
 its own file.
 """

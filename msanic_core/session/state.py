@@ -1,4 +1,4 @@
-"""The two states of a session: its life, and its position in the user's inbox. All transitions are listed here."""
+"""The two states of a session: its life, and how durable messages reach it. The README has every transition."""
 
 from enum import Enum
 
