@@ -16,14 +16,16 @@ COMPILED := build/compiled
 unexport PYTHONDONTWRITEBYTECODE
 
 # Files are given out to two processes, but for those of rooms that measure, or fail if other work holds them up.
-PARALLEL := --numprocesses=2 --dist=loadfile
+# In the order of their names: by the number of tests, the files with few long ones would come last, one after the other.
+PARALLEL := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 ALONE := tests/faults tests/benchmarks
 # The versions that `make test` may not be run on, and that it must work on too.
 VERSIONS := 3.12 3.13
-# Left out is what takes long and does not depend on the version: faults, benchmarks, databases, packages, pages.
+# Left out is what takes long and depends least on the version: processes, stores, databases, packages, pages.
 QUICK := --ignore=tests/faults --ignore=tests/benchmarks --ignore=tests/db --ignore=tests/testing \
-	--ignore-glob='tests/*test_from_msanic*' --ignore=tests/integration/test_packaging.py \
-	--ignore=plugins/msanic-notes --ignore-glob='plugins/*/tests/test_page*.py'
+	--ignore=tests/engine --ignore=tests/conformance --ignore=tests/integration --ignore=tests/process \
+	--ignore=tests/cli --ignore-glob='tests/*test_from_msanic*' --ignore=plugins/msanic-notes \
+	--ignore-glob='plugins/*/tests/test_page*.py'
 
 .PHONY: help serve check format test room test-quick test-pythons test-compiled faults bench bench-quick dist services \
 	clean
@@ -72,7 +74,7 @@ test-compiled: ## Run tests with the message path compiled
 	git ls-files -z --cached --others --exclude-standard | \
 		tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory=$(COMPILED)
 	$(MAKE) --directory=$(COMPILED) $(VENV)/.compiled
-	cd $(COMPILED) && TESTS_COMPILED=1 $(BIN)/pytest -m 'not interpreted' --ignore=tests/benchmarks \
+	cd $(COMPILED) && TESTS_COMPILED=1 $(BIN)/pytest $(PARALLEL) -m 'not interpreted' --ignore=tests/benchmarks \
 		--ignore=tests/engine --ignore=tests/conformance --ignore=tests/testing --ignore=tests/db --ignore=tests/cli \
 		--ignore=tests/faults --ignore-glob='tests/*test_from_msanic*' \
 		--ignore=tests/integration/test_packaging.py --ignore-glob='plugins/*/tests/test_page*.py'
