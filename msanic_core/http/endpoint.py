@@ -85,7 +85,7 @@ class Endpoints:
         try:
             query_decoder = None if query is None else QueryDecoder(query)
         except TypeError as error:
-            raise PluginError(f"{where}: @query({query.__name__ if query else ''}): {error}") from error
+            raise PluginError(f"{where}: its `query` cannot be read from a query string: {error}") from error
         types = path_types(function, parameters)
         for type_ in types.values():
             check_data_type(type_, where)

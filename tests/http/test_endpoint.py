@@ -249,7 +249,7 @@ class Ours: ...
     [
         (query(no_query), "it is marked with @query and takes no argument of that name; add `query`"),
         (body(no_body), "it is marked with @body and takes no argument of that name; add `body`"),
-        (query(with_query), "@query(Nested): its field 'item' is or holds a struct, which a query string"),
+        (query(with_query), "its `query` cannot be read from a query string: its field 'item' is or holds a struct"),
         (body(with_body), "it has no way to decode"),
         (query(with_number), "its `query` is annotated with <class 'int'>; use a class derived from msgspec.Struct"),
         (query(with_anything), "its `query` is annotated with typing.Any; use a class derived from msgspec.Struct"),
